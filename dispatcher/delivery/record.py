@@ -1,0 +1,87 @@
+"""A record of ``webhooks.deliveries``, ``webhooks.parked`` and the retry topics: one attempt to make.
+
+The value is the rendered body, untouched from the matcher to the wire. What is known about it travels in the
+record's headers, so that nothing on this path parses or writes JSON.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dispatcher.events.types import EventType
+
+VERSION = b"1"
+
+Headers = list[tuple[str, bytes]]
+
+
+class UnreadableDelivery(ValueError):
+    """A record that is not a delivery of a format this version reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to make. Times are milliseconds since the Unix epoch.
+
+    ``config_offset`` is the position in ``webhooks.config`` that the matcher had read: a sender waits until it has
+    read as far before it looks the webhook up, so that nobody is called with a configuration older than the event.
+    """
+
+    webhook_id: str
+    organization_id: str
+    event_type: EventType
+    message_id: str
+    run: int
+    attempt: int
+    message_created_on: int
+    config_offset: int
+    workspace_id: str
+    body: bytes
+
+    @property
+    def key(self) -> bytes:
+        """The record's key: the webhook."""
+        return self.webhook_id.encode()
+
+    def headers(self) -> Headers:
+        """The record's headers."""
+        return [
+            ("v", VERSION),
+            ("message", self.message_id.encode()),
+            ("run", b"%d" % self.run),
+            ("attempt", b"%d" % self.attempt),
+            ("event", self.event_type.encode()),
+            ("organization", self.organization_id.encode()),
+            ("created", b"%d" % self.message_created_on),
+            ("config", b"%d" % self.config_offset),
+            ("workspace", self.workspace_id.encode()),
+        ]
+
+
+def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Delivery:
+    """The delivery in a record.
+
+    Raises:
+        UnreadableDelivery: something is missing or of another format.
+    """
+    if key is None or value is None:
+        raise UnreadableDelivery("a delivery has a webhook's id as its key and a body as its value")
+    fields = dict(headers)
+    if fields.get("v") != VERSION:
+        raise UnreadableDelivery(f"deliveries of format {fields.get('v')!r} are not read by this version")
+    try:
+        return Delivery(
+            webhook_id=key.decode(),
+            organization_id=fields["organization"].decode(),
+            event_type=EventType(fields["event"].decode()),
+            message_id=fields["message"].decode(),
+            run=int(fields["run"]),
+            attempt=int(fields["attempt"]),
+            message_created_on=int(fields["created"]),
+            config_offset=int(fields["config"]),
+            workspace_id=fields["workspace"].decode(),
+            body=value,
+        )
+    except KeyError as error:
+        raise UnreadableDelivery(f"the header {error} is missing") from None
+    except ValueError as error:
+        raise UnreadableDelivery(f"a header cannot be read: {error}") from None

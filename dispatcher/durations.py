@@ -1,0 +1,43 @@
+"""Durations as people write them in settings and in ``topics.yaml``: ``500ms``, ``15s``, ``5m``, ``2h``, ``28d``."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_PATTERN = re.compile(r"(\d+)(ms|s|m|h|d)", re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read ``<whole number><unit>``, the unit one of ms, s, m, h and d.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration; write a whole number and ms, s, m, h or d, such as 15s")
+    return timedelta(milliseconds=int(match[1]) * _UNITS[match[2]])
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration with the largest unit that keeps it whole; ``parse_duration`` reads it back."""
+    milliseconds = milliseconds_of(duration)
+    if milliseconds == 0:
+        return "0s"
+    unit = next(unit for unit, size in _UNITS.items() if milliseconds % size == 0)
+    return f"{milliseconds // _UNITS[unit]}{unit}"
+
+
+def milliseconds_of(duration: timedelta) -> int:
+    """Whole milliseconds of a duration."""
+    return duration // timedelta(milliseconds=1)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
+    PlainSerializer(format_duration, return_type=str),
+]

@@ -1,0 +1,86 @@
+"""Kafka clients that agree with each other: the same servers, the same security, records up to 8 MiB."""
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from dispatcher.errors import ConfigurationError, KafkaUnavailable
+from dispatcher.settings import Settings
+
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""The largest record that any topic takes, its key and headers included."""
+
+_ROOM_FOR_BATCH = 64 * 1024
+MAX_REQUEST_BYTES = MAX_RECORD_BYTES + _ROOM_FOR_BATCH
+
+
+class KafkaClients:
+    """Makes producers, consumers and admin clients for one cluster."""
+
+    def __init__(self, settings: Settings, bootstrap_servers: str | None = None) -> None:
+        servers = bootstrap_servers or settings.kafka_bootstrap_servers
+        if not servers:
+            raise ConfigurationError("DISPATCHER_KAFKA_BOOTSTRAP_SERVERS is not set; put host:port[,host:port] there")
+        self.bootstrap_servers = servers
+        self.security = _security(settings)
+
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """A producer whose ``send`` is acknowledged by all in-sync replicas."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap_servers,
+            **self.security,
+            **{"acks": "all", "max_request_size": MAX_REQUEST_BYTES, **options},
+        )
+
+    def consumer(self, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
+        """A consumer that never commits by itself."""
+        return AIOKafkaConsumer(
+            *topics,
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=group,
+            **self.security,
+            **{
+                "enable_auto_commit": False,
+                "auto_offset_reset": "earliest",
+                "max_partition_fetch_bytes": MAX_REQUEST_BYTES,
+                "session_timeout_ms": 6_000,
+                "heartbeat_interval_ms": 1_500,
+                **options,
+            },
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """An admin client."""
+        return AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, **self.security)
+
+    def unavailable(self, error: KafkaError | OSError) -> KafkaUnavailable:
+        """The error to show when ``error`` says that no broker answers."""
+        return KafkaUnavailable(
+            f"Kafka does not answer at {self.bootstrap_servers} ({type(error).__name__}): start it, "
+            "or correct DISPATCHER_KAFKA_BOOTSTRAP_SERVERS and the security settings beside it"
+        )
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+    if "SSL" in settings.kafka_security_protocol:
+        try:
+            context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+            if settings.kafka_ssl_certfile is not None:
+                context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+        except OSError as error:
+            raise ConfigurationError(f"DISPATCHER_KAFKA_SSL_*: a certificate cannot be read: {error}") from error
+        security["ssl_context"] = context
+    if settings.kafka_security_protocol.startswith("SASL"):
+        if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
+            raise ConfigurationError(
+                f"DISPATCHER_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} needs "
+                "DISPATCHER_KAFKA_SASL_USERNAME and DISPATCHER_KAFKA_SASL_PASSWORD"
+            )
+        security["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        security["sasl_plain_username"] = settings.kafka_sasl_username
+        security["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return security

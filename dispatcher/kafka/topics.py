@@ -1,0 +1,177 @@
+"""``topics.yaml``: which topics there are, their settings, and the retry schedule that the delay topics follow from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dispatcher.delivery.schedule import RetrySchedule
+from dispatcher.durations import Duration, format_duration, milliseconds_of, parse_duration
+from dispatcher.errors import ConfigurationError
+from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.kafka.clients import MAX_RECORD_BYTES
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Replication(_Section):
+    """How often each record is kept on clusters of at least this many brokers."""
+
+    brokers: int = Field(ge=1)
+    replication_factor: int = Field(ge=1)
+    min_insync_replicas: int = Field(ge=1)
+
+
+class _Retry(_Section):
+    schedule: tuple[Duration, ...]
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_a_schedule(cls, value: tuple[Duration, ...]) -> tuple[Duration, ...]:
+        RetrySchedule(value)
+        return value
+
+
+class _Kept(_Section):
+    partitions: int = Field(ge=1)
+    retention: Duration
+
+
+class _Deliveries(_Kept):
+    retry_margin: Duration = parse_duration("7d")
+
+
+class _Compacted(_Section):
+    min_compaction_lag: Duration = parse_duration("0s")
+
+
+class _TopicsFile(_Section):
+    retry: _Retry
+    replication: tuple[Replication, ...] = Field(min_length=1)
+    events: _Kept
+    deliveries: _Deliveries
+    compacted: dict[str, _Compacted]
+    others: dict[str, _Kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+    @property
+    def compacted(self) -> bool:
+        """Whether Kafka keeps the last record of each key for ever."""
+        return self.config["cleanup.policy"] == "compact"
+
+
+class Topics:
+    """The topics by what they are for, under the names that they have on the cluster."""
+
+    def __init__(self, file: _TopicsFile, prefix: str = "") -> None:
+        self._file = file
+        self.prefix = prefix
+        self.schedule = RetrySchedule(file.retry.schedule)
+        self.events = {event_type: prefix + about.topic for event_type, about in DESCRIPTIONS.items()}
+        self.resources = f"{prefix}portal.resources"
+        self.config = f"{prefix}webhooks.config"
+        self.commands = f"{prefix}webhooks.commands"
+        self.deliveries = f"{prefix}webhooks.deliveries"
+        self.parked = f"{prefix}webhooks.parked"
+        self.retry = {delay: f"{prefix}webhooks.retry.{format_duration(delay)}" for delay in self.schedule.waits}
+        self.attempts = f"{prefix}webhooks.attempts"
+        self.notices = f"{prefix}webhooks.notices"
+        self.audit = f"{prefix}webhooks.audit"
+        self.dead_letter = f"{prefix}webhooks.dead-letter"
+
+    @property
+    def delivery_partitions(self) -> int:
+        """How many partitions the deliveries, parked, attempts and retry topics have, as declared."""
+        return self._file.deliveries.partitions
+
+    def group(self, role: str) -> str:
+        """The consumer group of a role."""
+        return f"{self.prefix}webhooks.{role}"
+
+    def event_type(self, topic: str) -> EventType:
+        """The type whose events Portal publishes to ``topic``."""
+        return next(event_type for event_type, name in self.events.items() if name == topic)
+
+    def replication(self, brokers: int) -> Replication:
+        """The replication for a cluster of this size."""
+        reached = [entry for entry in self._file.replication if entry.brokers <= brokers]
+        return max(reached or self._file.replication[:1], key=lambda entry: entry.brokers)
+
+    @cached_property
+    def declared(self) -> tuple[Topic, ...]:
+        """Every topic, without the settings that depend on the cluster's size."""
+        file = self._file
+        of_deliveries = (self.deliveries, self.parked, self.attempts)
+        return (
+            *(_kept(name, file.events.partitions, file.events.retention) for name in self.events.values()),
+            *(_kept(name, file.deliveries.partitions, file.deliveries.retention) for name in of_deliveries),
+            *(
+                _kept(name, file.deliveries.partitions, delay + file.deliveries.retry_margin)
+                for delay, name in self.retry.items()
+            ),
+            *(_compacted(self.prefix + name, about) for name, about in file.compacted.items()),
+            *(_kept(self.prefix + name, about.partitions, about.retention) for name, about in file.others.items()),
+        )
+
+
+def _kept(name: str, partitions: int, retention: Duration) -> Topic:
+    return Topic(
+        name,
+        partitions,
+        {**_EVERY_TOPIC, "cleanup.policy": "delete", "retention.ms": str(milliseconds_of(retention))},
+    )
+
+
+def _compacted(name: str, about: _Compacted) -> Topic:
+    lag = str(milliseconds_of(about.min_compaction_lag))
+    return Topic(name, 1, {**_EVERY_TOPIC, "cleanup.policy": "compact", "min.compaction.lag.ms": lag})
+
+
+# The broker's clock stamps every record, so that waits and ages do not depend on any producer's.
+_EVERY_TOPIC = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
+
+_NEEDED = {
+    "compacted": ("portal.resources", "webhooks.config"),
+    "others": ("webhooks.commands", "webhooks.notices", "webhooks.audit", "webhooks.dead-letter"),
+}
+
+
+def load_topics(path: Path, prefix: str = "") -> Topics:
+    """Read ``topics.yaml``.
+
+    Raises:
+        ConfigurationError: the file is missing or says something that cannot be; the message says where.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"DISPATCHER_TOPICS_FILE: {path} cannot be read ({error.strerror}); put a topics.yaml there"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        file = _TopicsFile.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigurationError(f"{path}: {problems}") from None
+    for section, names in _NEEDED.items():
+        given = set(getattr(file, section))
+        if given != set(names):
+            raise ConfigurationError(f"{path}: {section} declares exactly {', '.join(names)}")
+    return Topics(file, prefix)

@@ -1,0 +1,101 @@
+"""Settings: environment variables with the prefix ``DISPATCHER_``, also read from a ``.env`` file."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from dispatcher.durations import Duration, parse_duration
+from dispatcher.errors import ConfigurationError
+
+PREFIX = "DISPATCHER_"
+
+
+def default_topics_file() -> Path:
+    """``topics.yaml`` beside the package in a checkout, or inside it where the package was installed."""
+    package = Path(__file__).parent
+    in_checkout = package.parent / "topics.yaml"
+    return in_checkout if in_checkout.exists() else package / "topics.yaml"
+
+
+class Settings(BaseSettings):
+    """Everything that differs between one installation and another."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    kafka_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]*$")
+    """Put before the name of every topic and consumer group, so that several installations can share a cluster."""
+
+    clickhouse_url: str | None = None
+    clickhouse_http_port: int = Field(default=8123, ge=0, le=65535)
+    data_dir: Path = Path(".data")
+    topics_file: Path = Field(default_factory=default_topics_file)
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    auth_secret: SecretStr | None = None
+    auth_jwks_url: AnyHttpUrl | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
+    encryption_key: SecretStr | None = None
+
+    allowed_target_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    egress_proxy: AnyHttpUrl | None = None
+    request_timeout: Duration = Field(default=parse_duration("15s"))
+
+    log_format: Literal["console", "json"] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("allowed_target_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("auth_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < 32:
+            raise ValueError("must be at least 32 bytes long")
+        return value
+
+    @field_validator("request_timeout")
+    @classmethod
+    def _positive(cls, value: Duration) -> Duration:
+        if not value:
+            raise ValueError("must be longer than nothing")
+        return value
+
+    @property
+    def clickhouse(self) -> str:
+        """The configured ClickHouse URL, or the embedded engine's under ``data_dir``."""
+        return self.clickhouse_url or f"chdb:///{self.data_dir.absolute() / 'clickhouse'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: a value is wrong; the message names its variable.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{PREFIX}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigurationError(problems) from None
