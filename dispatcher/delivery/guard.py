@@ -1,0 +1,63 @@
+"""The guard of targets: which addresses may be connected to.
+
+It looks at the address that a socket is about to be connected to, after every look-up and whatever the spelling of
+the host, so that a name which changes its address between a check and the call gains nothing.
+"""
+
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+
+# What `is_global` lets pass although it does not lead, or does not only lead, to the public internet.
+_NOT_PUBLIC: tuple[Network, ...] = tuple(
+    ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's host: metadata and health of the virtual machine
+        "192.88.99.0/24",  # 6to4 relays, RFC 7526
+        "64:ff9b::/96",  # NAT64, RFC 6052: any IPv4 address, private ones too
+        "64:ff9b:1::/48",  # local NAT64, RFC 8215
+        "2001::/23",  # Teredo and other protocol assignments
+        "2002::/16",  # 6to4, RFC 3056
+        "fec0::/10",  # site-local, RFC 3879
+        "::/96",  # IPv4-compatible, RFC 4291
+        "::ffff:0:0:0/96",  # IPv4-translated, RFC 2765
+    )
+)
+
+
+class ForbiddenTarget(OSError):
+    """The target's address is not public and not in an allowed network."""
+
+
+class TargetGuard:
+    """Refuses addresses that are not public, unless they are in one of ``allowed`` networks."""
+
+    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+        self._allowed = tuple(allowed)
+
+    def permits(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether targets at this address may be called."""
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if any(address.version == network.version and address in network for network in self._allowed):
+            return True
+        return (
+            address.is_global
+            and not address.is_multicast
+            and not any(address.version == network.version and address in network for network in _NOT_PUBLIC)
+        )
+
+    def socket(self, address_info: tuple[Any, ...]) -> socket.socket:
+        """Make the socket for an address as ``getaddrinfo`` describes it, for aiohttp's ``socket_factory``.
+
+        Raises:
+            ForbiddenTarget: calls to this address are not permitted.
+        """
+        family, kind, protocol, _, where = address_info
+        host = str(where[0]).partition("%")[0]
+        if not self.permits(ip_address(host)):
+            raise ForbiddenTarget(f"calls to {host} are not permitted: it is not a public address")
+        return socket.socket(family, kind, protocol)

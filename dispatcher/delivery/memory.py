@@ -1,0 +1,39 @@
+"""The memory of attempts: what was made lately is not made again, whoever repeats it."""
+
+from collections import deque
+from datetime import timedelta
+
+from dispatcher.durations import milliseconds_of
+
+REMEMBERED = timedelta(minutes=10)
+_SLICE = timedelta(minutes=1)
+
+
+def attempt_key(message_id: str, run: int, attempt: int) -> int:
+    """A 64-bit hash of an attempt, of use within one process."""
+    return hash((message_id, run, attempt))
+
+
+class RecentAttempts:
+    """The attempts of one partition that ended within the last ten minutes, to within a minute more.
+
+    Times are milliseconds. A hash takes about 70 bytes: 4,000 attempts a second are 170 MB in ten minutes.
+    """
+
+    def __init__(self) -> None:
+        self._slices: deque[tuple[int, set[int]]] = deque()
+
+    def __contains__(self, key: int) -> bool:
+        return any(key in keys for _, keys in self._slices)
+
+    def __len__(self) -> int:
+        return sum(len(keys) for _, keys in self._slices)
+
+    def add(self, key: int, now: int) -> None:
+        """Remember an attempt that ended at ``now``, and forget those from before ten minutes."""
+        slices = self._slices
+        if not slices or now - slices[-1][0] >= milliseconds_of(_SLICE):
+            slices.append((now, set()))
+            while now - slices[0][0] >= milliseconds_of(REMEMBERED + _SLICE):
+                slices.popleft()
+        slices[-1][1].add(key)

@@ -1,0 +1,163 @@
+"""The relay: hands attempts that wait in the retry topics to the senders when they come due.
+
+All records of a retry topic wait equally long from the broker's stamp on, so each partition is in due order. A
+partition of which records are held back is paused: what is held is bounded by one fetch, however long the topic is.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from dispatcher.delivery.waiting import WaitingRecords
+from dispatcher.durations import format_duration, milliseconds_of
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.topics import Topics
+from dispatcher.observability.metrics import RETRIES_RELAYED, RETRY_LATENESS_SECONDS
+
+log = structlog.get_logger()
+
+# Long enough to cost nothing, short enough that a clock that jumps forward is noticed soon.
+_LONGEST_POLL_MS = 500
+_FETCH_BYTES = 512 * 1024
+_RETRY_PRODUCE_SECONDS = 0.5
+
+
+class Relay:
+    """The role. ``clock`` gives seconds since the epoch."""
+
+    name = "relay"
+
+    def __init__(self, clients: KafkaClients, topics: Topics, *, clock: Callable[[], float] = time.time) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._clock = clock
+        self._delays = {name: delay for delay, name in topics.retry.items()}
+        self._waiting: dict[TopicPartition, WaitingRecords[Record]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Join the group."""
+        if not self._delays:
+            return  # a schedule of a single attempt has nothing to wait for
+        self._producer: AIOKafkaProducer = self._clients.producer()
+        self._consumer: AIOKafkaConsumer = self._clients.consumer(
+            group=self._topics.group(self.name), max_partition_fetch_bytes=_FETCH_BYTES
+        )
+        self._consumer.subscribe(list(self._delays), listener=_Rebalance(self))
+        await self._producer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._producer.stop()
+            raise
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def wait(self) -> None:
+        """Run until the relay ends by itself."""
+        with suppress(asyncio.CancelledError):
+            await (self._task or asyncio.Event().wait())
+
+    async def stop(self) -> None:
+        """Leave the group; what was handed over and not committed is handed over again, and skipped by the sender."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        await self._consumer.stop()
+        await self._producer.stop()
+
+    async def _run(self) -> None:
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=self._poll_ms())
+            for tp, records in batches.items():
+                self._hold(tp, records)
+            await self._hand_over()
+            self._pause_those_that_wait()
+
+    def _poll_ms(self) -> int:
+        due = min((w.next_due for w in self._waiting.values() if w.next_due is not None), default=None)
+        return _LONGEST_POLL_MS if due is None else min(max(due - self._now(), 0), _LONGEST_POLL_MS)
+
+    def _hold(self, tp: TopicPartition, records: Sequence[Record]) -> None:
+        waiting = self._waiting.get(tp)
+        if waiting is None:
+            return  # revoked meanwhile
+        for record in records:
+            waiting.add(record.timestamp, record)
+
+    async def _hand_over(self) -> None:
+        due = {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(self._now()))}
+        if not due:
+            return
+        await self._send([(tp, record) for tp, taken in due.items() for _, record in taken])
+        now = self._now()
+        for tp, taken in due.items():
+            delay = format_duration(self._delays[tp.topic])
+            RETRIES_RELAYED.labels(delay).inc(len(taken))
+            for came_due, _ in taken:
+                RETRY_LATENESS_SECONDS.observe(max(now - came_due, 0) / 1000)
+        await self._commit({tp: taken[-1][1].offset + 1 for tp, taken in due.items()})
+
+    def _pause_those_that_wait(self) -> None:
+        assigned, paused = self._consumer.assignment(), self._consumer.paused()
+        for tp, waiting in self._waiting.items():
+            if tp in assigned and bool(waiting) != (tp in paused):
+                (self._consumer.pause if waiting else self._consumer.resume)(tp)
+
+    async def _send(self, records: Iterable[tuple[TopicPartition, Record]]) -> None:
+        left = list(records)
+        while left:
+            futures = [
+                await self._producer.send(
+                    self._topics.deliveries,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    # The partition of the attempt before: its sender knows what was made of this message.
+                    partition=tp.partition,
+                )
+                for tp, record in left
+            ]
+            results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
+            errors = [result for result in results if isinstance(result, BaseException)]
+            left = [item for item, result in zip(left, results, strict=True) if isinstance(result, BaseException)]
+            if left:
+                log.warning("Kafka does not take attempts that came due; trying again", error=str(errors[0]))
+                await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        assigned = self._consumer.assignment()
+        try:
+            await self._consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
+        except (KafkaError, IllegalStateError) as error:
+            log.debug("offsets not committed; what was handed over comes again", error=str(error))
+
+    def assigned(self, tps: Collection[TopicPartition]) -> None:
+        """Begin with these partitions, and forget all others."""
+        self._waiting = {tp: WaitingRecords(milliseconds_of(self._delays[tp.topic])) for tp in tps}
+
+    def revoked(self) -> None:
+        """Let go of everything that waits: whoever has the partitions next reads it again."""
+        self._waiting = {}
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
+        self._relay.revoked()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._relay.assigned(assigned)

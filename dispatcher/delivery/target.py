@@ -1,0 +1,202 @@
+"""Calling a target: one POST, what was answered, and nothing that a target does can cost more than its limits."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from time import perf_counter, time
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from dispatcher.delivery.failures import Failure, of_exception, of_status
+from dispatcher.delivery.guard import TargetGuard
+from dispatcher.delivery.masking import mask_answer_headers, mask_headers, mask_url
+from dispatcher.delivery.signing import key_of, sign
+from dispatcher.events.types import EventType
+from dispatcher.settings import Settings
+from dispatcher.webhooks.webhook import Webhook
+
+KEPT_OF_ANSWER = 16 * 1024
+"""How many bytes of an answer are read and kept; a 2xx answer is a success once its body ended or so much was read."""
+
+USER_AGENT = "Portal-Webhooks/1"
+
+# Node's servers close idle connections after 5 s: one that is about to be closed must not be used again.
+_KEEP_IDLE_SECONDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: the message, which attempt it is, and the rendered bytes."""
+
+    message_id: str
+    event_type: EventType
+    attempt: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call. Without ``failure`` it was a success."""
+
+    failure: Failure | None
+    duration_ms: int
+    response_code: int | None = None
+    retry_after: str | None = None
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+    response_body: bytes = b""
+    response_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a webhook's messages go: its URL, headers and keys, prepared once for many calls."""
+
+    url: URL
+    host: str
+    shown_url: str
+    headers: Mapping[str, str]
+    keys: tuple[tuple[bytes, float | None], ...]
+    """Each with the time (seconds since the epoch) until which it signs, or None."""
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> Self:
+        """Prepare a webhook's target."""
+        url = URL(webhook.target_url, encoded=True)
+        return cls(
+            url=url,
+            host=url.host or "",
+            shown_url=mask_url(url),
+            headers=webhook.headers,
+            keys=tuple(
+                (key_of(secret.value), secret.expires_on.timestamp() if secret.expires_on else None)
+                for secret in webhook.secrets
+            ),
+        )
+
+    def signing_keys(self, now: float) -> Sequence[bytes]:
+        """The keys that sign at ``now``."""
+        return [key for key, until in self.keys if until is None or now < until]
+
+
+class TargetClient:
+    """Makes calls, and keeps connections open between them until it is closed. Made inside a running loop."""
+
+    def __init__(self, settings: Settings, guard: TargetGuard) -> None:
+        self._timeout = settings.request_timeout
+        self._proxy = str(settings.egress_proxy) if settings.egress_proxy is not None else None
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=_KEEP_IDLE_SECONDS,
+            # A proxy does its own look-ups and stands inside the network: what it may reach is its configuration's.
+            socket_factory=None if self._proxy else guard.socket,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("accept-encoding", "accept", "user-agent"),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def call(self, target: Target, request: Request) -> Answer:
+        """POST the message once. Whatever goes wrong is in the answer; nothing is raised."""
+        now = time()
+        headers = {
+            "user-agent": USER_AGENT,
+            **target.headers,
+            "content-type": "application/json",
+            "webhook-id": request.message_id,
+            "webhook-timestamp": str(int(now)),
+            "webhook-signature": sign(target.signing_keys(now), request.message_id, int(now), request.body),
+            "webhook-event": request.event_type.value,
+            "webhook-attempt": str(request.attempt),
+        }
+        started = perf_counter()
+        code: int | None = None
+        response_headers: Mapping[str, str] = {}
+        body, truncated, failure, retry_after = b"", False, None, None
+        try:
+            response = await self._session.post(
+                target.url, data=request.body, headers=headers, allow_redirects=False, proxy=self._proxy
+            )
+            try:
+                code = response.status
+                response_headers = mask_answer_headers(response.headers.items())
+                retry_after = response.headers.get("retry-after")
+                if not 200 <= code < 300:
+                    failure = of_status(code, response.headers.get("location"))
+                body, truncated = await _read_start(response.content)
+            finally:
+                if truncated or not response.content.at_eof():
+                    response.close()
+                else:
+                    response.release()
+            if response_headers.get("content-encoding") in ("gzip", "deflate"):
+                body, truncated = _decompressed(body, truncated)
+        except Exception as error:  # noqa: BLE001 - whatever a target makes the client raise is the attempt's failure
+            if failure is None:
+                failure = of_exception(error, self._timeout)
+        return Answer(
+            failure=failure,
+            duration_ms=round((perf_counter() - started) * 1000),
+            response_code=code,
+            retry_after=retry_after,
+            request_headers=mask_headers(headers.items(), target.headers),
+            response_headers=response_headers,
+            response_body=body,
+            response_truncated=truncated,
+        )
+
+
+async def _read_start(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
+    """The first bytes of an answer, and whether there may be more."""
+    chunks: list[bytes] = []
+    room = KEPT_OF_ANSWER
+    while room:
+        chunk = await content.read(room)
+        if not chunk:
+            return b"".join(chunks), False
+        chunks.append(chunk)
+        room -= len(chunk)
+    return b"".join(chunks), not content.at_eof()
+
+
+def _decompressed(body: bytes, truncated: bool) -> tuple[bytes, bool]:
+    """The readable start of a compressed answer, never more of it than of a plain one."""
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        plain = decompressor.decompress(body, KEPT_OF_ANSWER)
+    except zlib.error:
+        return body, truncated
+    return plain, truncated or bool(decompressor.unconsumed_tail)
+
+
+def retry_after_of(answer: Answer, now: float) -> timedelta | None:
+    """How long a target that is overloaded (429, 503) asked to be left alone (RFC 9110, section 10.2.3).
+
+    ``now`` is in seconds since the epoch. A value that cannot be read is no wish.
+    """
+    if answer.response_code not in (429, 503) or answer.retry_after is None:
+        return None
+    wish = answer.retry_after.strip()
+    if wish.isascii() and wish.isdigit():
+        return timedelta(seconds=min(int(wish[:9]), 10**8))
+    return _until(wish, now)
+
+
+def _until(http_date: str, now: float) -> timedelta | None:
+    try:
+        seconds = parsedate_to_datetime(http_date).timestamp() - now
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return timedelta(seconds=max(seconds, 0))
