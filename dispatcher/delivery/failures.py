@@ -31,6 +31,8 @@ def of_status(code: int, location: str | None) -> Failure:
 
 def of_exception(error: Exception, timeout: timedelta) -> Failure:
     """The failure that an exception during a call is."""
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Failure("broken_answer", "the answer broke off before its end")
     for cause in _chain(error):
         failure = _of_cause(cause, timeout)
         if failure is not None:
@@ -70,8 +72,6 @@ def _of_cause(error: BaseException, timeout: timedelta) -> Failure | None:  # no
             return Failure("unreachable", f"the target cannot be reached: {_UNREACHABLE[error.errno]}")
         case aiohttp.ServerDisconnectedError():
             return Failure("connection_closed", "the target closed the connection without an answer")
-        case aiohttp.ClientPayloadError():
-            return Failure("broken_answer", "the answer broke off before its end")
         case aiohttp.ClientResponseError() | aiohttp.http_exceptions.HttpProcessingError():
             return Failure("broken_answer", f"the answer is not valid HTTP: {_shown(error.message)}")
         case aiohttp.InvalidURL():

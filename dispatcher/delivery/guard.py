@@ -16,11 +16,14 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
         "168.63.129.16/32",  # Azure's host: metadata and health of the virtual machine
+        "192.0.0.0/24",  # protocol assignments, and 192.0.0.192, Oracle's metadata
         "192.88.99.0/24",  # 6to4 relays, RFC 7526
         "64:ff9b::/96",  # NAT64, RFC 6052: any IPv4 address, private ones too
         "64:ff9b:1::/48",  # local NAT64, RFC 8215
         "2001::/23",  # Teredo and other protocol assignments
         "2002::/16",  # 6to4, RFC 3056
+        "3fff::/20",  # documentation, RFC 9637
+        "5f00::/16",  # segment routing, RFC 9602
         "fec0::/10",  # site-local, RFC 3879
         "::/96",  # IPv4-compatible, RFC 4291
         "::ffff:0:0:0/96",  # IPv4-translated, RFC 2765

@@ -1,0 +1,36 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from dispatcher.delivery.signing import key_of, sign
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_the_vector_of_standard_webhooks() -> None:
+    signature = sign([key_of(SECRET)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_the_official_library_verifies_what_either_key_signed(content: dict[str, str]) -> None:
+    other = "whsec_" + "b" * 32
+    body = json.dumps(content).encode()
+    now = int(datetime.now(UTC).timestamp())
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": sign([key_of(SECRET), key_of(other)], "msg_1", now, body),
+    }
+    for secret in (SECRET, other):
+        assert Webhook(secret).verify(body, headers) == content
+
+
+@pytest.mark.parametrize("secret", ["abc", "whsec_%%%"])
+def test_what_is_no_secret(secret: str) -> None:
+    with pytest.raises(ValueError, match=r"secret|base64"):
+        key_of(secret)
