@@ -43,12 +43,25 @@ def webhook(url: str, **changes: Any) -> Webhook:
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[str]:
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    handling: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        handling.add(task)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     try:
         yield f"http://{host}:{port}/hook"
     finally:
         server.close()
+        await asyncio.gather(*handling)
 
 
 async def call(url: str, timeout: str = "5s", allowed: str = "127.0.0.0/8") -> Answer:
@@ -68,11 +81,9 @@ def answering(raw: bytes, *, then: str = "close") -> Handler:
         if then == "hang":
             await reader.read()
         elif then == "endless":
-            with suppress(ConnectionError):
-                while True:
-                    writer.write(b"x" * 10_000)
-                    await writer.drain()
-        writer.close()
+            while True:
+                writer.write(b"x" * 10_000)
+                await writer.drain()
 
     return handler
 
@@ -81,7 +92,6 @@ def speaking_first(raw: bytes) -> Handler:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(raw)
         await reader.read(1)
-        writer.close()
 
     return handler
 
@@ -93,7 +103,6 @@ async def test_what_a_target_receives() -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         received.extend([head, await reader.readexactly(len(REQUEST.body))])
         writer.write(b"HTTP/1.1 204 No Content\r\nSet-Cookie: a=b\r\n\r\n")
-        writer.close()
 
     async with listening(handler) as url:
         answer = await call(url)
