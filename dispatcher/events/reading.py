@@ -1,0 +1,161 @@
+"""Reading what Portal publishes: one CloudEvents 1.0 event in structured JSON mode a record.
+
+``models`` describes the events; this module checks by hand what has to be there, because every event passes here.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import orjson
+
+from dispatcher.events.event import Event
+from dispatcher.events.types import EventType
+
+MAX_NESTING = 200
+"""Objects and lists inside each other; no event of Portal's has ten."""
+
+_SHOWN_CHARACTERS = 60
+
+_TYPES = {event_type.value: event_type for event_type in EventType}
+
+# A number with that many digits may not fit into the 64 bits that the fast parser keeps exactly.
+_MANY_DIGITS = b"0" * 19
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+
+
+class UnreadableEvent(ValueError):
+    """A record that is not one of Portal's events; the message says what is wrong with it."""
+
+
+def read_event(value: bytes, expected: EventType | None = None) -> Event:
+    """The event in a record's value.
+
+    ``expected`` is the type that the record's topic is for; None accepts every type.
+
+    Raises:
+        UnreadableEvent: something is missing or cannot be understood; the message names it.
+    """
+    envelope = _object(value)
+    if envelope.get("specversion") != "1.0":
+        raise UnreadableEvent(
+            f'not a CloudEvents 1.0 event: specversion is {_shown(envelope, "specversion")}, not "1.0"'
+        )
+    event_type = _type_of(envelope, expected)
+    id, source = _identifier(envelope, "id"), _identifier(envelope, "source")
+    time = envelope.get("time")
+    if time is not None and not isinstance(time, str):
+        raise UnreadableEvent(f"time is {_shown(envelope, 'time')}, not a string")
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        raise UnreadableEvent(f"data is {_shown(envelope, 'data')}, not an object")
+    organization_id = _identifier(data, "organization_id", "data.")
+    operation_id = workspace_id = ""
+    if event_type is EventType.OPERATION_EXECUTED_IN_WORKSPACE:
+        operation_id = _identifier(data, "operation_id", "data.")
+        workspace_id = _identifier(data, "workspace_id", "data.")
+    elif event_type is EventType.OPERATION_EXECUTED and _check_workspaces(data):
+        operation_id = _identifier(data, "operation_id", "data.")
+    return Event(event_type, id, source, time or "", organization_id, data, operation_id, workspace_id)
+
+
+def _object(value: bytes) -> dict[str, Any]:
+    content = _parse(value)
+    if not isinstance(content, dict):
+        raise UnreadableEvent("not a CloudEvents 1.0 event: the record is not a JSON object")
+    if value.count(b"{") + value.count(b"[") > MAX_NESTING and _nested_deeper(content, MAX_NESTING):
+        _too_deep()
+    return content
+
+
+def _parse(value: bytes) -> Any:
+    if _MANY_DIGITS not in value.translate(_DIGITS_TO_ZERO):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            # JSON may hold halves of surrogate pairs, as escapes, which the fast parser refuses.
+            if b"\\u" not in value:
+                raise UnreadableEvent(f"not JSON: {error}") from None
+    try:
+        return json.loads(value.decode(), parse_float=_finite, parse_constant=_not_a_number)
+    except RecursionError:
+        _too_deep()
+    except ValueError as error:
+        raise UnreadableEvent(f"not JSON: {error}") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"the number {number[:_SHOWN_CHARACTERS]} is too large")
+    return value
+
+
+def _not_a_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON value")
+
+
+def _too_deep() -> NoReturn:
+    raise UnreadableEvent(f"objects and lists inside each other, more than {MAX_NESTING} deep")
+
+
+def _nested_deeper(content: dict[str, Any] | list[Any], levels: int) -> bool:
+    level = [content]
+    for _ in range(levels):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _type_of(envelope: Mapping[str, Any], expected: EventType | None) -> EventType:
+    name = envelope.get("type")
+    event_type = _TYPES.get(name) if isinstance(name, str) else None
+    if event_type is None:
+        raise UnreadableEvent(f"type is {_shown(envelope, 'type')}, not one of {', '.join(_TYPES)}")
+    if expected is not None and event_type is not expected:
+        raise UnreadableEvent(f"type is {event_type}, but this topic is for {expected}")
+    return event_type
+
+
+def _identifier(members: Mapping[str, Any], name: str, where: str = "") -> str:
+    value = members.get(name)
+    if not isinstance(value, str) or not value:
+        raise UnreadableEvent(f"{where}{name} is {_shown(members, name)}, not a string that names something")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UnreadableEvent(f"{where}{name} holds half of a surrogate pair") from None
+    return value
+
+
+def _check_workspaces(data: Mapping[str, Any]) -> bool:
+    """Whether an operation has devices, each of them with an id."""
+    workspaces = data.get("workspaces")
+    if workspaces is None:
+        return False
+    if not isinstance(workspaces, list):
+        raise UnreadableEvent(f"data.workspaces is {_shown(data, 'workspaces')}, not a list")
+    for index, workspace in enumerate(workspaces):
+        if not isinstance(workspace, dict):
+            raise UnreadableEvent(f"data.workspaces[{index}] is not an object")
+        _identifier(workspace, "workspace_id", f"data.workspaces[{index}].")
+    return bool(workspaces)
+
+
+def _shown(members: Mapping[str, Any], name: str) -> str:
+    """A member's value as an error message shows it."""
+    if name not in members:
+        return "missing"
+    value = members[name]
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
