@@ -1,0 +1,285 @@
+"""ClickHouse as the recorder and the portal use it: the embedded engine and a server behind one asynchronous face.
+
+clickhouse-connect's clients are synchronous. Inserts have a thread and a client of their own and reads a few others,
+so that neither the event loop nor a read waits for an insert.
+"""
+
+import asyncio
+import functools
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, StreamFailureError
+
+from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
+
+T = TypeVar("T")
+
+DEFAULT_DATABASE = "webhooks"
+
+_CONNECT_SECONDS = 5
+_SERVER_SECONDS = 25
+_CLIENT_SECONDS = 30
+"""Longer than the server's limit, so that a slow statement ends with the server's own words where possible."""
+
+_EMBEDDED_READERS = 2
+_SERVER_READERS = 4
+
+# Rows that ClickHouse cannot read, by the codes of its errors; whatever else goes wrong may be right the next time.
+_ROW_CODES = frozenset(
+    {6, 25, 26, 27, 33, 36, 38, 41, 43, 53, 69, 70, 72, 73, 117, 128, 130, 131, 190, 321, 349, 407, 432, 469, 691}
+)
+_CODE = re.compile(r"\bCode: (\d+)")
+_UNKNOWN_DATABASE = 81
+_ACCESS_DENIED = 497
+
+
+class RejectedRows(ValueError):
+    """ClickHouse cannot read one of the rows of an insert; the message says why, in its words."""
+
+
+class QueryFailed(RuntimeError):
+    """ClickHouse answers, and refuses a statement."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseUrl:
+    """Where ClickHouse is: ``chdb:///<directory>`` or ``http(s)://user:password@host:port/database``."""
+
+    shown: str
+    path: Path | None
+    connection: Mapping[str, Any]
+    database: str
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read a ``DISPATCHER_CLICKHOUSE_URL``.
+
+        Raises:
+            ConfigurationError: it is neither of the two forms.
+        """
+        if url.startswith("chdb://"):
+            directory = re.sub(r"^/+", "/", url.removeprefix("chdb://"))
+            if directory in {"", "/"}:
+                raise ConfigurationError("DISPATCHER_CLICKHOUSE_URL: chdb:/// needs a directory, chdb:////path/to/it")
+            path = Path(directory)
+            return cls(f"chdb://{path}", path, {}, DEFAULT_DATABASE)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError(
+                "DISPATCHER_CLICKHOUSE_URL is not http(s)://user:password@host:port/database or chdb:///<directory>"
+            )
+        secure = parts.scheme == "https"
+        port = port or (8443 if secure else 8123)
+        connection = {
+            "host": parts.hostname,
+            "port": port,
+            "secure": secure,
+            "username": unquote(parts.username or "default"),
+            "password": unquote(parts.password or ""),
+        }
+        database = unquote(parts.path.strip("/")) or DEFAULT_DATABASE
+        return cls(f"{parts.scheme}://{parts.hostname}:{port}/{database}", None, connection, database)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the embedded engine, which one process holds at a time."""
+        return self.path is not None
+
+
+class ClickHouse:
+    """One database on a server or in the embedded engine; safe to share between roles of a process.
+
+    Nothing connects before the first call. Every call may raise ClickHouseUnavailable when nothing answers in time,
+    and QueryFailed when the statement is refused.
+    """
+
+    def __init__(self, url: str, *, database: str | None = None) -> None:
+        self.url = ClickHouseUrl.parse(url)
+        self.database = database or self.url.database
+        self._clients: list[Client] = []
+        self._clients_lock = threading.Lock()
+        readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
+        self._writer = _Lane(1, "clickhouse-insert", self._connect)
+        self._readers = _Lane(readers, "clickhouse-read", self._connect)
+
+    async def insert(
+        self, table: str, rows: bytes, *, row_format: str = "JSONEachRow", columns: Sequence[str] = ()
+    ) -> None:
+        """Insert rows that are prepared in one of ClickHouse's formats.
+
+        ``columns`` are for formats that do not name them. Each call is attempted once.
+
+        Raises:
+            RejectedRows: one of the rows cannot be read; rows of the same call may have been written or not.
+            ClickHouseUnavailable: nothing answers, or not in time; all, some or none of the rows were written.
+        """
+
+        def call(client: Client) -> None:
+            client.raw_insert(table, columns or None, rows, _INSERT_SETTINGS, row_format)
+
+        try:
+            await self._writer.run(functools.partial(self._translated, call))
+        except QueryFailed as error:
+            if error.code in _ROW_CODES:
+                raise RejectedRows(str(error)) from None
+            raise ClickHouseUnavailable(f"ClickHouse at {self.url.shown} does not take rows: {error}") from None
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query; ``{name:Type}`` in it is replaced by the server with ``parameters[name]``."""
+
+        def call(client: Client) -> list[dict[str, Any]]:
+            return list(client.query(sql, parameters=dict(parameters or {})).named_results())
+
+        return await self._readers.run(functools.partial(self._translated, call))
+
+    async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement whose answer does not matter."""
+
+        def call(client: Client) -> None:
+            client.command(sql, parameters=dict(parameters or {}))
+
+        await self._writer.run(functools.partial(self._translated, call))
+
+    async def create_database(self) -> None:
+        """Create the database if it is missing and the user may."""
+
+        def call() -> None:
+            with self._translating():
+                client = self._client(None)
+                try:
+                    known = client.query(
+                        "SELECT count() FROM system.databases WHERE name = {name:String}",
+                        parameters={"name": self.database},
+                    ).result_rows[0][0]
+                    if not known:
+                        client.command(f"CREATE DATABASE IF NOT EXISTS {_quoted(self.database)}")
+                finally:
+                    client.close()
+
+        try:
+            await asyncio.to_thread(call)
+        except QueryFailed as error:
+            if error.code != _ACCESS_DENIED:
+                raise
+            raise ConfigurationError(
+                f"the ClickHouse user may not create the database {self.database}; create it, or grant CREATE DATABASE"
+            ) from None
+
+    async def close(self) -> None:
+        """Let what is running end, and let go of the engine or the connections."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._readers.close()
+        with self._clients_lock:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()
+
+    def _connect(self) -> Client:
+        with self._translating():
+            client = self._client(self.database)
+        with self._clients_lock:
+            self._clients.append(client)
+        return client
+
+    def _client(self, database: str | None) -> Client:
+        if self.url.path is not None:
+            self.url.path.mkdir(parents=True, exist_ok=True)
+            return clickhouse_connect.get_client(
+                interface="chdb",
+                path=str(self.url.path),
+                database=database,
+                settings={"max_execution_time": _SERVER_SECONDS},
+            )
+        return clickhouse_connect.get_client(
+            **self.url.connection,
+            database=database or "default",
+            connect_timeout=_CONNECT_SECONDS,
+            send_receive_timeout=_CLIENT_SECONDS,
+            autogenerate_session_id=False,
+            compress="lz4",
+            settings={"max_execution_time": _SERVER_SECONDS},
+        )
+
+    def _translated(self, call: Callable[[Client], T], client: Client) -> T:
+        with self._translating():
+            return call(client)
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClickHouseError, StreamFailureError, OSError) as error:
+            text = " ".join(str(error).split())
+            found = _CODE.search(text)
+            if found is None:
+                raise ClickHouseUnavailable(self._unavailable(text)) from None
+            raise QueryFailed(text[:1000], int(found[1])) from None
+
+    def _unavailable(self, text: str) -> str:
+        if self.url.embedded:
+            return (
+                f"the embedded ClickHouse at {self.url.shown} cannot be used ({text[:300]}): one process holds it at a "
+                "time, so stop the other `dispatcher up`, or ask it through its HTTP port"
+            )
+        return (
+            f"ClickHouse does not answer at {self.url.shown} ({text[:300]}): start it, or correct "
+            "DISPATCHER_CLICKHOUSE_URL"
+        )
+
+
+# Rows are made so that inserting them again changes nothing; ClickHouse's own deduplication would only drop rows.
+_INSERT_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 0,
+    "input_format_skip_unknown_fields": 1,
+    "input_format_null_as_default": 0,
+    "max_partitions_per_insert_block": 1000,
+}
+
+
+class _Lane:
+    """Threads with a client each."""
+
+    def __init__(self, threads: int, name: str, connect: Callable[[], Client]) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._local = threading.local()
+        self._connect = connect
+
+    async def run(self, call: Callable[[Client], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, call)
+
+    def _call(self, call: Callable[[Client], T]) -> T:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect()
+        return call(client)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"

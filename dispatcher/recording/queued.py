@@ -1,0 +1,64 @@
+"""The row of a message's first attempt that waits in ``webhooks.deliveries``: its pending row, and the body kept."""
+
+import struct
+from typing import Final
+
+from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
+from dispatcher.kafka.dead_letters import Record
+
+TABLE: Final = "queued"
+FORMAT: Final = "RowBinary"
+COLUMNS: Final = (
+    "organization_id",
+    "webhook_id",
+    "event_type",
+    "message_id",
+    "workspace_id",
+    "body",
+    "run",
+    "attempt",
+    "message_created_on",
+    "due_at",
+)
+
+_FIRST = b"1"
+_NUMBERS = struct.Struct("<IIqq")
+
+
+def queued_row(record: Record) -> bytes | None:
+    """The row for a record of ``webhooks.deliveries``, None where there is none to make.
+
+    Later attempts follow from the outcome of the one before. A record that cannot be read is the sender's to set
+    aside: it is left out here, so that it becomes one dead letter and not two. The body goes in as it is, byte for
+    byte, which JSON could not do.
+    """
+    if dict(record.headers).get("attempt") != _FIRST:
+        return None
+    try:
+        delivery = read_delivery(record.key, record.value, record.headers)
+        return _encoded(delivery, due_at=record.timestamp)
+    except (UnreadableDelivery, struct.error):
+        return None
+
+
+def _encoded(delivery: Delivery, *, due_at: int) -> bytes:
+    strings = (
+        delivery.organization_id.encode(),
+        delivery.webhook_id.encode(),
+        delivery.event_type.encode(),
+        delivery.message_id.encode(),
+        delivery.workspace_id.encode(),
+        delivery.body,
+    )
+    numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at)
+    return b"".join(part for text in strings for part in (_length(text), text)) + numbers
+
+
+def _length(text: bytes) -> bytes:
+    """The length as an unsigned LEB128 number, as RowBinary writes it before a string."""
+    length, encoded = len(text), bytearray()
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)

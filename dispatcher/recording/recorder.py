@@ -1,0 +1,299 @@
+"""The recorder: what became of every attempt, from Kafka into ClickHouse.
+
+One task reads and one inserts, so that reading (and with it the membership in the group) never waits for ClickHouse.
+Offsets are committed after their rows are in; rows that are inserted again change nothing, so whatever is in doubt is
+simply done again.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.topics import Topics
+from dispatcher.observability.metrics import RECORDER_INSERT_FAILURES, RECORDER_INSERT_SECONDS, ROWS_RECORDED
+from dispatcher.recording import queued
+from dispatcher.recording.backoff import Backoff
+from dispatcher.recording.batches import Batch, BatchPolicy, Gathering, Sized
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
+from dispatcher.recording.schema import migrate
+
+_log = structlog.get_logger(__name__)
+
+_POLL_MS = 200
+_POLL_RECORDS = 5_000
+_REVOKE_SECONDS = 3.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one table with the records that they come from, in a format where rows follow each other."""
+
+    table: str
+    format: str
+    columns: Sequence[str]
+    separator: bytes
+    rows: Sequence[tuple[Sized, bytes]]
+
+    def part(self, start: int, end: int | None) -> "_Rows":
+        return _Rows(self.table, self.format, self.columns, self.separator, self.rows[start:end])
+
+    @property
+    def encoded(self) -> bytes:
+        return self.separator.join(row for _, row in self.rows)
+
+
+class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The role ``recorder``.
+
+    ``clock`` gives seconds of a monotonic clock; ``chance`` spreads what recorders do after a failure.
+    """
+
+    name = "recorder"
+
+    def __init__(
+        self,
+        clients: KafkaClients,
+        topics: Topics,
+        clickhouse: ClickHouse,
+        *,
+        policy: BatchPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._clickhouse = clickhouse
+        self._gathering = Gathering(policy or BatchPolicy())
+        self._clock = clock
+        self._backoff = Backoff(chance)
+        self._consumer: AIOKafkaConsumer = clients.consumer(group=topics.group("recorder"), client_id="recorder")
+        self._producer: AIOKafkaProducer | None = None
+        self._has_schema = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._added = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._assigned = asyncio.Event()
+        self._assigned.set()
+
+    async def start(self) -> None:
+        """Bring the schema up to date, and begin to read.
+
+        A ClickHouse server that does not answer is waited for in the background, with the offsets kept.
+
+        Raises:
+            ClickHouseUnavailable: the embedded engine cannot be used.
+            KafkaUnavailable: no broker answers.
+        """
+        try:
+            await self._bring_schema_up_to_date()
+        except ClickHouseUnavailable as error:
+            if self._clickhouse.url.embedded:
+                raise
+            _log.warning("ClickHouse is away; the recorder waits for it", error=str(error))
+        self._producer = self._clients.producer(client_id="recorder")
+        try:
+            await self._producer.start()
+            self._consumer.subscribe([self._topics.attempts, self._topics.deliveries], listener=self)
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self._consumer.stop()
+            await self._producer.stop()
+            raise self._clients.unavailable(error) from error
+        self._tasks = (
+            asyncio.create_task(self._read(), name="recorder: read"),
+            asyncio.create_task(self._write(DeadLetters(self._producer, self._topics.dead_letter)), name="recorder"),
+        )
+
+    async def wait(self) -> None:
+        """Run until ``stop``; raise what ended one of the two tasks before."""
+        try:
+            await asyncio.gather(*self._tasks)
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+
+    async def stop(self) -> None:
+        """Insert what waits, unless ClickHouse is away, and leave the group."""
+        self._stopping.set()
+        self._hurry.set()
+        self._added.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._consumer.stop()
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Insert and commit what waits, within a deadline; whoever gets the partitions reads the rest again."""
+        del revoked
+        self._assigned.clear()
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(_REVOKE_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("records were given up in a rebalance; they are read again")
+        finally:
+            self._begin_epoch()
+            self._hurry.clear()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Read on, from what is committed."""
+        del assigned
+        self._begin_epoch()
+        self._assigned.set()
+
+    def _begin_epoch(self) -> None:
+        self._gathering.forget()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._gathering.is_empty():
+            self._idle.set()
+
+    async def _read(self) -> None:
+        while not self._stopping.is_set():
+            await self._until(self._assigned, _POLL_MS / 1000)
+            epoch = self._gathering.epoch
+            self._make_room()
+            found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+            if not found:
+                continue
+            if epoch != self._gathering.epoch or not self._assigned.is_set():
+                await self._go_back()
+                continue
+            for records in found.values():
+                self._gathering.add(records, self._clock())
+            self._idle.clear()
+            self._added.set()
+
+    def _make_room(self) -> None:
+        """Stop and start the flow, never the polling: a consumer that does not poll leaves its group."""
+        if self._gathering.full:
+            self._consumer.pause(*self._consumer.assignment())
+        elif self._consumer.paused() and self._gathering.is_empty():
+            self._consumer.resume(*self._consumer.paused())
+
+    async def _go_back(self) -> None:
+        """Records came across a rebalance: it cannot be told whose they are, so read again from what is committed."""
+        try:
+            for partition in self._consumer.assignment():
+                committed = await self._consumer.committed(partition)
+                if committed is None:
+                    await self._consumer.seek_to_beginning(partition)
+                else:
+                    self._consumer.seek(partition, committed)
+        except IllegalStateError:
+            _log.debug("another rebalance came; its positions are right")
+
+    async def _write(self, dead_letters: DeadLetters) -> None:
+        while not (self._stopping.is_set() and self._gathering.is_empty()):
+            if self._gathering.is_empty():
+                self._added.clear()
+                await self._added.wait()
+                continue
+            due_in = self._gathering.due_in(self._clock())
+            if due_in > 0 and not self._hurry.is_set():
+                await self._until(self._hurry, due_in)
+            if self._gathering.is_empty():
+                continue
+            self._idle.clear()
+            batch = self._gathering.take(self._clock())
+            await self._record(batch, dead_letters)
+            self._settle()
+
+    async def _record(self, batch: Batch, dead_letters: DeadLetters) -> None:
+        failures = 0
+        while batch.epoch == self._gathering.epoch:
+            try:
+                if not self._has_schema:
+                    await self._bring_schema_up_to_date()
+                await self._insert_batch(batch, dead_letters)
+            except (ClickHouseUnavailable, QueryFailed) as error:
+                failures += 1
+                self._has_schema = False
+                RECORDER_INSERT_FAILURES.inc()
+                _log.warning("ClickHouse takes no rows; offsets are kept", error=str(error), failures=failures)
+                if self._stopping.is_set():
+                    self._gathering.forget()
+                    return
+                await self._until(self._stopping, self._backoff.after(failures))
+            else:
+                await self._commit(batch)
+                return
+
+    async def _bring_schema_up_to_date(self) -> None:
+        for migration in await migrate(self._clickhouse):
+            _log.info("applied a migration to ClickHouse", number=migration.number, migration=migration.name)
+        self._has_schema = True
+
+    async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
+        waiting, outcomes = self._rows(batch)
+        with RECORDER_INSERT_SECONDS.time():
+            # Nobody would miss the waiting rows that are refused: their deliveries are the senders' to judge.
+            for record, reason in await self._insert(waiting):
+                _log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
+            refused = await self._insert(outcomes)
+        kept = [await dead_letters.send(record, reason) for record, reason in refused]
+        await asyncio.gather(*kept)
+        for rows, topic in ((waiting, self._topics.deliveries), (outcomes, self._topics.attempts)):
+            ROWS_RECORDED.labels(topic).inc(len(rows.rows))
+
+    def _rows(self, batch: Batch) -> tuple[_Rows, _Rows]:
+        waiting, outcomes = [], []
+        for record in batch.records:
+            if record.topic == self._topics.attempts:
+                outcomes.append((record, record.value or b""))
+            elif (row := queued.queued_row(record)) is not None:
+                waiting.append((record, row))
+        return (
+            _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", waiting),
+            _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes),
+        )
+
+    async def _insert(self, rows: _Rows) -> list[tuple[Sized, str]]:
+        """Insert; returns the records whose rows cannot be read, found by halving, with ClickHouse's reasons."""
+        if not rows.rows:
+            return []
+        if len(rows.rows) == 1 and not rows.encoded.strip():
+            return [(rows.rows[0][0], "the record is empty")]
+        try:
+            await self._clickhouse.insert(rows.table, rows.encoded, row_format=rows.format, columns=rows.columns)
+        except RejectedRows as error:
+            if len(rows.rows) == 1:
+                return [(rows.rows[0][0], str(error))]
+            middle = len(rows.rows) // 2
+            return [*await self._insert(rows.part(0, middle)), *await self._insert(rows.part(middle, None))]
+        return []
+
+    async def _commit(self, batch: Batch) -> None:
+        if batch.epoch != self._gathering.epoch:
+            return
+        offsets = {TopicPartition(*where): offset for where, offset in batch.committable.items()}
+        try:
+            await self._consumer.commit(offsets)
+        except (KafkaError, IllegalStateError) as error:
+            _log.warning("a commit failed; its records may be read again", error=str(error) or type(error).__name__)
+
+    async def _until(self, event: asyncio.Event, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,65 @@
+"""The schema in ClickHouse: numbered migrations, and which of them a database has had."""
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+from dispatcher.recording.clickhouse import ClickHouse
+
+_FILE = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of statements, each harmless where it was run before: two recorders may start at once."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def migrations() -> tuple[Migration, ...]:
+    """Every migration, in order."""
+    found = []
+    for file in resources.files("dispatcher.recording").joinpath("migrations").iterdir():
+        match = _FILE.fullmatch(file.name)
+        if match is not None:
+            found.append(Migration(int(match[1]), match[2], _statements(file.read_text(encoding="utf-8"))))
+    return tuple(sorted(found, key=lambda migration: migration.number))
+
+
+async def missing_migrations(clickhouse: ClickHouse) -> tuple[Migration, ...]:
+    """The migrations that the database has not had; all of them where it does not exist."""
+    await clickhouse.create_database()
+    await clickhouse.command(_REMEMBERED)
+    applied = {row["number"] for row in await clickhouse.query("SELECT DISTINCT number FROM schema_migrations")}
+    return tuple(migration for migration in migrations() if migration.number not in applied)
+
+
+async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
+    """Bring the database up to date; returns what was applied."""
+    missing = await missing_migrations(clickhouse)
+    for migration in missing:
+        for statement in migration.statements:
+            await clickhouse.command(statement)
+        await clickhouse.command(
+            "INSERT INTO schema_migrations (number, name) SELECT {number:UInt32}, {name:String}",
+            {"number": migration.number, "name": migration.name},
+        )
+    return missing
+
+
+_REMEMBERED = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    number UInt32,
+    name String,
+    applied_on DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = MergeTree ORDER BY number
+"""
+
+
+def _statements(text: str) -> tuple[str, ...]:
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return tuple(statement.strip() for statement in re.split(r";\s*(?:\n|\Z)", code) if statement.strip())
