@@ -11,7 +11,7 @@ from dispatcher.delivery.schedule import RetrySchedule
 from dispatcher.durations import Duration, format_duration, milliseconds_of, parse_duration
 from dispatcher.errors import ConfigurationError
 from dispatcher.events.types import DESCRIPTIONS, EventType
-from dispatcher.kafka.clients import MAX_RECORD_BYTES
+from dispatcher.kafka.clients import MAX_REQUEST_BYTES
 
 
 class _Section(BaseModel):
@@ -139,8 +139,8 @@ def _compacted(name: str, about: _Compacted) -> Topic:
     return Topic(name, 1, {**_EVERY_TOPIC, "cleanup.policy": "compact", "min.compaction.lag.ms": lag})
 
 
-# The broker's clock stamps every record, so that waits and ages do not depend on any producer's.
-_EVERY_TOPIC = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
+# A batch of one record of the largest size is larger than the record.
+_EVERY_TOPIC = {"max.message.bytes": str(MAX_REQUEST_BYTES), "message.timestamp.type": "LogAppendTime"}
 
 _NEEDED = {
     "compacted": ("portal.resources", "webhooks.config"),
