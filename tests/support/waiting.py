@@ -1,0 +1,32 @@
+"""Waiting for conditions: tests never sleep for a fixed time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], timeout: float = 10, every: float = 0.02, what: str = ""
+) -> T:
+    """Ask until the answer is true, and return it; an AssertionError after ``timeout`` seconds.
+
+    A condition may also assert: its AssertionError is a "not yet".
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + timeout
+    answer: T | AssertionError
+    while True:
+        try:
+            asked = condition()
+            answer = await asked if isawaitable(asked) else asked
+            if answer:
+                return answer
+        except AssertionError as error:
+            answer = error
+        if clock() >= until:
+            about = what or getattr(condition, "__name__", "the condition")
+            raise AssertionError(f"{about} did not come true within {timeout} s; at last: {answer!r}")
+        await asyncio.sleep(every)
