@@ -1,0 +1,1 @@
+"""A simulator of Portal: organizations whose devices, users and operations hang together."""
