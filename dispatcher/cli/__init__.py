@@ -1,0 +1,78 @@
+"""The ``dispatcher`` command."""
+
+import signal
+import sys
+from importlib.metadata import version
+from typing import Annotated, Never
+
+import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
+
+from dispatcher.cli.lazy import LazyGroup
+from dispatcher.errors import DispatcherError
+
+
+class _Commands(LazyGroup):
+    """Each command is the Typer ``app`` of the module of its name."""
+
+    package = "dispatcher.cli"
+    summaries = {  # noqa: RUF012 - one table, never changed
+        "up": "Run every role on this machine, with an embedded Kafka and ClickHouse.",
+        "run": "Run one or several roles against configured servers.",
+        "topics": "Compare topics.yaml with the cluster, or make the cluster match it.",
+        "events": "Publish events from a file, or simulate Portal.",
+        "token": "Print a bearer token for the API.",
+        "schemas": "Write, or check, the JSON Schemas and the AsyncAPI document.",
+    }
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Calls the URLs that organizations configured about what happens in Portal. "
+    "Settings are environment variables, DISPATCHER_…, also read from a .env file.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dispatcher {version('portal-webhook-dispatcher')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> Never:
+    """Run the command line and exit.
+
+    1 with one line where something is wrong, 2 where the command line is, 130 after Ctrl-C.
+    """
+    try:
+        sys.exit(app(standalone_mode=False))
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "dispatcher"
+        _fail(f"{error.format_message()} (see {where} --help)", error.exit_code)
+    except ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except DispatcherError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(128 + signal.SIGINT)
+
+
+def _fail(message: str, status: int) -> Never:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.exit(status)

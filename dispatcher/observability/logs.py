@@ -1,0 +1,60 @@
+"""Logs: structlog and the standard library's loggers in one stream, for people on a terminal or as JSON lines."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import Processor
+
+from dispatcher.settings import Settings
+
+# What these say at "info" is of use only to their own authors.
+_CHATTY = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "asyncio", "urllib3", "clickhouse_connect")
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send every log to ``stream`` (standard error); call it once, before the first role is built.
+
+    ``LOG_FORMAT`` decides the form, or whether the stream is a terminal. Our own logs appear from ``LOG_LEVEL`` on,
+    the libraries' from warnings on, unless the level is ``debug``.
+    """
+    stream = stream or sys.stderr
+    console = settings.log_format == "console" or (settings.log_format is None and stream.isatty())
+    level = getattr(logging, settings.log_level.upper())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[ProcessorFormatter.remove_processors_meta, *_rendering(console, colors=stream.isatty())],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
+    structlog.configure(
+        processors=[*_SHARED, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _rendering(console: bool, *, colors: bool) -> list[Processor]:
+    if console:
+        # Plain tracebacks: the others show local variables, and those hold secrets.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=40, exception_formatter=plain)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
