@@ -1,5 +1,6 @@
 """The webhook: what an organization configured to be called about."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -7,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
 from dispatcher.events.types import EventType
+from dispatcher.events.variables import names_of
+from dispatcher.webhooks.template import Template
 
 
 def rfc3339(moment: datetime) -> str:
@@ -90,3 +93,14 @@ class Webhook(BaseModel):
     def enabled(self) -> bool:
         """Whether events are sent to it."""
         return self.status == "enabled"
+
+    @cached_property
+    def template(self) -> Template:
+        """The payload template, compiled when it is first needed."""
+        return Template(self.payload_template, names_of(self.event_type))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which are not checked; what follows from them is worked out anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("template", None)
+        return copy

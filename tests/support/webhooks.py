@@ -1,0 +1,30 @@
+"""Webhooks to test with."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dispatcher.webhooks.webhook import Webhook
+
+
+def a_webhook(id: str = "wh-1", **values: Any) -> Webhook:
+    """A webhook with everything that a test does not say, enabled, its target URL different for each id."""
+    person = {"id": "u-1", "name": "Ada"}
+    moment = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
+    return Webhook.model_validate(
+        {
+            "id": id,
+            "organization_id": "org-contoso",
+            "name": f"Webhook {id}",
+            "event_type": "operation_executed",
+            "target_url": f"https://example.com/{id}",
+            "items": {"all": True},
+            "payload_template": {"text": "#operation_type of #organization_name", "number": 1},
+            "status": "enabled",
+            "secrets": [{"value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}],
+            "created_on": moment,
+            "created_by": person,
+            "updated_on": moment,
+            "updated_by": person,
+            **values,
+        }
+    )
