@@ -1,0 +1,126 @@
+"""The OpenAPI 3.1 document, generated from the operations that the server serves."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from dispatcher.portal.operation import AnyOperation, NoAnswer, NoBody, Operation
+from dispatcher.portal.problems import CONTENT_TYPE, ProblemDetails, title_of
+
+_REF = "#/components/schemas/{model}"
+_EVERYWHERE = (401, 403, 500)
+
+
+def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[str, Any]:
+    """The document of these operations."""
+    listed = list(operations)
+    references, definitions = models_json_schema(_models(listed), ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in listed:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portal webhooks",
+            "version": version,
+            "description": "Webhooks of an organization, what was sent to them, and what became of it. "
+            "Errors are RFC 9457 problems; times are RFC 3339 in UTC with milliseconds.",
+        },
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _models(operations: Iterable[AnyOperation]) -> list[tuple[type[BaseModel], JsonSchemaMode]]:
+    found: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemDetails, "serialization"): None}
+    for operation in operations:
+        if isinstance(operation, Operation):
+            if operation.body is not NoBody:
+                found[operation.body, "validation"] = None
+            if operation.answer is not NoAnswer:
+                found[operation.answer, "serialization"] = None
+    return list(found)
+
+
+_References = Mapping[Any, dict[str, Any]]
+
+
+def _described(operation: AnyOperation, references: _References) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.handler.__name__,
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "responses": {},
+    }
+    problems = {*_EVERYWHERE, *operation.problems}
+    if operation.query.model_fields:
+        problems.add(422)
+    if isinstance(operation, Operation):
+        described["parameters"] += [
+            {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+            for name, text in operation.request_headers.items()
+        ]
+        answered: dict[str, Any] = {"description": title_of(operation.status)}
+        if operation.response_headers:
+            answered["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in operation.response_headers.items()
+            }
+        if operation.answer is not NoAnswer:
+            answered["content"] = {"application/json": {"schema": references[operation.answer, "serialization"]}}
+        described["responses"][str(operation.status)] = answered
+        if operation.body is not NoBody:
+            problems |= {400, 413, 415, 422}
+            described["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": references[operation.body, "validation"]}},
+            }
+    else:
+        described["responses"]["200"] = {
+            "description": title_of(200),
+            "content": {operation.media_type: {"schema": {"type": "string"}}},
+        }
+    schema = references[ProblemDetails, "serialization"]
+    for status in sorted(problems):
+        described["responses"][str(status)] = {
+            "description": title_of(status),
+            "content": {CONTENT_TYPE: {"schema": schema}},
+        }
+    return described
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = query.model_json_schema(ref_template=_REF)
+    definitions = schema.get("$defs", {})
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _inlined(about, definitions),
+        }
+        for name, about in schema.get("properties", {}).items()
+    ]
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema without references: enumerations are all that a parameter's type refers to."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return definitions[schema["$ref"].rsplit("/", 1)[1]]
+        return {name: _inlined(value, definitions) for name, value in schema.items()}
+    return [_inlined(value, definitions) for value in schema] if isinstance(schema, list) else schema

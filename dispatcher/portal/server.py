@@ -1,0 +1,119 @@
+"""The API's operations on an aiohttp server: authentication, strict reading of requests, problems for every error."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ValidationError
+
+from dispatcher.portal.auth import Authentication
+from dispatcher.portal.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
+from dispatcher.portal.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
+from dispatcher.portal.strict_json import NotJson, read_strict_json
+
+MAX_BODY_BYTES = 1024 * 1024
+
+_log = structlog.get_logger(__name__)
+
+_ON_EVERY_ANSWER = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+def application(operations: Iterable[AnyOperation], authentication: Authentication) -> web.Application:
+    """The server's application; routes for health and metrics are added by whoever runs it."""
+    app = web.Application(middlewares=[_problems_only], client_max_size=MAX_BODY_BYTES)
+    for operation in operations:
+        app.router.add_route(operation.method, operation.path, _bound(operation, authentication))
+    return app
+
+
+def json_response(body: BaseModel, status: int = 200, headers: Any = None) -> web.Response:
+    """An answer in JSON. Its text is ASCII: a template may hold lone surrogates, which only escapes can write."""
+    text = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":"))
+    return web.Response(body=text.encode("ascii"), status=status, content_type="application/json", headers=headers)
+
+
+def _bound(
+    operation: AnyOperation, authentication: Authentication
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = await authentication.caller(request.headers.get(hdrs.AUTHORIZATION))
+        organization = request.match_info.get("organization_id")
+        if organization is not None:
+            caller.require_admin(organization)
+        query = _read_query(request, operation.query)
+        if isinstance(operation, Operation):
+            body, raw = await _read_body(request, operation.body)
+            answer = await operation.handler(Call(caller, request.match_info, query, body, raw, request))
+            if operation.answer is NoAnswer:
+                return web.Response(status=operation.status, headers=answer.headers)
+            return json_response(answer.body, operation.status, answer.headers)
+        return await operation.handler(Call(caller, request.match_info, query, NoBody(), b"", request))
+
+    return handle
+
+
+def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    twice = sorted({name for name in request.query if len(request.query.getall(name)) > 1})
+    if twice:
+        raise invalid(BadField(field=name, detail="is there more than once") for name in twice)
+    try:
+        return model.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise invalid(errors_in_query(error)) from None
+
+
+async def _read_body(request: web.Request, model: type[BaseModel]) -> tuple[BaseModel, bytes]:
+    if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
+        raise _too_large()
+    raw = await request.read()
+    if model is NoBody:
+        return NoBody(), raw
+    if request.content_type != "application/json" and not request.content_type.endswith("+json"):
+        raise Problem(415, "Send the body as JSON, with Content-Type: application/json.")
+    try:
+        value = read_strict_json(raw)
+    except NotJson as error:
+        raise Problem(400, f"The body is not JSON: {error}.", errors=[bad_member((), f"{error}")]) from None
+    try:
+        return model.model_validate(value), raw
+    except ValidationError as error:
+        raise invalid(errors_in_body(error)) from None
+
+
+def _too_large() -> Problem:
+    return Problem(413, f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; send less.")
+
+
+@web.middleware
+async def _problems_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = problem.response()
+    except web.HTTPRequestEntityTooLarge:
+        response = _too_large().response()
+    except web.HTTPException as error:
+        response = _of_http_exception(request, error).response()
+    except Exception:  # noqa: BLE001 - whatever went wrong, the client gets a problem and the log what it was
+        _log.exception("request failed", method=request.method, path=request.path)
+        response = Problem(500, "The request failed on our side; it was logged. Try again later.").response()
+    if not response.prepared:
+        for name, value in _ON_EVERY_ANSWER.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
+def _of_http_exception(request: web.Request, error: web.HTTPException) -> Problem:
+    match error:
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return Problem(
+                405, f"{request.method} means nothing here; allowed: {allowed}.", headers={hdrs.ALLOW: allowed}
+            )
+        case web.HTTPNotFound():
+            return Problem(404, f"There is nothing at {request.path}.")
+        case _:
+            return Problem(error.status, error.reason)
