@@ -7,26 +7,22 @@ each start), ``broker.log`` and ``console.log`` (what Kafka and Java say), and `
 import asyncio
 import base64
 import contextlib
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import EmbeddedKafkaError
-from dispatcher.kafka.embedded import guardian
 from dispatcher.kafka.embedded.configuration import HOST, LOGGING, Ports, server_properties
 from dispatcher.kafka.embedded.distribution import Progress, classpath, install, java, pinned_jars
-from dispatcher.kafka.embedded.lock import DirectoryLock
+from dispatcher.kafka.embedded.lock import DirectoryLock, lock_directory
+from dispatcher.kafka.embedded.process import GuardedProcess
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +31,8 @@ _STOP_WITHIN = 20.0
 _LOOK_EVERY = 0.1
 _PORT_TRIES = 3
 
-# The serial collector wants a third less CPU on a small machine; Kafka's data is in the page cache, not in the heap.
+# The serial collector wants a fifth less CPU on a small machine; Kafka's data is in the page cache, not in the heap.
+# Kafka still calls what newer versions of Java warn about.
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
 _SHORT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PORT_TAKEN = ("Address already in use", "BindException")
@@ -48,14 +45,13 @@ class EmbeddedKafka:
     """
 
     def __init__(self, data_dir: Path, progress: Progress | None = None) -> None:
-        """``progress`` hears of the jars that are fetched at the first start."""
+        """``progress`` hears, from another thread, of the jars that are fetched at the first start."""
         self.directory = data_dir.absolute() / "kafka"
         self._data = self.directory / "data"
         self._ports_file = self.directory / "ports.json"
         self._progress = progress or (lambda _there, _needed: None)
-        self._lock = DirectoryLock(self.directory / "lock")
-        self._guardian: subprocess.Popen[bytes] | None = None
-        self._broker: int | None = None
+        self._lock: DirectoryLock | None = None
+        self._process: GuardedProcess | None = None
         self._stopping = False
 
     async def start(self) -> str:
@@ -64,15 +60,16 @@ class EmbeddedKafka:
         Raises:
             EmbeddedKafkaError: it cannot be installed or started; the message says what to do.
         """
+        if self._lock is not None:
+            raise EmbeddedKafkaError(f"the embedded Kafka in {self.directory} is started already: stop it first")
         self._stopping = False
         self._make_directory()
-        await self._lock.acquire(patience=_STOP_WITHIN)
+        self._lock = await lock_directory(self.directory, patience=_STOP_WITHIN + 5)
         try:
             program = java()
             jars = classpath(await self._install())
-            self._write_files()
             await self._format(program, jars)
-            return await self._run(program, jars)
+            return await self._run(program, jars, self._lock)
         except BaseException:
             await self.stop()
             raise
@@ -83,26 +80,31 @@ class EmbeddedKafka:
         Raises:
             EmbeddedKafkaError: it ended by itself.
         """
-        while self._guardian is not None and self._guardian.poll() is None:
-            await asyncio.sleep(_LOOK_EVERY)
+        if self._process is not None:
+            await self._process.ended()
         if not self._stopping:
             raise EmbeddedKafkaError(f"the embedded Kafka broker ended by itself{self._why()}; start again")
 
     async def stop(self) -> None:
         """End the broker and let go of its directory. Does nothing when there is none."""
         self._stopping = True
+        process, self._process = self._process, None
+        lock, self._lock = self._lock, None
         try:
-            await self._end_process()
+            if process is not None:
+                await process.end()
         finally:
-            self._lock.release()
+            if lock is not None:
+                lock.release()
 
     def _make_directory(self) -> None:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            (self.directory / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
         except OSError as error:
             raise EmbeddedKafkaError(
-                f"{self.directory} cannot be created ({error.strerror}): "
-                "set DISPATCHER_DATA_DIR to a directory that can be written"
+                f"{self.directory} cannot be written ({error.strerror}): "
+                "set DISPATCHER_DATA_DIR to a directory that can be"
             ) from error
 
     async def _install(self) -> list[Path]:
@@ -112,18 +114,15 @@ class EmbeddedKafka:
         finally:
             cancelled.set()
 
-    def _write_files(self) -> None:
-        (self.directory / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
-
     async def _format(self, program: Path, jars: str) -> None:
         """Give the directory its identity. It appears whole or not at all, whenever this is interrupted."""
-        if (self._data / "meta.properties").exists():
+        if _cluster(self._data) is not None:
             return
         if self._data.exists():
             if any(path.is_dir() for path in self._data.iterdir()):
                 raise EmbeddedKafkaError(
-                    f"{self._data} holds data but its meta.properties is missing: put that file back from a copy, "
-                    f"or give up what the broker holds with `rm -r {self.directory}`, and start again"
+                    f"{self._data} holds data but its meta.properties is missing or broken: put that file back from a "
+                    f"copy, or give up what the broker holds with `rm -r {self.directory}`, and start again"
                 )
             shutil.rmtree(self._data)
         unfinished = self.directory / "formatting"
@@ -131,9 +130,8 @@ class EmbeddedKafka:
         properties = self.directory / "formatting.properties"
         properties.write_text(server_properties(Ports.free(), logs=unfinished.name), encoding="utf-8")
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool"]
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *(program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool"),
             *("format", "--cluster-id", identity, "--config", properties.name),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
@@ -147,93 +145,61 @@ class EmbeddedKafka:
                 process.kill()
             raise
         if process.returncode:
-            raise EmbeddedKafkaError(f"{unfinished} cannot be formatted: {_complaint(output.decode(errors='replace'))}")
+            raise EmbeddedKafkaError(f"{self._data} cannot be formatted: {_complaint(output.decode(errors='replace'))}")
         unfinished.rename(self._data)
         properties.unlink()
 
-    async def _run(self, program: Path, jars: str) -> str:
-        ports = Ports.remembered(self._ports_file)
-        for last in (*[False] * (_PORT_TRIES - 1), True):
-            ports = ports or Ports.free()
+    async def _run(self, program: Path, jars: str, lock: DirectoryLock) -> str:
+        ports = Ports.remembered(self._ports_file) or Ports.free()
+        for attempt in range(1, _PORT_TRIES + 1):
             (self.directory / "server.properties").write_text(
                 server_properties(ports, logs=self._data.name), encoding="utf-8"
             )
-            self._start_process(program, jars)
+            process = self._process = self._start_process(program, jars, lock)
             servers = f"{HOST}:{ports.broker}"
-            if await self._is_ready(ports, servers):
+            if await _is_ready(process, ports, servers, _cluster(self._data)):
                 ports.remember(self._ports_file)
                 log.info("embedded Kafka runs", servers=servers, directory=str(self.directory))
                 return servers
-            why = self._why()
-            await self._end_process()
-            if last or not any(sign in why for sign in _PORT_TAKEN):
-                raise EmbeddedKafkaError(f"the embedded Kafka broker does not start{why}")
-            ports = None
-        raise AssertionError
+            why = self._why() if not process.running else f": it does not answer within {_READY_WITHIN:.0f} s"
+            await process.end()
+            # Between the choice of a port and the broker's start somebody else may have taken it.
+            if attempt == _PORT_TRIES or not any(sign in why for sign in _PORT_TAKEN):
+                break
+            ports = Ports.free()
+        raise EmbeddedKafkaError(f"the embedded Kafka broker does not start{why}")
 
-    def _start_process(self, program: Path, jars: str) -> None:
-        command: list[str | Path] = [program, *_JVM, "-Ddispatcher.log=broker.log"]
-        command += ["-Dlog4j2.configurationFile=log4j2.properties", "-cp", jars, "kafka.Kafka", "server.properties"]
+    def _start_process(self, program: Path, jars: str, lock: DirectoryLock) -> GuardedProcess:
         (self.directory / "broker.log").unlink(missing_ok=True)
-        with (self.directory / "console.log").open("wb") as console:
-            self._guardian = subprocess.Popen(  # noqa: S603
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    guardian.__file__,
-                    str(_STOP_WITHIN),
-                    str(self._lock.descriptor),
-                    *command,
-                ],
-                cwd=self.directory,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=console,
-                pass_fds=(self._lock.descriptor,),
-                # Ctrl-C reaches a whole process group; the broker is to be the last to go.
-                start_new_session=True,
-            )
-        self._broker = int(_output(self._guardian).readline() or 0) or None
-        self._lock.name_holders(self._broker)
-
-    async def _is_ready(self, ports: Ports, servers: str) -> bool:
-        assert self._guardian is not None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_READY_WITHIN):
-                while self._guardian.poll() is None:
-                    if await _listens(ports.broker) and await _answers(servers):
-                        # Another program's broker on a port that was taken meanwhile is not ours.
-                        return self._guardian.poll() is None
-                    await asyncio.sleep(_LOOK_EVERY)
-        return False
-
-    async def _end_process(self) -> None:
-        if self._guardian is None:
-            return
-        process, self._guardian = self._guardian, None
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        while process.poll() is None:
-            await asyncio.sleep(_LOOK_EVERY)
-        if process.returncode < 0 and self._broker is not None:
-            # The guardian was killed and could not end the broker.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._broker, signal.SIGKILL)
+        process = GuardedProcess(
+            [
+                *(program, *_JVM, "-Ddispatcher.log=broker.log", "-Dlog4j2.configurationFile=log4j2.properties"),
+                *("-cp", jars, "kafka.Kafka", "server.properties"),
+            ],
+            self.directory,
+            console=self.directory / "console.log",
+            lock=lock.descriptor,
+            grace=_STOP_WITHIN,
+        )
+        lock.name_holders(process.pid)
+        return process
 
     def _why(self) -> str:
         for name in ("broker.log", "console.log"):
             with contextlib.suppress(OSError):
                 text = (self.directory / name).read_text(encoding="utf-8", errors="replace")
-                if complaint := _complaint(text[-100_000:]):
+                if complaint := _complaint(text):
                     return f": {complaint} (see {self.directory / name})"
         return ""
 
 
-def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdout is not None
-    return process.stdout
+def _cluster(data: Path) -> str | None:
+    """The identity that formatting gave to a directory; None when it has none."""
+    try:
+        lines = (data / "meta.properties").read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    return next((line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id=")), None)
 
 
 def _complaint(text: str) -> str:
@@ -250,6 +216,18 @@ def _complaint(text: str) -> str:
     return ""
 
 
+async def _is_ready(process: GuardedProcess, ports: Ports, servers: str, cluster: str | None) -> bool:
+    """Whether the broker answers, as soon as it does; False when it ends instead, or takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_WITHIN):
+            while process.running:
+                # Another cluster answers where a port was taken meanwhile; ours then ends.
+                if await _listens(ports.broker) and await _answering(servers) == cluster:
+                    return True
+                await asyncio.sleep(_LOOK_EVERY)
+    return False
+
+
 async def _listens(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection(HOST, port)
@@ -261,12 +239,14 @@ async def _listens(port: int) -> bool:
     return True
 
 
-async def _answers(servers: str) -> bool:
+async def _answering(servers: str) -> str | None:
+    """The identity of the cluster that answers, if a broker of it is ready to work."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=2_000)
     try:
         await admin.start()
-        return bool((await admin.describe_cluster())["brokers"])
+        description = await admin.describe_cluster()
     except (KafkaError, OSError):
-        return False
+        return None
     finally:
         await admin.close()
+    return description["cluster_id"] if description["brokers"] else None

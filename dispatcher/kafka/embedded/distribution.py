@@ -51,8 +51,13 @@ class Jar:
 def pinned_jars() -> tuple[Jar, ...]:
     """What ``jars.txt`` lists."""
     text = files(__package__).joinpath("jars.txt").read_text(encoding="utf-8")
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return tuple(Jar(*coordinates.split(":"), sha256) for coordinates, sha256 in lines)
+    return tuple(_pin(line) for line in text.splitlines() if not line.startswith("#"))
+
+
+def _pin(line: str) -> Jar:
+    coordinates, sha256 = line.split()
+    group, artifact, version = coordinates.split(":")
+    return Jar(group, artifact, version, sha256)
 
 
 def java() -> Path:
