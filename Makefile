@@ -1,0 +1,30 @@
+# Needs Python 3.11 or newer; makes the rest itself. PYTHON=… chooses another interpreter than python3.
+
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help environment up test check bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment: ## Make .venv, or bring it up to date
+	@$(PYTHON) tools/environment.py
+
+up: environment ## Run everything on this machine, with a demonstration
+	@$(BIN)/dispatcher up --demo
+
+test: environment ## Run the tests, on a real Kafka
+	@$(BIN)/python -m pytest
+
+check: environment ## Lint, types, drift of generated files
+	@$(BIN)/python -m tools.check
+
+bench: environment ## Deliveries a second, and what they cost
+	@$(BIN)/python -m benchmarks.throughput
+
+lock: environment ## Choose the newest versions that pyproject.toml allows, and write the requirements files
+	@$(BIN)/python -m tools.lock
+
+clean: ## Remove the environment, caches and everything that `up` stored
+	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

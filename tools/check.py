@@ -1,0 +1,75 @@
+"""Everything that `make check` holds against the tree; all of it runs, then the first failure decides.
+
+Nothing here needs a network.
+"""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+COMMANDS = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    ("mypy",),
+    ("dispatcher", "schemas", "check"),
+)
+PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
+
+
+def declared() -> list[Requirement]:
+    """What pyproject.toml asks for, the tools of developers included."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = content["project"]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+        *(line for group in content["dependency-groups"].values() for line in group),
+    ]
+    return [Requirement(line) for line in lines]
+
+
+def stale_lock() -> list[str]:
+    """Why requirements.txt is not what pyproject.toml asks for."""
+    text = (ROOT / "requirements.txt").read_text()
+    pins: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if (pin := PIN.match(line)) is not None:
+            pins.setdefault(canonicalize_name(pin[1]), []).append(pin[2])
+    problems = [
+        f"requirements.txt has no {requirement}; run make lock"
+        for requirement in declared()
+        if not any(
+            requirement.specifier.contains(version) for version in pins.get(canonicalize_name(requirement.name), ())
+        )
+    ]
+    if "://" in text:
+        problems.append("requirements.txt names a host; write it with make lock")
+    return problems
+
+
+def main() -> None:
+    """Run all checks; exit non-zero when one fails."""
+    failed = []
+    for command in COMMANDS:
+        print("$", *command, flush=True)
+        if subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, check=False).returncode != 0:
+            failed.append(" ".join(command))
+    problems = stale_lock()
+    for problem in problems:
+        print(problem)
+    if problems:
+        failed.append("the lock")
+    if failed:
+        sys.exit(f"error: failed: {', '.join(failed)}")
+    print("All checks passed.")
+
+
+if __name__ == "__main__":
+    main()
