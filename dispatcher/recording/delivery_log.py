@@ -1,0 +1,296 @@
+"""What the portal reads of deliveries: a webhook's metrics, its attempts, its messages and their bodies."""
+
+# Only constants of this module are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dispatcher.delivery.outcome import Status
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.history import (
+    BUCKETS,
+    Attempt,
+    AttemptDetails,
+    Bucket,
+    BucketSize,
+    Message,
+    Metrics,
+    Page,
+    Request,
+    Response,
+)
+from dispatcher.recording.pages import Position, read_cursor, write_cursor
+
+SHOWN_BODY_BYTES = 16 * 1024
+"""How much of a body the details of an attempt show."""
+
+_MOST_BUCKETS = 20_000
+_MOST_ON_A_PAGE = 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
+_OF_MESSAGE = f"{_OF_WEBHOOK} AND message_id = {{message_id:String}}"
+_OF_ATTEMPT = f"{_OF_MESSAGE} AND run = {{run:UInt32}} AND attempt = {{attempt:UInt32}}"
+
+_ATTEMPT = """
+    message_id, run, attempt, toString(status) AS status_name, duration_ms, response_code, error,
+    toUnixTimestamp64Milli(executed_on) AS executed_ms, toUnixTimestamp64Milli(due_at) AS due_ms,
+    toUnixTimestamp64Milli(at) AS at_ms
+"""
+
+_ERASED = ("attempt_states", "message_states", "message_bodies", "attempt_details")
+
+
+class DeliveryLog:
+    """Reads about one webhook at a time. Times are aware; every method may raise ClickHouseUnavailable."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+
+    async def metrics(self, organization_id: str, webhook_id: str) -> Metrics:
+        """The webhook's messages, counted by status."""
+        rows = await self._clickhouse.query(
+            f"SELECT status, count() AS messages FROM messages WHERE {_OF_WEBHOOK} GROUP BY status",
+            {"organization_id": organization_id, "webhook_id": webhook_id},
+        )
+        counted = {row["status"]: row["messages"] for row in rows}
+        return Metrics(*(counted.get(status, 0) for status in ("successful", "pending", "in_progress", "failed")))
+
+    async def history(
+        self, organization_id: str, webhook_id: str, bucket: BucketSize, since: datetime, until: datetime
+    ) -> list[Bucket]:
+        """Every hour or day (UTC) from the one of ``since`` up to ``until``, also where nothing happened.
+
+        Raises:
+            ValueError: the span is empty or has more than 20,000 buckets.
+        """
+        size = BUCKETS[bucket]
+        first = since - (since - _EPOCH) % size
+        if until <= since:
+            raise ValueError("the end is not after the beginning; give a from that is before to")
+        if (until - first) / size > _MOST_BUCKETS:
+            raise ValueError(f"that is more than {_MOST_BUCKETS} buckets; ask for a shorter time or for days")
+        parameters = {
+            "organization_id": organization_id,
+            "webhook_id": webhook_id,
+            "since": _milliseconds(first),
+            "until": _milliseconds(until),
+            "size": size // timedelta(milliseconds=1),
+        }
+        ended = {row["start_ms"]: row for row in await self._clickhouse.query(_ENDED, parameters)}
+        made = {row["start_ms"]: row for row in await self._clickhouse.query(_MADE, parameters)}
+        starts = range(_milliseconds(first), _milliseconds(until), size // timedelta(milliseconds=1))
+        return [_bucket(start, ended.get(start, {}), made.get(start, {})) for start in starts]
+
+    async def attempts(
+        self,
+        organization_id: str,
+        webhook_id: str,
+        *,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """A page of the last 28 days' attempts, by when they were executed or are due, newest first.
+
+        Raises:
+            ValueError: the cursor is not one of a page before, or the limit is not between 1 and 1,000.
+        """
+        if not 1 <= limit <= _MOST_ON_A_PAGE:
+            raise ValueError(f"the limit is not between 1 and {_MOST_ON_A_PAGE}")
+        conditions = [_OF_WEBHOOK, "at >= now64(3, 'UTC') - INTERVAL 28 DAY"]
+        parameters: dict[str, Any] = {
+            "organization_id": organization_id,
+            "webhook_id": webhook_id,
+            "limit": limit + 1,
+        }
+        if status is not None:
+            conditions.append("status = {status:String}")
+            parameters["status"] = status
+        if cursor is not None:
+            conditions.append(_AFTER_CURSOR)
+            parameters.update(read_cursor(cursor)._asdict())
+        rows = await self._clickhouse.query(
+            f"SELECT {_ATTEMPT} FROM attempt_states FINAL WHERE {' AND '.join(conditions)} "
+            "ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {limit:UInt32}",
+            parameters,
+        )
+        shown = rows[:limit]
+        more = len(rows) > limit
+        return Page([_attempt(row) for row in shown], write_cursor(_position(shown[-1])) if more else None)
+
+    async def attempt(self, organization_id: str, webhook_id: str, attempt_id: str) -> AttemptDetails | None:
+        """One attempt with what was sent and answered, at most 16 KiB of each body; None when it is not kept."""
+        message_id, run, attempt = _parts(attempt_id)
+        if run is None or attempt is None:
+            return None
+        parameters = {
+            "organization_id": organization_id,
+            "webhook_id": webhook_id,
+            "message_id": message_id,
+            "run": run,
+            "attempt": attempt,
+        }
+        rows = await self._clickhouse.query(
+            f"SELECT {_ATTEMPT} FROM attempt_states WHERE {_OF_ATTEMPT} ORDER BY version DESC LIMIT 1", parameters
+        )
+        if not rows:
+            return None
+        details = await self._clickhouse.query(_DETAILS, parameters)
+        exchanged = details[0] if details else {}
+        sent = await self.body(organization_id, webhook_id, message_id) or b""
+        answered = exchanged.get("response_body", "").encode()
+        return AttemptDetails(
+            attempt=_attempt(rows[0]),
+            request=Request(
+                url=exchanged.get("request_url", ""),
+                headers=exchanged.get("request_headers", {}),
+                body=_shown(sent),
+                truncated=len(sent) > SHOWN_BODY_BYTES,
+            ),
+            response=Response(
+                headers=exchanged.get("response_headers", {}),
+                body=_shown(answered),
+                truncated=exchanged.get("response_truncated", False) or len(answered) > SHOWN_BODY_BYTES,
+            ),
+        )
+
+    async def message(self, organization_id: str, webhook_id: str, message_id: str) -> Message | None:
+        """One message; None when it is not known."""
+        rows = await self._clickhouse.query(
+            "SELECT status, runs, attempts, event_type, workspace_id, toUnixTimestamp64Milli(created_on) AS created_ms,"
+            f" toUnixTimestamp64Milli(finished_on) AS finished_ms FROM messages WHERE {_OF_MESSAGE}",
+            {"organization_id": organization_id, "webhook_id": webhook_id, "message_id": message_id},
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return Message(
+            message_id=message_id,
+            status=row["status"],
+            runs=row["runs"],
+            attempts=row["attempts"],
+            created_on=_moment(row["created_ms"]),
+            finished_on=_moment_or_none(row["finished_ms"]),
+            event_type=row["event_type"],
+            workspace_id=row["workspace_id"],
+        )
+
+    async def body(self, organization_id: str, webhook_id: str, message_id: str) -> bytes | None:
+        """The bytes that every attempt of a message sends; None when they are not kept (28 days)."""
+        rows = await self._clickhouse.query(
+            f"SELECT base64Encode(body) AS body FROM message_bodies WHERE {_OF_MESSAGE} LIMIT 1",
+            {"organization_id": organization_id, "webhook_id": webhook_id, "message_id": message_id},
+        )
+        return base64.b64decode(rows[0]["body"]) if rows else None
+
+    async def failed_messages(
+        self, organization_id: str, webhook_id: str, since: datetime, until: datetime
+    ) -> list[str]:
+        """The ids of the messages that failed for good from ``since`` up to ``until``, the earliest first."""
+        rows = await self._clickhouse.query(
+            f"SELECT message_id FROM messages WHERE {_OF_WEBHOOK} AND status = 'failed' "
+            "AND finished_on >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+            "AND finished_on < fromUnixTimestamp64Milli({until:Int64}, 'UTC') ORDER BY finished_on, message_id",
+            {
+                "organization_id": organization_id,
+                "webhook_id": webhook_id,
+                "since": _milliseconds(since),
+                "until": _milliseconds(until),
+            },
+        )
+        return [row["message_id"] for row in rows]
+
+    async def erase(self, organization_id: str) -> None:
+        """Remove everything of an organization, and return when it is gone from the disk's active parts."""
+        for table in _ERASED:
+            await self._clickhouse.command(
+                f"ALTER TABLE {table} DELETE WHERE organization_id = {{organization_id:String}}"
+                " SETTINGS mutations_sync = 2",
+                {"organization_id": organization_id},
+            )
+
+
+_AFTER_CURSOR = """
+    (at, message_id, run, attempt)
+    < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {message_id:String}, {run:UInt32}, {attempt:UInt32})
+"""
+
+_IN_SPAN = """
+    >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND %s < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+"""
+
+_ENDED = f"""
+    SELECT intDiv(toUnixTimestamp64Milli(assumeNotNull(finished_on)), {{size:Int64}}) * {{size:Int64}} AS start_ms,
+        countIf(status = 'successful') AS successful, countIf(status = 'failed') AS failed
+    FROM messages
+    WHERE {_OF_WEBHOOK} AND finished_on {_IN_SPAN % "finished_on"}
+    GROUP BY start_ms
+"""
+
+_MADE = f"""
+    SELECT intDiv(toUnixTimestamp64Milli(assumeNotNull(executed_on)), {{size:Int64}}) * {{size:Int64}} AS start_ms,
+        count() AS attempts, quantilesTDigest(0.5, 0.95, 0.99)(duration_ms) AS quantiles, count(duration_ms) AS timed
+    FROM attempt_states FINAL
+    WHERE {_OF_WEBHOOK} AND status IN ('failed', 'successful') AND executed_on {_IN_SPAN % "executed_on"}
+    GROUP BY start_ms
+"""
+
+_DETAILS = f"""
+    SELECT request_url, request_headers, response_headers, response_body, response_truncated
+    FROM attempt_details WHERE {_OF_ATTEMPT} ORDER BY version DESC LIMIT 1
+"""
+
+
+def _bucket(start: int, ended: Mapping[str, Any], made: Mapping[str, Any]) -> Bucket:
+    quantiles = made["quantiles"] if made.get("timed") else (None, None, None)
+    return Bucket(
+        _moment(start), ended.get("successful", 0), ended.get("failed", 0), made.get("attempts", 0), *quantiles
+    )
+
+
+def _attempt(row: Mapping[str, Any]) -> Attempt:
+    waits = row["status_name"] == "pending"
+    return Attempt(
+        message_id=row["message_id"],
+        run=row["run"],
+        attempt=row["attempt"],
+        status=row["status_name"],
+        duration_ms=row["duration_ms"],
+        response_code=row["response_code"],
+        executed_on=None if waits else _moment_or_none(row["executed_ms"]),
+        error=row["error"],
+        next_attempt_at=_moment(row["due_ms"]) if waits else None,
+    )
+
+
+def _position(row: Mapping[str, Any]) -> Position:
+    return Position(row["at_ms"], row["message_id"], row["run"], row["attempt"])
+
+
+def _parts(attempt_id: str) -> tuple[str, int | None, int | None]:
+    message_id, run, attempt = ["", "", "", *attempt_id.rsplit("-", 2)][-3:]
+    return message_id, _small_number(run), _small_number(attempt)
+
+
+def _small_number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None
+
+
+def _shown(body: bytes) -> str:
+    return body[:SHOWN_BODY_BYTES].decode(errors="replace")
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _moment_or_none(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _moment(milliseconds)
