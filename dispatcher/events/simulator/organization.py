@@ -83,9 +83,9 @@ class Organization:
     flows: tuple[Named, ...]
 
     @classmethod
-    def found(cls, id: str, name: str, seed: int) -> Self:
-        """Make up an organization: the same for the same id and seed."""
-        random = Random(f"{seed}/{id}")  # noqa: S311 - a simulation is meant to be repeatable
+    def found(cls, id: str, name: str) -> Self:
+        """Make up an organization: the same for the same id, so that its devices stay from one run to the next."""
+        random = Random(id)  # noqa: S311 - a simulation is meant to be repeatable
         users = tuple(_users(random, id))
         groups = tuple(Named(f"rg-{number}", name) for number, name in enumerate(names.REPORTING_GROUPS, 1))
         return cls(
