@@ -193,9 +193,8 @@ class Outbox:
 class _Stub:
     """A record without its value, which the largest have to be where headers are added to them."""
 
-    value = None
-
     def __init__(self, record: Record) -> None:
+        self.value: bytes | None = None
         self.topic = record.topic
         self.partition = record.partition
         self.offset = record.offset

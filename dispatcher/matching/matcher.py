@@ -1,0 +1,246 @@
+"""The matcher: reads what Portal publishes and writes what each webhook is to be sent."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerClosed
+
+from dispatcher.delivery.outcome import Outcome, encode_outcome
+from dispatcher.delivery.record import Delivery
+from dispatcher.events.reading import UnreadableEvent, read_event
+from dispatcher.events.types import EventType
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.topics import Topics
+from dispatcher.matching.faust_app import faust_app
+from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
+from dispatcher.matching.outbox import BATCH_BYTES, Outbox
+from dispatcher.observability.metrics import ATTEMPTS, EVENTS, MESSAGES
+
+GRACE_SECONDS = 3.0
+"""How long a stop waits for the broker to acknowledge what is in flight; what it does not is matched again."""
+
+TOO_LARGE = "too_large"
+"""The reason of a message that failed because its body would not be sent."""
+
+_FORCED_SECONDS = 2.0
+_PRODUCER_SECONDS = 1.0
+
+# Other roles may share the event loop: an operation on thousands of devices lets them in this often.
+_YIELD_EVERY = 50
+
+log = logging.getLogger(__name__)
+
+
+class Follower(Protocol):
+    """What is needed of the reader of ``webhooks.config``."""
+
+    @property
+    def directory(self) -> Directory:
+        """The webhooks, as far as they have been read."""
+
+
+class MatcherEnded(RuntimeError):
+    """The matcher's Faust app ended although nobody asked it to."""
+
+
+class Matcher:
+    """The role; ``follower`` is started before it and stopped after it, by whoever made both.
+
+    ``now`` gives seconds since the Unix epoch.
+    """
+
+    name = "matcher"
+
+    def __init__(
+        self, clients: KafkaClients, topics: Topics, follower: Follower, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._follower = follower
+        self._now = now
+        self._types = {topic: event_type for event_type, topic in topics.events.items()}
+        self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
+        self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
+        self._started = AsyncExitStack()
+        self._outbox: Outbox
+        self._ended: asyncio.Future[None]
+
+    async def start(self) -> None:
+        """Return when the matcher has its partitions.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+        """
+        self._ended = asyncio.get_running_loop().create_future()
+        try:
+            async with AsyncExitStack() as started:
+                producer = self._clients.producer(max_batch_size=BATCH_BYTES)
+                started.push_async_callback(_stop_producer, producer)
+                await producer.start()
+                self._outbox = Outbox(producer, DeadLetters(producer, self._topics.dead_letter))
+                await self._outbox.open(self._topics.deliveries, self._topics.attempts)
+                started.push_async_callback(_cancel, self._watch(self._outbox.run()))
+                app = faust_app(self._clients, self._topics.group(self.name), self._types, self._match_all)
+                started.push_async_callback(_stop_app, app)
+                await app.start()
+                started.push_async_callback(_cancel, self._watch(_until_crash(app)))
+                started.callback(self._end_well)
+                self._started = started.pop_all()
+        except (KafkaError, OSError) as error:
+            raise self._clients.unavailable(error) from error
+
+    async def wait(self) -> None:
+        """Run until the role ends; raise what ended it, unless that was ``stop``."""
+        await asyncio.shield(self._ended)
+
+    async def stop(self) -> None:
+        """Finish what is in flight, if the broker takes it within ``GRACE_SECONDS``, and leave the group."""
+        await self._started.aclose()
+
+    def _watch(self, running: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(running)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end_well(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _end(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+    async def _match_all(self, stream: Any) -> None:
+        try:
+            await self._match_stream(stream)
+        except Exception as error:  # noqa: BLE001  Faust would start the agent again, and acknowledge past this event
+            if not self._ended.done():
+                self._ended.set_exception(error)
+            await asyncio.Event().wait()
+
+    async def _match_stream(self, stream: Any) -> None:
+        outbox = self._outbox
+        nothing_waits = stream.channel.empty
+        async for event in stream.noack().events():
+            message = event.message
+            await self._match_record(message)
+            outbox.done(event.ack, len(message.value or b""))
+            if nothing_waits():
+                outbox.push()
+            if not outbox.has_room:
+                await outbox.room()
+
+    async def _match_record(self, message: Any) -> None:
+        event_type = self._types[message.topic]
+        messages = 0
+        try:
+            event = read_event(message.value or b"", event_type)
+            for result in match(event, self._follower.directory, _milliseconds(message.timestamp)):
+                self._put(result)
+                messages += 1
+                if not self._outbox.has_room:
+                    await self._outbox.room()
+                elif messages % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        except UnreadableEvent as error:
+            self._outbox.put_dead_letter(_EventRecord(message), str(error))
+        except Exception as error:  # one record must not keep the others from flowing
+            log.exception("Event at %s/%d/%d cannot be matched", message.topic, message.partition, message.offset)
+            self._outbox.put_dead_letter(_EventRecord(message), f"it cannot be matched: {error!r}")
+        else:
+            self._counted_events[event_type].inc()
+            if messages:
+                self._counted_messages[event_type].inc(messages)
+
+    def _put(self, result: Delivery | TooLarge) -> None:
+        if isinstance(result, TooLarge):
+            outcome = encode_outcome(_failed(result, round(self._now() * 1000)))
+            self._outbox.put(self._topics.attempts, result.delivery.webhook_id, outcome, [])
+            ATTEMPTS.labels("failed", TOO_LARGE).inc()
+        else:
+            self._outbox.put(self._topics.deliveries, result.webhook_id, result.body, result.headers())
+
+
+class _EventRecord:
+    """A Faust message as the dead letters take it, with its time in milliseconds again."""
+
+    def __init__(self, message: Any) -> None:
+        self.topic: str = message.topic
+        self.partition: int = message.partition
+        self.offset: int = message.offset
+        self.timestamp = _milliseconds(message.timestamp)
+        self.key: bytes | None = message.key
+        self.value: bytes | None = message.value
+        self.headers: Sequence[tuple[str, bytes]] = list(message.headers or ())
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _failed(message: TooLarge, now_ms: int) -> Outcome:
+    delivery = message.delivery
+    return Outcome(
+        organization_id=delivery.organization_id,
+        webhook_id=delivery.webhook_id,
+        event_type=delivery.event_type,
+        message_id=delivery.message_id,
+        workspace_id=delivery.workspace_id,
+        run=delivery.run,
+        attempt=delivery.attempt,
+        status="failed",
+        message_created_on=delivery.message_created_on,
+        due_at=delivery.message_created_on,
+        executed_on=now_ms,
+        duration_ms=None,
+        response_code=None,
+        error=f"the rendered message is {-(-message.size // 1024)} KiB; at most {MAX_BODY_BYTES // 1024} KiB are sent",
+        reason=TOO_LARGE,
+        target_host=urlsplit(message.target_url).hostname or "",
+        next_attempt_at=None,
+    )
+
+
+async def _until_crash(app: Any) -> None:
+    await app.wait_until_stopped()
+    if app.crash_reason is not None:
+        raise app.crash_reason
+    raise MatcherEnded("the Faust app of the matcher has stopped")
+
+
+async def _stop_app(app: Any) -> None:
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait({stopping}, timeout=GRACE_SECONDS)
+    if not stopping.done():
+        log.warning(
+            "Kafka has not acknowledged everything within %.0f s; what it has not is matched again", GRACE_SECONDS
+        )
+        # Faust waits for as long as there is something here. Its offset is not committed.
+        app.consumer.unacked.clear()
+        await asyncio.wait({stopping}, timeout=_FORCED_SECONDS)
+    if not stopping.done():
+        log.error("The Faust app of the matcher does not stop; it is left behind")
+        await _cancel(stopping)
+    else:
+        stopping.result()
+
+
+async def _stop_producer(producer: AIOKafkaProducer) -> None:
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait({stopping}, timeout=_PRODUCER_SECONDS)
+    if not stopping.done():
+        # Its records have not been acknowledged, so neither have their events: they are matched again.
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    await stopping
+
+
+async def _cancel(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,159 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.matching.matcher import Follower, Matcher
+from dispatcher.matching.message_id import message_of_device, message_of_event
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.webhook import Webhook
+from tests.support.matching import ORGANIZATION, Fixed, Reader, a_webhook, an_event, following, publish
+
+ALERTS = EventType.ACTIVE_ALERT
+
+
+@asynccontextmanager
+async def matching(clients: KafkaClients, topics: Topics, follower: Follower) -> AsyncIterator[Matcher]:
+    matcher = Matcher(clients, topics, follower)
+    async with asyncio.timeout(30):
+        await matcher.start()
+    try:
+        yield matcher
+    finally:
+        async with asyncio.timeout(15):
+            await matcher.stop()
+
+
+async def test_every_type_of_event_reaches_its_webhook(clients: KafkaClients, topics: Topics) -> None:
+    follower = following(*(a_webhook(each, id=f"wh-{each}") for each in EventType))
+    async with matching(clients, topics, follower), Reader(clients, topics.deliveries) as deliveries:
+        for each in EventType:
+            await publish(clients, topics.events[each], [an_event(each)])
+        await deliveries.until(len(EventType))
+    by_type = {delivery.event_type: delivery for delivery in deliveries.deliveries}
+    assert set(by_type) == set(EventType)
+    for event_type, delivery in by_type.items():
+        assert delivery.webhook_id == f"wh-{event_type}"
+        assert delivery.organization_id == ORGANIZATION
+        assert (delivery.run, delivery.attempt, delivery.config_offset) == (1, 1, 7)
+        assert json.loads(delivery.body)["type"] == DESCRIPTIONS[event_type].display_name
+    alert = by_type[ALERTS]
+    assert alert.message_id == message_of_event(f"wh-{ALERTS}", f"/portal/{ALERTS}", "event-1")
+    record = next(each for each in deliveries.records if each.key == f"wh-{ALERTS}".encode())
+    assert 0 <= record.timestamp - alert.message_created_on < 60_000
+
+
+async def test_records_go_where_the_default_partitioner_sends_their_webhook(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    webhooks = [a_webhook(ALERTS, id=f"wh-{number}") for number in range(30)]
+    async with (
+        matching(clients, topics, following(*webhooks)),
+        Reader(clients, topics.deliveries) as deliveries,
+        clients.producer() as producer,
+    ):
+        await publish(clients, topics.events[ALERTS], [an_event(ALERTS)])
+        await deliveries.until(len(webhooks))
+        for record in list(deliveries.records):
+            sent = await producer.send_and_wait(topics.deliveries, b"{}", key=record.key)
+            assert record.partition == sent.partition
+
+
+async def test_what_cannot_be_read_is_set_aside_and_the_rest_flows(clients: KafkaClients, topics: Topics) -> None:
+    follower = following(a_webhook(ALERTS))
+    good = [an_event(ALERTS, id=f"event-{number}") for number in range(20)]
+    bad = [b"no JSON", b"{}", an_event(EventType.OBJECT_CREATED), b"", None]
+    async with (
+        matching(clients, topics, follower),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.dead_letter) as letters,
+        clients.producer() as producer,
+    ):
+        topic = topics.events[ALERTS]
+        for value in [*good[:10], *bad, *good[10:]]:
+            await producer.send_and_wait(topic, value, key=b"org-1", headers=[("trace", b"1")])
+        await deliveries.until(len(good))
+        await letters.until(len(bad))
+    assert sorted(each.value or b"" for each in letters.records) == sorted(each or b"" for each in bad)
+    for record in letters.records:
+        headers = dict(record.headers)
+        assert record.key == b"org-1"
+        assert headers["trace"] == b"1"
+        assert headers["dead-letter-topic"] == topic.encode()
+        assert headers["dead-letter-reason"]
+        assert int(headers["dead-letter-time"]) > 0
+    assert {int(dict(each.headers)["dead-letter-offset"]) for each in letters.records} == set(range(10, 15))
+
+
+async def test_an_error_of_ours_sets_the_record_aside_and_the_rest_flows(
+    clients: KafkaClients, topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Directory):
+        def wanting(self, organization_id: str, event_type: EventType) -> Sequence[Webhook]:
+            if organization_id == "org-broken":
+                raise LookupError("a bug")
+            return super().wanting(organization_id, event_type)
+
+    broken = Broken()
+    broken.apply(0, "wh-1", a_webhook(ALERTS), revision=1, base=0)
+
+    async with (
+        matching(clients, topics, Fixed(broken)),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.dead_letter) as letters,
+    ):
+        values = [an_event(ALERTS, organization_id="org-broken"), an_event(ALERTS)]
+        await publish(clients, topics.events[ALERTS], values, spread=False)
+        await deliveries.until(1)
+        await letters.until(1)
+    assert b"a bug" in dict(letters.records[0].headers)["dead-letter-reason"]
+    assert "cannot be matched" in caplog.text
+
+
+async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, topics: Topics) -> None:
+    small = a_webhook(ALERTS, id="wh-small", payload_template={"name": "#alert_name"})
+    large = a_webhook(ALERTS, id="wh-large", payload_template={"all": "#alert_information"})
+    async with (
+        matching(clients, topics, following(large, small)),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.attempts) as attempts,
+    ):
+        event = an_event(ALERTS, alert_name="Disk full", alert_information="x" * 312 * 1024)
+        await publish(clients, topics.events[ALERTS], [event])
+        await deliveries.until(1)
+        await attempts.until(1)
+        assert await deliveries.take() == 1
+    assert deliveries.deliveries[0].webhook_id == "wh-small"
+    outcome = json.loads(attempts.records[0].value)
+    assert outcome["webhook_id"] == "wh-large"
+    assert outcome["status"] == "failed"
+    assert outcome["error"] == "the rendered message is 313 KiB; at most 256 KiB are sent"
+    assert outcome["next_attempt_at"] is None
+    assert outcome["executed_on"] >= outcome["message_created_on"] - 60_000
+    assert outcome["target_host"] == "target.example"
+
+
+async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topics: Topics) -> None:
+    in_workspace = EventType.OPERATION_EXECUTED_IN_WORKSPACE
+    webhooks = [a_webhook(in_workspace, id=f"wh-{number}") for number in range(2)]
+    webhooks.append(a_webhook(EventType.OPERATION_EXECUTED, id="wh-whole"))
+    devices = [{"workspace_id": f"ws-{number}", "workspace_name": "L" * 350} for number in range(10_000)]
+    event = an_event(EventType.OPERATION_EXECUTED, workspaces=devices)
+    assert len(event) > 3_900_000
+    async with matching(clients, topics, following(*webhooks)), Reader(clients, topics.deliveries) as deliveries:
+        await publish(clients, topics.events[EventType.OPERATION_EXECUTED], [event])
+        async with asyncio.timeout(60):
+            await deliveries.until(20_001)
+        assert await deliveries.take() == 20_001
+    expected = {
+        message_of_device(f"wh-{number}", ORGANIZATION, "op-81", f"ws-{device}")
+        for number in range(2)
+        for device in range(10_000)
+    }
+    expected.add(message_of_event("wh-whole", f"/portal/{EventType.OPERATION_EXECUTED}", "event-1"))
+    assert {each.message_id for each in deliveries.deliveries} == expected

@@ -1,0 +1,178 @@
+"""No event is lost, whatever becomes of a matcher."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from dispatcher.events.types import EventType
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.matching.matcher import Matcher
+from dispatcher.matching.message_id import message_of_event
+from dispatcher.settings import Settings
+from tests.support.matching import Reader, a_webhook, an_event, following, publish
+
+ALERTS = EventType.ACTIVE_ALERT
+REPOSITORY = Path(__file__).parents[3]
+EVENTS = 12_000
+
+
+def alerts(count: int, first: int = 0) -> list[bytes]:
+    return [an_event(ALERTS, id=f"event-{number}") for number in range(first, first + count)]
+
+
+def messages(count: int) -> set[str]:
+    return {message_of_event("wh-1", f"/portal/{ALERTS}", f"event-{number}") for number in range(count)}
+
+
+def a_matcher(clients: KafkaClients, topics: Topics) -> Matcher:
+    return Matcher(clients, topics, following(a_webhook(ALERTS)))
+
+
+async def complete(deliveries: Reader, expected: set[str]) -> Counter[str]:
+    """Read until every expected message has been seen; how often each was."""
+    seen: Counter[str] = Counter()
+    read = 0
+    async with asyncio.timeout(60):
+        while not seen.keys() >= expected:
+            await deliveries.take()
+            seen.update(dict(record.headers)["message"].decode() for record in deliveries.records[read:])
+            read = len(deliveries.records)
+    assert seen.keys() == expected
+    return seen
+
+
+@asynccontextmanager
+async def a_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = os.environ | {
+        "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers or "",
+        "DISPATCHER_KAFKA_PREFIX": settings.kafka_prefix,
+        "DISPATCHER_TOPICS_FILE": str(settings.topics_file),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.run_matcher",
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            assert await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_a_stop_and_a_start_in_the_middle_lose_nothing_and_repeat_nothing(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    async with Reader(clients, topics.deliveries) as deliveries:
+        await publish(clients, topics.events[ALERTS], alerts(EVENTS))
+        for share in (0.1, 0.4):
+            matcher = a_matcher(clients, topics)
+            await matcher.start()
+            async with asyncio.timeout(30):
+                await deliveries.until(int(share * EVENTS))
+            await matcher.stop()
+            await deliveries.take()
+            assert len(deliveries.records) < EVENTS
+        matcher = a_matcher(clients, topics)
+        await matcher.start()
+        try:
+            seen = await complete(deliveries, messages(EVENTS))
+        finally:
+            await matcher.stop()
+    assert set(seen.values()) == {1}
+
+
+async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, settings: Settings) -> None:
+    async with Reader(clients, topics.deliveries) as deliveries:
+        await publish(clients, topics.events[ALERTS], alerts(EVENTS))
+        async with a_process(settings) as process:
+            async with asyncio.timeout(30):
+                await deliveries.until(EVENTS // 10)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        await deliveries.take()
+        assert len(deliveries.records) < EVENTS
+        async with a_process(settings) as process:
+            await complete(deliveries, messages(EVENTS))
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await process.wait() == 0
+
+
+async def test_a_stop_does_not_wait_for_a_broker_that_does_not_acknowledge(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> Any:
+        hanging.set()
+        return asyncio.get_running_loop().create_future()
+
+    async with Reader(clients, topics.deliveries) as deliveries:
+        await publish(clients, topics.events[ALERTS], alerts(5_000))
+        matcher = a_matcher(clients, topics)
+        with monkeypatch.context() as patch:
+            patch.setattr(AIOKafkaProducer, "send_batch", never)
+            await matcher.start()
+            async with asyncio.timeout(30):
+                await hanging.wait()
+            begun = time.monotonic()
+            await matcher.stop()
+            assert time.monotonic() - begun < 8
+        assert await deliveries.take() == 0
+        matcher = a_matcher(clients, topics)
+        await matcher.start()
+        try:
+            await complete(deliveries, messages(5_000))
+        finally:
+            await matcher.stop()
+
+
+async def test_matchers_that_come_and_go_share_the_work_without_losing_or_repeating_any(
+    clients: KafkaClients, topics: Topics, settings: Settings
+) -> None:
+    published = 0
+    enough = asyncio.Event()
+
+    async def publish_until_enough() -> None:
+        nonlocal published
+        while not enough.is_set():
+            await publish(clients, topics.events[ALERTS], alerts(200, first=published))
+            published += 200
+
+    async with Reader(clients, topics.deliveries) as deliveries:
+        matcher = a_matcher(clients, topics)
+        await matcher.start()
+        publishing = asyncio.create_task(publish_until_enough())
+        try:
+            async with asyncio.timeout(60):
+                async with a_process(settings) as other:
+                    await deliveries.until(len(deliveries.records) + 3_000)
+                    other.send_signal(signal.SIGTERM)
+                    assert await other.wait() == 0
+                await deliveries.until(len(deliveries.records) + 3_000)
+            enough.set()
+            await publishing
+            seen = await complete(deliveries, messages(published))
+        finally:
+            publishing.cancel()
+            await matcher.stop()
+    assert set(seen.values()) == {1}
