@@ -22,3 +22,6 @@ ROWS_RECORDED = Counter("dispatcher_rows_recorded_total", "Records inserted into
 RECORDER_INSERT_SECONDS = Histogram("dispatcher_recorder_insert_seconds", "Duration of an insert into ClickHouse")
 RECORDER_INSERT_FAILURES = Counter("dispatcher_recorder_insert_failures_total", "Inserts that ClickHouse did not take")
 DEAD_LETTERS = Counter("dispatcher_dead_letters_total", "Records that could not be understood", ["topic"])
+UNREADABLE_CONFIG = Counter(
+    "dispatcher_unreadable_config_total", "Records of webhooks.config that could not be decrypted or read"
+)
