@@ -1,0 +1,98 @@
+"""Follows ``webhooks.config``, and keeps the directory of webhooks up to date."""
+
+from collections.abc import Callable
+
+import structlog
+from aiokafka import ConsumerRecord
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.topics import Topics
+from dispatcher.observability.metrics import UNREADABLE_CONFIG
+from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.vault import UndecipherableConfig, Vault
+from dispatcher.webhooks.webhook import Webhook
+
+Subscriber = Callable[[str, Webhook | None], None]
+"""Called with a webhook's id and what it is now, None once it is deleted; returns at once and raises nothing."""
+
+log = structlog.get_logger(__name__)
+
+
+class ConfigFollower:
+    """The directory, and what keeps it up to date; one serves all roles of a process."""
+
+    def __init__(self, clients: KafkaClients, topics: Topics, vault: Vault) -> None:
+        self.directory = Directory()
+        self._vault = vault
+        self._topic = CompactedTopic(clients, topics.config, self._apply)
+        self._subscribers: dict[object, Subscriber] = {}
+
+    async def start(self) -> None:
+        """Return when the directory knows everything that was written before the call; it follows what comes.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+            ConfigurationError: the topic does not exist.
+        """
+        await self._topic.start()
+        if self.directory.unreadable:
+            log.error(
+                "webhooks cannot be decrypted or read; see what `dispatcher doctor` says",
+                webhooks=len(self.directory.unreadable),
+            )
+
+    async def reached(self, offset: int) -> None:
+        """Return when the directory has read every record before ``offset``.
+
+        Raises:
+            NoLongerFollowing: the follower ended before.
+        """
+        await self._topic.reached(offset)
+
+    async def catch_up(self) -> None:
+        """Return when the directory has read everything that was written before the call, by whichever portal.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+            NoLongerFollowing: the follower ended before.
+        """
+        await self._topic.catch_up()
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Tell ``subscriber`` of every change from now on; call what is returned to end that."""
+        ticket = object()
+        self._subscribers[ticket] = subscriber
+        return lambda: self._subscribers.pop(ticket, None) and None
+
+    async def wait(self) -> None:
+        """Run until the follower ends; raise what ended it, unless that was ``stop``."""
+        await self._topic.wait()
+
+    async def stop(self) -> None:
+        """Stop following; the directory stays as it is."""
+        await self._topic.stop()
+
+    def _apply(self, record: ConsumerRecord) -> None:
+        try:
+            place = read_place(record.key, record.headers)
+        except UnreadableChange as error:
+            self.directory.skip(record.offset)
+            _report(record, error)
+            return
+        try:
+            webhook = read_webhook(place, record.value, self._vault)
+        except (UndecipherableConfig, UnreadableWebhook) as error:
+            self.directory.apply_unreadable(record.offset, place.webhook_id, place.revision, place.base)
+            _report(record, error)
+            return
+        if self.directory.apply(record.offset, place.webhook_id, webhook, place.revision, place.base):
+            for subscriber in tuple(self._subscribers.values()):
+                subscriber(place.webhook_id, webhook)
+
+
+def _report(record: ConsumerRecord, error: Exception) -> None:
+    UNREADABLE_CONFIG.inc()
+    key = (record.key or b"").decode(errors="replace")
+    log.warning("a webhook's configuration cannot be read", webhook_id=key, offset=record.offset, reason=str(error))
