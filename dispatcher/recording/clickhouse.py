@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, StreamFailureError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError, StreamFailureError
 
 from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
 
@@ -211,15 +211,20 @@ class ClickHouse:
                 database=database,
                 settings={"max_execution_time": _SERVER_SECONDS},
             )
-        return clickhouse_connect.get_client(
+        connect = functools.partial(
+            clickhouse_connect.get_client,
             **self.url.connection,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
             send_receive_timeout=_CLIENT_SECONDS,
             autogenerate_session_id=False,
             compress="lz4",
-            settings={"max_execution_time": _SERVER_SECONDS},
         )
+        try:
+            return connect(settings={"max_execution_time": _SERVER_SECONDS})
+        except ProgrammingError:
+            # Somebody who may only read may not choose settings either; the server has limits of its own for them.
+            return connect()
 
     def _translated(self, call: Callable[[Client], T], client: Client) -> T:
         with self._translating():

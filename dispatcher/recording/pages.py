@@ -19,7 +19,7 @@ class Position(NamedTuple):
 
 def write_cursor(position: Position) -> str:
     """The position as text that is safe in a URL."""
-    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps(list(position))).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> Position:

@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     | (?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
     | (?P<word>[A-Za-z_]\w*)
     | (?P<number>\d\w*)
-    | (?P<other>[^\w\s'"`\#$‘’“”−])
+    | (?P<other>[!%&()*+,./:;<=>?@\\\[\]^{|}~-])
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
@@ -89,7 +89,8 @@ def _tokens(sql: str) -> Iterator[tuple[str, str]]:
     while position < len(sql):
         match = _TOKEN.match(sql, position)
         if match is None or match.lastgroup is None:
-            raise NotReadOnly(f"this port does not read {sql[position : position + 10]!r}: use plain quotes and comments")
+            found = sql[position : position + 10]
+            raise NotReadOnly(f"this port does not read {found!r}: use plain quotes, names and comments")
         kind, text = match.lastgroup, match[0]
         position = match.end()
         if kind == "comment" and ("/*" in text[2:] or "\r" in text):
