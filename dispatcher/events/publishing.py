@@ -135,13 +135,23 @@ class Publication:
     published: int = 0
     rejected: int = 0
 
+    def anything(self) -> bool:
+        """Whether there has been a line at all that came to something."""
+        return bool(self.published or self.rejected)
+
 
 class Publisher:
     """Publishes the events among lines, and names the lines that are none."""
 
-    def __init__(self, producer: AIOKafkaProducer, topics: Topics, on_rejected: Callable[[int, str], None]) -> None:
-        """``on_rejected`` hears each bad line's number and what is wrong with it."""
-        self.publication = Publication()
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        topics: Topics,
+        publication: Publication,
+        on_rejected: Callable[[int, str], None],
+    ) -> None:
+        """``publication`` counts, while this works. ``on_rejected`` hears a bad line's number and what is wrong."""
+        self.publication = publication
         self._topics = topics
         self._on_rejected = on_rejected
         self._sending = Sending(producer)
