@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.admin import NewTopic
-from aiokafka.errors import for_code
 
+from dispatcher.kafka.administration import apply
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.plan import Cluster, plan
 from dispatcher.kafka.topics import Topics
 from dispatcher.settings import default_topics_file
 
@@ -31,19 +31,8 @@ def write_topics_file(
 
 
 async def create_topics(clients: KafkaClients, topics: Topics) -> None:
-    """Create what is declared on an empty cluster."""
-    admin = clients.admin()
-    await admin.start()
-    try:
-        response = await admin.create_topics(
-            [NewTopic(each.name, each.partitions, 1, topic_configs=each.config) for each in topics.declared],
-            timeout_ms=20_000,
-        )
-        for name, code, *_ in response.topic_errors:
-            if code:
-                raise for_code(code)(name)
-    finally:
-        await admin.close()
+    """Create what is declared on a cluster that has none of it."""
+    await apply(clients, plan(topics, Cluster(brokers=1, topics={})))
 
 
 async def delete_topics(clients: KafkaClients, topics: Topics) -> None:

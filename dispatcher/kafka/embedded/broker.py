@@ -128,7 +128,7 @@ class EmbeddedKafka:
         unfinished = self.directory / "formatting"
         shutil.rmtree(unfinished, ignore_errors=True)
         properties = self.directory / "formatting.properties"
-        properties.write_text(server_properties(Ports.free(), logs=unfinished.name), encoding="utf-8")
+        properties.write_text(server_properties(Ports.choose(), logs=unfinished.name), encoding="utf-8")
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         process = await asyncio.create_subprocess_exec(
             *(program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool"),
@@ -150,7 +150,9 @@ class EmbeddedKafka:
         properties.unlink()
 
     async def _run(self, program: Path, jars: str, lock: DirectoryLock) -> str:
-        ports = Ports.remembered(self._ports_file) or Ports.free()
+        ports = Ports.read(self._ports_file)
+        if ports is None or not ports.free_now:
+            ports = Ports.choose()
         for attempt in range(1, _PORT_TRIES + 1):
             (self.directory / "server.properties").write_text(
                 server_properties(ports, logs=self._data.name), encoding="utf-8"
@@ -166,7 +168,7 @@ class EmbeddedKafka:
             # Between the choice of a port and the broker's start somebody else may have taken it.
             if attempt == _PORT_TRIES or not any(sign in why for sign in _PORT_TAKEN):
                 break
-            ports = Ports.free()
+            ports = Ports.choose()
         raise EmbeddedKafkaError(f"the embedded Kafka broker does not start{why}")
 
     def _start_process(self, program: Path, jars: str, lock: DirectoryLock) -> GuardedProcess:

@@ -19,7 +19,7 @@ class Ports:
     controller: int
 
     @classmethod
-    def free(cls) -> Self:
+    def choose(cls) -> Self:
         """Two that nobody listens on now."""
         with socket.socket() as one, socket.socket() as other:
             one.bind((HOST, 0))
@@ -27,14 +27,18 @@ class Ports:
             return cls(one.getsockname()[1], other.getsockname()[1])
 
     @classmethod
-    def remembered(cls, file: Path) -> Self | None:
-        """Those of the last time, if they are written in ``file`` and nobody else has taken them since."""
+    def read(cls, file: Path) -> Self | None:
+        """Those of the last time, if they are written in ``file``."""
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            ports = cls(int(content["broker"]), int(content["controller"]))
+            return cls(int(content["broker"]), int(content["controller"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return ports if _is_free(ports.broker) and _is_free(ports.controller) else None
+
+    @property
+    def free_now(self) -> bool:
+        """Whether nobody listens on them."""
+        return _is_free(self.broker) and _is_free(self.controller)
 
     def remember(self, file: Path) -> None:
         """Write them down for the next time."""

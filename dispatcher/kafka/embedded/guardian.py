@@ -20,7 +20,7 @@ _LOOK_EVERY = 0.5
 def main(grace: float, lock: int, command: list[str]) -> int:
     """Run ``command``; its exit status, negative for a signal."""
     parent = os.getppid()
-    program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=(lock,))  # noqa: S603
+    program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=(lock,))
     sys.stdout.write(f"{program.pid}\n")
     sys.stdout.close()
     while program.poll() is None:

@@ -22,7 +22,7 @@ class GuardedProcess:
 
     def __init__(self, command: Sequence[str | Path], directory: Path, console: Path, lock: int, grace: float) -> None:
         with console.open("wb") as output:
-            self._guardian = subprocess.Popen(  # noqa: S603
+            self._guardian = subprocess.Popen(
                 [sys.executable, "-I", "-S", guardian.__file__, str(grace), str(lock), *command],
                 cwd=directory,
                 stdin=subprocess.PIPE,

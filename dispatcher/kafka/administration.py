@@ -1,0 +1,251 @@
+"""Looking at a cluster's topics and changing them, with Kafka's own requests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Boolean, Int8, Int16, Int32, Schema, String
+
+from dispatcher.errors import ConfigurationError, DispatcherError
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.plan import AddPartitions, AlterConfig, Change, Cluster, CreateTopic, Plan, PresentTopic
+from dispatcher.kafka.topics import Topics
+
+_ANSWERS_WITHIN = 10.0
+_VISIBLE_WITHIN = 15.0
+_LOOK_EVERY = 0.05
+_SET = 0
+_UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, OSError)
+
+
+class TopicRefused(DispatcherError):
+    """The cluster does not make a change; the message has its reason."""
+
+
+class _AlterConfigsResponse(Response):  # type: ignore[misc]  # aiokafka has no types
+    API_KEY = 44
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "responses",
+            Array(
+                ("error_code", Int16),
+                ("error_message", String("utf-8")),
+                ("resource_type", Int8),
+                ("resource_name", String("utf-8")),
+            ),
+        ),
+    )
+
+
+class _AlterConfigsStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = 44
+    API_VERSION = 0
+    RESPONSE_TYPE = _AlterConfigsResponse
+    SCHEMA = Schema(
+        (
+            "resources",
+            Array(
+                ("resource_type", Int8),
+                ("resource_name", String("utf-8")),
+                (
+                    "configs",
+                    Array(("name", String("utf-8")), ("config_operation", Int8), ("value", String("utf-8"))),
+                ),
+            ),
+        ),
+        ("validate_only", Boolean),
+    )
+
+
+class _AlterConfigs(Request[_AlterConfigsStruct]):  # type: ignore[misc]
+    """Kafka's IncrementalAlterConfigs. aiokafka has only its predecessor, which resets what it does not name."""
+
+    API_KEY = 44
+
+    def __init__(self, changes: Iterable[AlterConfig]) -> None:
+        self._resources = [
+            (
+                int(ConfigResourceType.TOPIC),
+                change.topic,
+                [(name, _SET, value) for name, value in change.wanted.items()],
+            )
+            for change in changes
+        ]
+
+    def build(self, request_struct_class: type[_AlterConfigsStruct]) -> _AlterConfigsStruct:
+        return request_struct_class(self._resources, False)
+
+
+class _Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
+    async def alter(self, changes: Sequence[AlterConfig]) -> Any:
+        return await self._send_request(_AlterConfigs(changes))
+
+
+@asynccontextmanager
+async def _connected(clients: KafkaClients) -> AsyncIterator[_Administrator]:
+    admin = _Administrator(
+        bootstrap_servers=clients.bootstrap_servers,
+        request_timeout_ms=int(_ANSWERS_WITHIN * 1_000),
+        **clients.security,
+    )
+    try:
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN):
+                await admin.start()
+        except (KafkaError, OSError) as error:
+            raise clients.unavailable(error) from error
+        try:
+            yield admin
+        except _UNREACHABLE as error:
+            raise clients.unavailable(error) from error
+        except KafkaError as error:
+            raise TopicRefused(f"the cluster refuses: {error}") from error
+    finally:
+        await admin.close()
+
+
+async def read_cluster(clients: KafkaClients, topics: Topics) -> Cluster:
+    """The brokers of a cluster and its topics; the settings of those that are declared.
+
+    Raises:
+        KafkaUnavailable: no broker answers within 10 s.
+    """
+    async with _connected(clients) as admin:
+        return await _read(admin, {topic.name for topic in topics.declared})
+
+
+async def _read(admin: _Administrator, declared: set[str]) -> Cluster:
+    description = await admin.describe_cluster()
+    found = [topic for topic in await admin.describe_topics() if not topic["is_internal"] and not topic["error_code"]]
+    configs: dict[str, dict[str, str]] = {}
+    if resources := [
+        ConfigResource(ConfigResourceType.TOPIC, topic["topic"]) for topic in found if topic["topic"] in declared
+    ]:
+        for response in await admin.describe_configs(resources):
+            for code, message, _, name, entries in response.resources:
+                if code:
+                    raise TopicRefused(f"{name} cannot be looked at: {message or for_code(code).__name__}")
+                configs[name] = {entry[0]: entry[1] for entry in entries}
+    return Cluster(
+        brokers=len(description["brokers"]),
+        topics={
+            topic["topic"]: PresentTopic(
+                partitions=len(topic["partitions"]),
+                replication_factor=min((len(each["replicas"]) for each in topic["partitions"]), default=0),
+                config=configs.get(topic["topic"], {}),
+            )
+            for topic in found
+        },
+    )
+
+
+async def apply(clients: KafkaClients, plan: Plan, done: Callable[[Change], None] = lambda _change: None) -> None:
+    """Make the changes of a plan, in its order; ``done`` hears of each. What was made stays when a later one fails.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+        TopicRefused: the cluster does not make a change.
+    """
+    if not plan.changes:
+        return
+    created = [change for change in plan.changes if isinstance(change, CreateTopic)]
+    grown = [change for change in plan.changes if isinstance(change, AddPartitions)]
+    altered = [change for change in plan.changes if isinstance(change, AlterConfig)]
+    async with _connected(clients) as admin:
+        if created:
+            await _create(admin, created)
+            for made in created:
+                done(made)
+        for change in grown:
+            await admin.create_partitions({change.topic: NewPartitions(change.wanted)})
+            done(change)
+        if altered:
+            response = await admin.alter(altered)
+            _raise_refusal("altered", ((name, code, message) for code, message, _, name in response.responses))
+            for set_anew in altered:
+                done(set_anew)
+        await _visible(admin, {**{c.topic: c.partitions for c in created}, **{c.topic: c.wanted for c in grown}})
+
+
+async def _create(admin: _Administrator, changes: Sequence[CreateTopic]) -> None:
+    response = await admin.create_topics(
+        [
+            NewTopic(change.topic, change.partitions, change.replication_factor, topic_configs=dict(change.config))
+            for change in changes
+        ]
+    )
+    _raise_refusal(
+        "created",
+        (
+            (name, code, message)
+            for name, code, message, *_ in response.topic_errors
+            # Somebody else applies the same file.
+            if code != TopicAlreadyExistsError.errno
+        ),
+    )
+
+
+def _raise_refusal(what: str, results: Iterable[tuple[str, int, str | None]]) -> None:
+    refusals = [
+        f"{name} cannot be {what}: {message or for_code(code).__name__}" for name, code, message in results if code
+    ]
+    if refusals:
+        raise TopicRefused("; ".join(refusals))
+
+
+async def _visible(admin: _Administrator, partitions: dict[str, int]) -> None:
+    """Return when every broker's clients would find the new partitions: they have leaders."""
+    if not partitions:
+        return
+    async with asyncio.timeout(_VISIBLE_WITHIN):
+        while True:
+            found = {
+                topic["topic"]: sum(each["leader"] >= 0 for each in topic["partitions"])
+                for topic in await admin.describe_topics(list(partitions))
+            }
+            if found == partitions:
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def check_topics(clients: KafkaClients, topics: Topics) -> None:
+    """For a role at its start: every declared topic is there, and those of deliveries have equally many partitions.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+        ConfigurationError: a topic is missing, or the numbers of partitions differ.
+    """
+    async with _connected(clients) as admin:
+        present = {
+            topic["topic"]: len(topic["partitions"])
+            for topic in await admin.describe_topics([topic.name for topic in topics.declared])
+            if not topic["error_code"]
+        }
+    missing = [topic.name for topic in topics.declared if topic.name not in present]
+    if missing:
+        said = f"topic {missing[0]} is" if len(missing) == 1 else f"topics {', '.join(missing)} are"
+        raise ConfigurationError(f"{said} missing: run `dispatcher topics apply`")
+    of_deliveries = (topics.deliveries, topics.parked, topics.attempts, *topics.retry.values())
+    numbers = {name: present[name] for name in of_deliveries}
+    if len(set(numbers.values())) > 1:
+        most = max(numbers.values())
+        raise ConfigurationError(
+            "the topics of deliveries must have equally many partitions, and have "
+            + ", ".join(f"{name} {number}" for name, number in numbers.items())
+            + f": set deliveries.partitions in topics.yaml to {max(most, topics.delivery_partitions)} "
+            "and run `dispatcher topics apply`"
+        )
