@@ -53,7 +53,6 @@ def conclude_without_call(delivery: Delivery, failure: Failure, *, due_at: int, 
     """The conclusion of an attempt whose webhook may not be called any more: the message has failed."""
     outcome = _outcome(delivery, "failed", failure, due_at)
     outcome["executed_on"] = ended_at
-    outcome["duration_ms"] = 0
     return Conclusion(outcome, None)
 
 

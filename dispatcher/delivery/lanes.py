@@ -1,9 +1,22 @@
-"""Lanes: each webhook's attempts wait in a lane of their own, so that a slow target holds up nobody else."""
+"""Lanes: each webhook's attempts wait in a lane of their own, so that a slow target holds up nobody else.
+
+How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success, and
+shrinks when calls run into the time-out. Lanes of slow targets together have at most half of all places, so that the
+other half is always there for targets that answer. What would wait long for a slow target, and what memory has no room
+for, is sent away to be parked.
+
+All times are seconds of one monotonic clock, passed in.
+"""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import Generic, Protocol, TypeVar
+
+# What was learnt of a target is kept so long after its last call.
+_KEPT_SECONDS = 60.0
 
 
 class Waiting(Protocol):
@@ -27,27 +40,49 @@ class Limits:
 
     executing: int = 1_000
     executing_per_webhook: int = 100
-    waiting_per_webhook: int = 1_000
-    waiting: int = 10_000
-    waiting_bytes: int = 64 * 1024 * 1024
+    executing_at_first: int = 10
+    waiting_bytes: int = 128 * 1024 * 1024
+    waiting_seconds: float = 5.0
+    """The lane of a slow target has room while a new attempt would wait no longer than this."""
+    waiting_if_slow: int = 100
+    """It has room for so many however slow it is."""
+    waiting_if_fast: int = 2_000
+    """Parked attempts come back while fewer than half as many wait."""
+    slow_seconds: float = 1.0
+    """A target is slow when its calls take longer."""
 
 
 @dataclass(slots=True, eq=False)
 class _Lane(Generic[W]):
+    places: int
     waiting: deque[W] = field(default_factory=deque)
-    executing: int = 0
-    ready: bool = False
+    executing: dict[int, float] = field(default_factory=dict)
+    """When each attempt that is executing was given out, the longest first."""
+    seconds: float = 0.0
+    """How long its calls take, lately."""
+    slow: bool = False
+    queued: bool = False
+    """Whether it stands in one of the queues for its next turn."""
+    not_before: float = 0.0
+    used: float = 0.0
 
 
 class Lanes(Generic[W]):
-    """Takes attempts in, and gives them out lane by lane in turns."""
+    """Takes attempts in, and gives them out lane by lane in turns.
 
-    def __init__(self, limits: Limits) -> None:
+    ``rate_of`` gives a webhook's limit in attempts a second, or None.
+    """
+
+    def __init__(self, limits: Limits, rate_of: Callable[[str], float | None] = lambda _: None) -> None:
         self._limits = limits
+        self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
-        self._ready: deque[_Lane[W]] = deque()
+        self._turns: deque[tuple[str, _Lane[W]]] = deque()
+        self._slow_turns: deque[tuple[str, _Lane[W]]] = deque()
+        self._later: list[tuple[float, int, str, _Lane[W]]] = []
+        self._numbers = count()
         self._executing = 0
-        self._waiting = 0
+        self._executing_slow = 0
         self._waiting_bytes = 0
 
     @property
@@ -56,61 +91,142 @@ class Lanes(Generic[W]):
         return self._executing
 
     @property
-    def full(self) -> bool:
-        """Whether so much waits that nothing more should be read."""
-        return self._waiting >= self._limits.waiting or self._waiting_bytes >= self._limits.waiting_bytes
+    def waiting(self) -> int:
+        """How many attempts wait for their turn."""
+        return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    def has_room(self, webhook_id: str) -> bool:
-        """Whether another attempt may wait in the webhook's lane."""
+    @property
+    def next_turn(self) -> float | None:
+        """When the next lane that a rate limit holds back may go on."""
+        return self._later[0][0] if self._later else None
+
+    def has_room(self, webhook_id: str, now: float) -> bool:
+        """Whether another attempt may wait: always, unless the target is slow and the wait would be long.
+
+        That it is the dispatcher itself which has much to do is no reason to send an attempt away.
+        """
         lane = self._lanes.get(webhook_id)
-        return lane is None or len(lane.waiting) < self._limits.waiting_per_webhook
+        if lane is None or len(lane.waiting) < self._limits.waiting_if_slow:
+            return True
+        rate = self._rate_of(webhook_id)
+        if not lane.slow and not rate:
+            return True
+        a_call = max(lane.seconds, now - next(iter(lane.executing.values()), now))
+        wait = len(lane.waiting) * max(a_call / lane.places, 1 / rate if rate else 0.0)
+        return wait <= self._limits.waiting_seconds
+
+    def has_room_for_parked(self, webhook_id: str) -> bool:
+        """Whether an attempt that was sent away should come back: when few of its kind wait."""
+        lane = self._lanes.get(webhook_id)
+        if lane is None:
+            return True
+        much = self._limits.waiting_if_slow if lane.slow or self._rate_of(webhook_id) else self._limits.waiting_if_fast
+        return len(lane.waiting) < much // 2 and self._waiting_bytes < self._limits.waiting_bytes // 2
 
     def add(self, work: W) -> None:
         """Let an attempt wait for its turn."""
         lane = self._lanes.get(work.webhook_id)
         if lane is None:
-            lane = self._lanes[work.webhook_id] = _Lane()
+            lane = self._lanes[work.webhook_id] = _Lane(self._limits.executing_at_first)
         lane.waiting.append(work)
-        self._waiting += 1
         self._waiting_bytes += work.size
-        self._make_ready(lane)
+        self._queue(work.webhook_id, lane)
 
-    def take(self) -> Iterator[W]:
-        """The attempts whose turn it is now; each is executing until ``ended``."""
-        while self._ready and self._executing < self._limits.executing:
-            lane = self._ready.popleft()
-            lane.ready = False
+    def take(self, now: float) -> Iterator[W]:
+        """The attempts whose turn it is; each is executing until ``ended``."""
+        while self._later and self._later[0][0] <= now:
+            _, _, webhook_id, lane = heappop(self._later)
+            lane.queued = False
+            self._queue(webhook_id, lane)
+        while (turn := self._next(now)) is not None:
+            webhook_id, lane = turn
             work = lane.waiting.popleft()
-            lane.executing += 1
-            self._executing += 1
-            self._waiting -= 1
             self._waiting_bytes -= work.size
-            self._make_ready(lane)
+            lane.executing[id(work)] = now
+            self._executing += 1
+            self._executing_slow += lane.slow
+            if rate := self._rate_of(webhook_id):
+                lane.not_before = max(now, lane.not_before) + 1 / rate
+            self._queue(webhook_id, lane)
             yield work
 
-    def ended(self, webhook_id: str) -> None:
-        """An attempt that was given out has ended."""
-        lane = self._lanes[webhook_id]
-        lane.executing -= 1
+    def ended(self, work: W, now: float, *, success: bool) -> None:
+        """An attempt that was given out has ended; its place is free."""
+        lane = self._lanes[work.webhook_id]
+        seconds = now - lane.executing.pop(id(work))
         self._executing -= 1
-        if lane.waiting:
-            self._make_ready(lane)
-        elif not lane.executing:
-            del self._lanes[webhook_id]
+        self._executing_slow -= lane.slow
+        lane.seconds = seconds if not lane.seconds else 0.8 * lane.seconds + 0.2 * seconds
+        if success:
+            lane.places = min(lane.places + 1, self._limits.executing_per_webhook)
+        elif seconds >= self._limits.slow_seconds:
+            lane.places = max(lane.places // 2, self._limits.executing_at_first)
+        self._set_slow(lane, slow=lane.seconds >= self._limits.slow_seconds)
+        lane.used = now
+        self._queue(work.webhook_id, lane)
+
+    def look(self, now: float) -> None:
+        """Notice which targets have kept somebody waiting for long; call it a few times a second."""
+        for webhook_id, lane in list(self._lanes.items()):
+            if lane.executing:
+                if now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
+                    self._set_slow(lane, slow=True)
+            elif not lane.waiting and not lane.queued and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
+                del self._lanes[webhook_id]
+
+    def overflow(self) -> list[W]:
+        """Take back what waits at the end of the longest lanes, as far as memory is short."""
+        taken: list[W] = []
+        while self._waiting_bytes > self._limits.waiting_bytes:
+            longest = max(self._lanes.values(), key=lambda lane: len(lane.waiting))
+            for _ in range((len(longest.waiting) + 1) // 2):
+                work = longest.waiting.pop()
+                self._waiting_bytes -= work.size
+                taken.append(work)
+        return taken
 
     def drop_waiting(self) -> list[W]:
         """Forget everything that waits; what is executing goes on."""
         dropped = [work for lane in self._lanes.values() for work in lane.waiting]
-        self._ready.clear()
-        self._waiting = self._waiting_bytes = 0
-        for webhook_id, lane in list(self._lanes.items()):
+        for lane in self._lanes.values():
             lane.waiting.clear()
-            lane.ready = False
-            if not lane.executing:
-                del self._lanes[webhook_id]
+            lane.queued = False
+        self._turns.clear()
+        self._slow_turns.clear()
+        self._later.clear()
+        self._waiting_bytes = 0
         return dropped
 
-    def _make_ready(self, lane: _Lane[W]) -> None:
-        if lane.waiting and not lane.ready and lane.executing < self._limits.executing_per_webhook:
-            lane.ready = True
-            self._ready.append(lane)
+    def _next(self, now: float) -> tuple[str, _Lane[W]] | None:
+        while self._turns and self._executing < self._limits.executing:
+            webhook_id, lane = self._turns.popleft()
+            if lane.slow:
+                self._slow_turns.append((webhook_id, lane))
+            elif self._may_start(webhook_id, lane, now):
+                return webhook_id, lane
+        while (
+            self._slow_turns
+            and self._executing < self._limits.executing
+            and self._executing_slow < self._limits.executing // 2
+        ):
+            webhook_id, lane = self._slow_turns.popleft()
+            if self._may_start(webhook_id, lane, now):
+                return webhook_id, lane
+        return None
+
+    def _may_start(self, webhook_id: str, lane: _Lane[W], now: float) -> bool:
+        if lane.not_before > now and lane.waiting:
+            heappush(self._later, (lane.not_before, next(self._numbers), webhook_id, lane))
+            return False
+        lane.queued = False
+        return bool(lane.waiting) and len(lane.executing) < lane.places
+
+    def _queue(self, webhook_id: str, lane: _Lane[W]) -> None:
+        if lane.waiting and not lane.queued and len(lane.executing) < lane.places:
+            lane.queued = True
+            (self._slow_turns if lane.slow else self._turns).append((webhook_id, lane))
+
+    def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:
+        if lane.slow != slow:
+            lane.slow = slow
+            self._executing_slow += len(lane.executing) if slow else -len(lane.executing)

@@ -53,6 +53,14 @@ SHOWN_IN_PROGRESS_AFTER_MS = 1_000
 HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 7.0
 _RETRY_PRODUCE_SECONDS = 0.5
+_RECORDS_AT_ONCE = 500
+_UNREPORTED_AT_MOST = 5_000
+_MOVING_AT_MOST = 5_000
+
+# Parked records whose lane has no room let others pass after a second, some at a time: moving them to the end costs
+# less than a call, but not nothing.
+_BLOCKED_SECONDS = 1.0
+_PASS_AT_ONCE = 200
 _CONFIG_WAIT_SECONDS = 10.0
 _OVERHEAD_BYTES = 1_500
 
@@ -115,16 +123,17 @@ class Sender:
         self._topics = topics
         self._follower = follower
         self._clock = clock
-        self._lanes: Lanes[_Work] = Lanes(limits)
+        self._lanes: Lanes[_Work] = Lanes(limits, self._rate_of)
         self._partitions: dict[int, _Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, _Work] = {}
         self._moving: set[asyncio.Task[None]] = set()
+        self._blocked: dict[TopicPartition, tuple[float, int]] = {}
+        self._alarm: asyncio.TimerHandle | None = None
         self._targets: dict[str, tuple[Webhook, Target]] = {}
         self._assigned = asyncio.Event()
-        self._room = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -166,6 +175,8 @@ class Sender:
         """Finish the calls that are being made, for a few seconds, commit, and leave the group."""
         self._stopping = True
         self._assigned.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
         receive, *others = self._tasks
         await _cancel([receive])
         self._drop_waiting()
@@ -192,13 +203,14 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            while self._lanes.full:
-                self._room.clear()
-                await self._room.wait()
-            batches = await self._consumer.getmany(timeout_ms=1_000, max_records=500)
+            batches = await self._consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_AT_ONCE)
             for tp, records in batches.items():
                 self._accept_all(tp, records)
+            for work in self._lanes.overflow():
+                self._park(work)
             self._execute_next()
+            if len(self._moving) > _MOVING_AT_MOST:
+                await asyncio.wait(self._moving, return_when=asyncio.FIRST_COMPLETED)
 
     def _accept_all(self, tp: TopicPartition, records: Sequence[Record]) -> None:
         watermark = self._watermarks.get(tp)
@@ -224,7 +236,7 @@ class Sender:
         except UnreadableDelivery as error:
             watermark.begin(offset, now)
             reason = str(error)
-            self._set_aside(lambda: self._dead_letters.send(record, reason), watermark, offset)
+            self._set_aside(lambda: self._dead_letters.send(record, reason), lambda: watermark.finish(offset))
             return True
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
         if key in partition.memory or offset in partition.done.get(tp.topic, ()):
@@ -237,26 +249,46 @@ class Sender:
             watermark.begin(offset, now)
             known.places.append((watermark, offset))
             return True
-        has_room = self._lanes.has_room(delivery.webhook_id)
-        if not has_room and tp.topic == self._topics.parked:
+        if tp.topic == self._topics.parked:
+            has_room = self._lanes.has_room_for_parked(delivery.webhook_id)
+        else:
+            has_room = self._lanes.has_room(delivery.webhook_id, time.monotonic())
+        if tp.topic == self._topics.parked and not has_room and not self._may_pass(tp):
             self._consumer.seek(tp, offset)
             self._consumer.pause(tp)
             return False
         watermark.begin(offset, now)
-        if not has_room:
-            self._set_aside(lambda: self._send_delivery(self._topics.parked, delivery, tp.partition), watermark, offset)
-            return True
         work = _Work(delivery, key, record.timestamp, tp.partition, [(watermark, offset)], tp.topic, offset)
-        partition.works[key] = work
-        self._lanes.add(work)
+        if has_room:
+            partition.works[key] = work
+            self._lanes.add(work)
+        else:
+            self._park(work)
         return True
 
-    def _set_aside(self, send: _Send, watermark: Watermark, offset: int) -> None:
+    def _may_pass(self, tp: TopicPartition) -> bool:
+        """Whether parked records whose lane has no room may go to the end, so that those behind them get a look in."""
+        now = time.monotonic()
+        blocked_since, passed = self._blocked.setdefault(tp, (now, 0))
+        if now - blocked_since < _BLOCKED_SECONDS:
+            return False
+        if passed >= _PASS_AT_ONCE:
+            del self._blocked[tp]
+            return False
+        self._blocked[tp] = (blocked_since, passed + 1)
+        return True
+
+    def _park(self, work: _Work) -> None:
+        """Let a delivery wait in ``webhooks.parked``; that is no attempt."""
+        self._partitions_of(work).works.pop(work.key, None)
+        self._set_aside(lambda: self._send_delivery(self._topics.parked, work.delivery, work.partition), work.finish)
+
+    def _set_aside(self, send: _Send, finish: Callable[[], None]) -> None:
         """Send a record elsewhere, and be done with it when the broker has it."""
 
         async def move() -> None:
             await _until_acknowledged([send])
-            watermark.finish(offset)
+            finish()
 
         task = asyncio.create_task(move())
         self._moving.add(task)
@@ -265,27 +297,38 @@ class Sender:
     # Executing
 
     def _execute_next(self) -> None:
-        for work in self._lanes.take():
+        if self._stopping or len(self._executing) >= _UNREPORTED_AT_MOST:
+            return
+        now = time.monotonic()
+        for work in self._lanes.take(now):
             self._executing[id(work)] = work
             work.task = asyncio.create_task(self._execute(work))
-        if not self._lanes.full:
-            self._room.set()
+        turn = self._lanes.next_turn
+        if turn is not None:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_later(max(turn - now, 0.001), self._execute_next)
 
     async def _execute(self, work: _Work) -> None:
         IN_FLIGHT.inc()
         try:
-            await self._report(work, await self._conclude(work))
+            conclusion: Conclusion | None = None
+            try:
+                conclusion = await self._conclude(work)
+            finally:
+                IN_FLIGHT.dec()
+                success = conclusion is not None and conclusion.outcome["status"] == "successful"
+                self._lanes.ended(work, time.monotonic(), success=success)
+                self._execute_next()
+            await self._report(work, conclusion)
         except asyncio.CancelledError:
             return  # the partition is another sender's now, or this one stops: the record comes again
         finally:
-            IN_FLIGHT.dec()
             del self._executing[id(work)]
             self._partitions_of(work).works.pop(work.key, None)
-            self._lanes.ended(work.webhook_id)
-            if not self._stopping:
-                self._execute_next()
         self._partitions_of(work).memory.add(work.key, self._now())
         work.finish()
+        self._execute_next()
 
     async def _conclude(self, work: _Work) -> Conclusion:
         try:
@@ -318,6 +361,10 @@ class Sender:
                 await self._follower.reached(offset)
         except TimeoutError:
             log.warning("the directory of webhooks is behind; going on with what it knows", wanted_offset=offset)
+
+    def _rate_of(self, webhook_id: str) -> float | None:
+        webhook = self._follower.directory.get(webhook_id)
+        return webhook.rate_limit if webhook is not None else None
 
     def _target(self, webhook: Webhook) -> Target:
         prepared = self._targets.get(webhook.id)
@@ -394,6 +441,9 @@ class Sender:
                     outcome = in_progress(work.delivery, work.target, work.due_at, work.started_at)
                     with suppress(KafkaError):  # what is shown for a few seconds is not worth a second try
                         await self._send_outcome(work, outcome, final=False)
+            self._lanes.look(time.monotonic())
+            self._execute_next()
+            # Parked records whose lanes had no room are looked at again.
             self._consumer.resume(*self._consumer.paused())
 
     # Committing
@@ -445,6 +495,7 @@ class Sender:
         positions = {tp: await self._consumer.position(tp) for tp in tps}
         await self._learn(positions)
         self._committed, self._gaps = {}, {}
+        self._blocked = {}
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._assigned.set()
 

@@ -16,6 +16,9 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 _ROOM_FOR_BATCH = 64 * 1024
 MAX_REQUEST_BYTES = MAX_RECORD_BYTES + _ROOM_FOR_BATCH
 
+# A producer has one batch for each partition on its way: at the client's default of 16 KiB that is 30 records at a time.
+_BATCH_BYTES = 512 * 1024
+
 
 class KafkaClients:
     """Makes producers, consumers and admin clients for one cluster."""
@@ -32,7 +35,7 @@ class KafkaClients:
         return AIOKafkaProducer(
             bootstrap_servers=self.bootstrap_servers,
             **self.security,
-            **{"acks": "all", "max_request_size": MAX_REQUEST_BYTES, **options},
+            **{"acks": "all", "max_request_size": MAX_REQUEST_BYTES, "max_batch_size": _BATCH_BYTES, **options},
         )
 
     def consumer(self, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:

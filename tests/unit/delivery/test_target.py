@@ -65,7 +65,7 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
 
 
 async def call(url: str, timeout: str = "5s", allowed: str = "127.0.0.0/8") -> Answer:
-    settings = Settings(request_timeout=timeout, _env_file=None)  # type: ignore[arg-type,call-arg]
+    settings = Settings(request_timeout=timeout, _env_file=None)
     client = TargetClient(settings, TargetGuard([ip_network(allowed)]))
     try:
         return await client.call(Target.of(webhook(url)), REQUEST)
