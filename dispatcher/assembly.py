@@ -1,0 +1,113 @@
+"""What the roles of one process share, and the roles themselves, made from the settings."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dispatcher.errors import ConfigurationError
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import load_topics
+from dispatcher.roles import Role
+from dispatcher.settings import Settings
+from dispatcher.supervision import Part, Service
+from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.vault import HOW_TO_MAKE_A_KEY, Vault
+
+if TYPE_CHECKING:
+    from dispatcher.recording.clickhouse import ClickHouse
+
+
+class RoleName(StrEnum):
+    """The five roles, in the order in which what happens passes through them."""
+
+    MATCHER = "matcher"
+    SENDER = "sender"
+    RELAY = "relay"
+    RECORDER = "recorder"
+    PORTAL = "portal"
+
+
+NEED_CONFIGURATION = frozenset({RoleName.MATCHER, RoleName.SENDER, RoleName.PORTAL})
+NEED_CLICKHOUSE = frozenset({RoleName.RECORDER, RoleName.PORTAL})
+
+
+class Assembly:
+    """One directory of webhooks, one set of Kafka clients and one ClickHouse for all roles of a process.
+
+    Each process imports what its roles need: a sender has no use for Faust, nor a matcher for an HTTP server.
+
+    Raises:
+        ConfigurationError: ``topics.yaml`` cannot be used; later, as parts are made, a setting that they need.
+    """
+
+    def __init__(self, settings: Settings, clients: KafkaClients) -> None:
+        self.settings = settings
+        self.clients = clients
+        self.topics = load_topics(settings.topics_file, settings.kafka_prefix)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What encrypts and decrypts ``webhooks.config``."""
+        key = self.settings.encryption_key
+        if key is None:
+            raise ConfigurationError(
+                "DISPATCHER_ENCRYPTION_KEY is not set, and webhooks are kept encrypted: put the installation's Fernet "
+                f"key there; a new installation makes one with {HOW_TO_MAKE_A_KEY}"
+            )
+        return Vault(key.get_secret_value())
+
+    @cached_property
+    def follower(self) -> ConfigFollower:
+        """The directory of webhooks."""
+        return ConfigFollower(self.clients, self.topics, self.vault)
+
+    @cached_property
+    def clickhouse(self) -> "ClickHouse":
+        """The configured server, or the embedded engine."""
+        from dispatcher.recording.clickhouse import ClickHouse  # noqa: PLC0415
+
+        return ClickHouse(self.settings.clickhouse)
+
+    def foundations(self, roles: Iterable[RoleName]) -> list[Service[object]]:
+        """What has to be there before these roles start, and as long as they run."""
+        needed = frozenset(roles)
+        foundations: list[Service[object]] = []
+        if needed & NEED_CLICKHOUSE:
+            foundations.append(Part("connection to ClickHouse", _nothing, self.clickhouse.close))
+        if needed & NEED_CONFIGURATION:
+            follower = self.follower
+            foundations.append(Part("directory of webhooks", follower.start, follower.stop, follower.wait))
+        return foundations
+
+    def role(self, name: RoleName) -> Role:
+        """A role, ready to be started once the foundations are.
+
+        Raises:
+            ConfigurationError: a setting that it needs is missing.
+        """
+        match name:
+            case RoleName.MATCHER:
+                from dispatcher.matching.matcher import Matcher  # noqa: PLC0415
+
+                return Matcher(self.clients, self.topics, self.follower)
+            case RoleName.SENDER:
+                from dispatcher.delivery.sender import Sender  # noqa: PLC0415
+
+                return Sender(self.settings, self.clients, self.topics, self.follower)
+            case RoleName.RELAY:
+                from dispatcher.delivery.relay import Relay  # noqa: PLC0415
+
+                return Relay(self.clients, self.topics)
+            case RoleName.RECORDER:
+                from dispatcher.recording.recorder import Recorder  # noqa: PLC0415
+
+                return Recorder(self.clients, self.topics, self.clickhouse)
+            case RoleName.PORTAL:
+                from dispatcher.portal.app import Portal  # noqa: PLC0415
+
+                return Portal(self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse)
+
+
+async def _nothing() -> None:
+    """Nothing connects to ClickHouse before the first question."""

@@ -1,0 +1,102 @@
+"""``dispatcher run``: one or several roles against configured servers."""
+
+import os
+import select
+import sys
+import threading
+from typing import Annotated
+
+import structlog
+import typer
+
+from dispatcher.assembly import NEED_CLICKHOUSE, Assembly, RoleName
+from dispatcher.errors import ConfigurationError
+from dispatcher.kafka.administration import check_topics
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.observability.logs import configure_logging
+from dispatcher.settings import Settings, load_settings
+from dispatcher.supervision import Supervisor
+from dispatcher.supervision import run as run_supervised
+
+app = typer.Typer()
+
+log = structlog.get_logger()
+
+READY = "ready"
+"""The line that a guarded process writes when its roles work."""
+
+_LOOK_EVERY = 1.0
+
+
+@app.command()
+def run(
+    roles: Annotated[
+        list[RoleName], typer.Argument(metavar="ROLE…", help=f"Which roles: {', '.join(RoleName)}.", show_default=False)
+    ],
+    guarded: Annotated[
+        bool, typer.Option("--guarded", hidden=True, help="Say when ready, and end when standard input is closed.")
+    ] = False,
+) -> None:
+    """Run one or several roles against configured servers, until Ctrl-C or SIGTERM.
+
+    recorder and portal need a ClickHouse server: DISPATCHER_CLICKHOUSE_URL.
+    """
+    settings = load_settings()
+    wanted = list(dict.fromkeys(roles))
+    check_runnable(settings, wanted)
+    configure_logging(settings)
+    if guarded:
+        _end_with_parent()
+    assembly = Assembly(settings, KafkaClients(settings))
+
+    async def start(supervisor: Supervisor) -> None:
+        made = [assembly.role(name) for name in wanted]
+        await check_topics(assembly.clients, assembly.topics)
+        for foundation in assembly.foundations(wanted):
+            await supervisor.start(foundation)
+        await supervisor.start_all(made)
+        log.info("ready", roles=", ".join(wanted), kafka=assembly.clients.bootstrap_servers)
+        if guarded:
+            sys.stdout.write(f"{READY}\n")
+            sys.stdout.flush()
+
+    run_supervised(start)
+
+
+def check_runnable(settings: Settings, roles: list[RoleName]) -> None:
+    """What roles of their own need, and what ``up`` would bring by itself.
+
+    Raises:
+        ConfigurationError: something of it is not configured.
+    """
+    if settings.kafka_bootstrap_servers is None:
+        raise ConfigurationError(
+            "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS is not set; put host:port[,host:port] there, "
+            "or start everything on this machine with dispatcher up"
+        )
+    with_clickhouse = [role for role in roles if role in NEED_CLICKHOUSE]
+    if with_clickhouse and settings.clickhouse.startswith("chdb:"):
+        raise ConfigurationError(
+            f"DISPATCHER_CLICKHOUSE_URL: {' and '.join(with_clickhouse)} in a process of its own needs a ClickHouse "
+            "server, http(s)://user:password@host:port/database; one process alone can use the embedded engine, "
+            "and that is dispatcher up"
+        )
+    if RoleName.PORTAL in roles and settings.auth_secret is None and settings.auth_jwks_url is None:
+        raise ConfigurationError(
+            "neither DISPATCHER_AUTH_SECRET nor DISPATCHER_AUTH_JWKS_URL is set; the portal verifies bearer tokens "
+            "with one of them: a secret of at least 32 bytes, or the address of the identity provider's keys"
+        )
+
+
+def _end_with_parent() -> None:
+    """End at once when the process that started this one is gone, killed or not, whatever the event loop does."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            closed, _, _ = select.select([0], [], [], _LOOK_EVERY)
+            if closed:
+                break
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,259 @@
+"""Starts what a process is made of, layer upon layer, watches it, and stops it in the opposite order in time."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+import uvloop
+
+from dispatcher.errors import DispatcherError
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 10.0
+"""From the first signal to the end of the process, whatever does not want to stop."""
+
+# The lower layers get this much of it even when those above them used up theirs.
+_RESERVED_FOR_A_LAYER = 1.5
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+class Service(Protocol[T_co]):
+    """A role, or something that roles stand on."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+
+    async def start(self) -> T_co:
+        """Return when it works; leave nothing behind when that fails or is cancelled."""
+
+    async def wait(self) -> None:
+        """Run until it ends; raise what ended it, unless that was ``stop``."""
+
+    async def stop(self) -> None:
+        """Finish what is in flight, within a few seconds, and let go of everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T_co]):
+    """Makes a service of something that lives as long as the roles on it; without ``run`` it never ends by itself."""
+
+    name: str
+    begin: Callable[[], Awaitable[T_co]]
+    end: Callable[[], Awaitable[None]]
+    run: Callable[[], Awaitable[None]] = _for_ever
+
+    async def start(self) -> T_co:
+        """Return when it works."""
+        return await self.begin()
+
+    async def wait(self) -> None:
+        """Run until it ends."""
+        await self.run()
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        await self.end()
+
+
+class Ended(DispatcherError):
+    """A service ended, or could not start, for a reason that is no error of the user's."""
+
+
+class Supervisor:
+    """What runs in this process. Services of one layer start, and stop, at the same time."""
+
+    def __init__(self) -> None:
+        self._layers: list[list[Service[object]]] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._over = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def start(self, service: Service[T]) -> T:
+        """Start a layer of one service; what its ``start`` returned.
+
+        Raises:
+            DispatcherError: it could not start.
+        """
+        layer = self._add_layer()
+        return await self._start(service, layer)
+
+    async def start_all(self, services: Sequence[Service[object]]) -> None:
+        """Start a layer of several services; when one fails, the others are not waited for.
+
+        Raises:
+            DispatcherError: one of them could not start.
+        """
+        layer = self._add_layer()
+        tasks = [asyncio.create_task(self._start(service, layer), name=service.name) for service in services]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def end(self) -> None:
+        """Let ``over`` return: somebody asked the process to stop."""
+        self._over.set()
+
+    async def over(self) -> None:
+        """Run until somebody calls ``end`` or a service ends.
+
+        Raises:
+            DispatcherError: the service that ended by itself, and why.
+        """
+        await self._over.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stop(self, within: float) -> None:
+        """Stop everything, the last layer first, within so many seconds; what takes longer is given up."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        deadline = asyncio.get_running_loop().time() + within
+        while self._layers:
+            layer = self._layers.pop()
+            left = deadline - asyncio.get_running_loop().time() - _RESERVED_FOR_A_LAYER * len(self._layers)
+            await _stop_layer(layer, max(left, _RESERVED_FOR_A_LAYER))
+
+    def _add_layer(self) -> list[Service[object]]:
+        layer: list[Service[object]] = []
+        self._layers.append(layer)
+        return layer
+
+    async def _start(self, service: Service[T], layer: list[Service[object]]) -> T:
+        try:
+            result = await service.start()
+        except DispatcherError:
+            raise
+        except Exception as error:
+            log.exception("cannot start", service=service.name)
+            raise Ended(f"the {service.name} cannot start: {_shown(error)}") from error
+        layer.append(service)
+        self._watchers.append(asyncio.create_task(self._watch(service), name=f"watch {service.name}"))
+        return result
+
+    async def _watch(self, service: Service[object]) -> None:
+        try:
+            await service.wait()
+        except DispatcherError as error:
+            self._fail(error)
+        except Exception as error:
+            log.exception("ended", service=service.name)
+            self._fail(Ended(f"the {service.name} ended: {_shown(error)}; start again"))
+        else:
+            self._fail(Ended(f"the {service.name} ended by itself; start again"))
+
+    def _fail(self, failure: DispatcherError) -> None:
+        self._failure = self._failure or failure
+        self._over.set()
+
+
+Body = Callable[[Supervisor], Awaitable[None]]
+"""Starts the services of a process, and says when it is ready."""
+
+
+def run(body: Body) -> None:
+    """``supervise`` in an event loop of its own; the process ends in time even if something hangs while it stops.
+
+    Raises:
+        DispatcherError: something could not start, or ended by itself.
+    """
+    last_resort = threading.Timer(STOP_SECONDS, os._exit, (1,))
+    last_resort.daemon = True
+    try:
+        uvloop.run(supervise(body, stopping=last_resort.start))
+    finally:
+        last_resort.cancel()
+
+
+async def supervise(body: Body, stopping: Callable[[], None] = lambda: None) -> None:
+    """Run ``body``, which starts services; then until a signal, or until one of them ends; then stop them all.
+
+    SIGINT, SIGTERM and SIGHUP stop the process, also while it starts. A second one ends it at once.
+    ``stopping`` is called once, before the first service is stopped.
+
+    Raises:
+        DispatcherError: something could not start, or ended by itself.
+    """
+    supervisor = Supervisor()
+    with _Signals(supervisor.end):
+        starting = asyncio.ensure_future(body(supervisor))
+        over = asyncio.create_task(supervisor.over())
+        try:
+            await asyncio.wait((starting, over), return_when=asyncio.FIRST_COMPLETED)
+            if not over.done():
+                await starting
+            await over
+        finally:
+            stopping()
+            await _cancel(starting, over)
+            await supervisor.stop(STOP_SECONDS - 1)
+
+
+class _Signals:
+    """Calls ``stop`` at the first signal; the second one ends the process."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._asked = False
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self._handle, number)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def _handle(self, number: int) -> None:
+        if self._asked:
+            os._exit(128 + number)
+        self._asked = True
+        log.info("stopping; once more ends at once", signal=signal.Signals(number).name)
+        self._stop()
+
+
+async def _stop_layer(layer: Sequence[Service[object]], seconds: float) -> None:
+    if not layer:
+        return
+    tasks = {asyncio.create_task(service.stop()): service for service in reversed(layer)}
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task, service in tasks.items():
+        if task in late:
+            log.warning("does not stop in time and is given up", service=service.name)
+        elif (error := task.exception()) is not None:
+            log.error("does not stop well", service=service.name, exc_info=error)
+    await _cancel(*late)
+
+
+async def _cancel(*tasks: asyncio.Future[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        # What ignores its cancellation as well must not keep the others waiting.
+        done, _ = await asyncio.wait(tasks, timeout=0.5)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # whoever cancels a task does not want to hear of it
+
+
+def _shown(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
