@@ -16,6 +16,7 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import Array, Boolean, Int8, Int16, Int32, Schema, String
 
 from dispatcher.errors import ConfigurationError, DispatcherError
@@ -24,9 +25,11 @@ from dispatcher.kafka.plan import AddPartitions, AlterConfig, Change, Cluster, C
 from dispatcher.kafka.topics import Topics
 
 _ANSWERS_WITHIN = 10.0
-_VISIBLE_WITHIN = 15.0
+_WORKING_WITHIN = 15.0
 _LOOK_EVERY = 0.05
 _SET = 0
+_LATEST = -1
+_NO_REPLICA = -1
 _UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, OSError)
 
 
@@ -93,6 +96,20 @@ class _AlterConfigs(Request[_AlterConfigsStruct]):  # type: ignore[misc]
 class _Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
     async def alter(self, changes: Sequence[AlterConfig]) -> Any:
         return await self._send_request(_AlterConfigs(changes))
+
+    async def working(self, topics: Sequence[str]) -> dict[str, int]:
+        """How many partitions of each topic have a leader that answers for them."""
+        led: dict[int, list[tuple[str, list[tuple[int, int]]]]] = {}
+        for topic in await self.describe_topics(list(topics)):
+            for each in topic["partitions"]:
+                if each["leader"] >= 0:
+                    led.setdefault(each["leader"], []).append((topic["topic"], [(each["partition"], _LATEST)]))
+        numbers = dict.fromkeys(topics, 0)
+        for leader, partitions in led.items():
+            response = await self._send_request(OffsetRequest(_NO_REPLICA, 0, partitions), leader)
+            for topic, answers in response.topics:
+                numbers[topic] += sum(not code for _, code, *_ in answers)
+        return numbers
 
 
 @asynccontextmanager
@@ -178,7 +195,7 @@ async def apply(clients: KafkaClients, plan: Plan, done: Callable[[Change], None
             _raise_refusal("altered", ((name, code, message) for code, message, _, name in response.responses))
             for set_anew in altered:
                 done(set_anew)
-        await _visible(admin, {**{c.topic: c.partitions for c in created}, **{c.topic: c.wanted for c in grown}})
+        await _working(admin, {**{c.topic: c.partitions for c in created}, **{c.topic: c.wanted for c in grown}})
 
 
 async def _create(admin: _Administrator, changes: Sequence[CreateTopic]) -> None:
@@ -207,18 +224,13 @@ def _raise_refusal(what: str, results: Iterable[tuple[str, int, str | None]]) ->
         raise TopicRefused("; ".join(refusals))
 
 
-async def _visible(admin: _Administrator, partitions: dict[str, int]) -> None:
-    """Return when every broker's clients would find the new partitions: they have leaders."""
+async def _working(admin: _Administrator, partitions: dict[str, int]) -> None:
+    """Return when the new partitions can be used: a leader is known some time before it knows it itself."""
     if not partitions:
         return
-    async with asyncio.timeout(_VISIBLE_WITHIN):
-        while True:
-            found = {
-                topic["topic"]: sum(each["leader"] >= 0 for each in topic["partitions"])
-                for topic in await admin.describe_topics(list(partitions))
-            }
-            if found == partitions:
-                return
+    async with asyncio.timeout(_WORKING_WITHIN):
+        # Only asking again tells.
+        while await admin.working(list(partitions)) != partitions:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
 
 
