@@ -1,0 +1,160 @@
+"""Attempts and metrics as the API shows them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from dispatcher.delivery.outcome import Outcome, Status
+from dispatcher.portal.webhook_views import ShownMoment
+from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Metrics
+
+
+class MetricsView(BaseModel):
+    """A webhook's messages by status; ``success_rate`` is between 0 and 1, null when none has ended."""
+
+    model_config = ConfigDict(title="Metrics", from_attributes=True)
+
+    successful: int
+    pending: int
+    in_progress: int
+    failed: int
+    total: int
+    success_rate: float | None
+
+
+class BucketView(BaseModel):
+    """An hour or a day (UTC): messages that ended, attempts that were made, and how long these took."""
+
+    model_config = ConfigDict(title="Bucket", from_attributes=True)
+
+    start: ShownMoment
+    successful: int
+    failed: int
+    attempts: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class History(BaseModel):
+    """The buckets of a span of time, the earliest first."""
+
+    items: list[BucketView]
+
+
+class AttemptView(BaseModel):
+    """An attempt. While it waits, ``next_attempt_at`` is when it is due; before it is made, the rest is null."""
+
+    model_config = ConfigDict(title="Attempt", from_attributes=True)
+
+    id: str
+    message_id: str
+    run: int
+    attempt: int
+    status: Status
+    duration_ms: int | None
+    response_code: int | None
+    executed_on: ShownMoment | None
+    error: str | None
+    next_attempt_at: ShownMoment | None
+
+
+class AttemptList(BaseModel):
+    """A page of attempts, the newest first."""
+
+    items: list[AttemptView]
+    next_cursor: str | None
+
+
+class SentRequest(BaseModel):
+    """What was sent, secret values masked, at most 16 KiB of its body."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    url: str
+    headers: dict[str, str]
+    body: str
+    truncated: bool
+
+
+class ReceivedResponse(BaseModel):
+    """What was answered, secret values masked, at most 16 KiB of its body."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    headers: dict[str, str]
+    body: str
+    truncated: bool
+
+
+class AttemptDetailsView(AttemptView):
+    """An attempt with what was sent and answered."""
+
+    model_config = ConfigDict(title="AttemptDetails")
+
+    request: SentRequest
+    response: ReceivedResponse
+
+
+def metrics_view(metrics: Metrics) -> MetricsView:
+    """The metrics as the API shows them."""
+    return MetricsView.model_validate(metrics)
+
+
+def bucket_view(bucket: Bucket) -> BucketView:
+    """A bucket as the API shows it."""
+    return BucketView.model_validate(bucket)
+
+
+def attempt_view(attempt: Attempt) -> AttemptView:
+    """An attempt as the API shows it."""
+    return AttemptView(**_members(attempt))
+
+
+def details_view(details: AttemptDetails) -> AttemptDetailsView:
+    """An attempt with what was sent and answered, as the API shows it."""
+    return AttemptDetailsView(
+        **_members(details.attempt),
+        request=SentRequest.model_validate(details.request),
+        response=ReceivedResponse.model_validate(details.response),
+    )
+
+
+def views_of_outcome(outcome: Outcome) -> list[AttemptView]:
+    """The rows that an outcome makes: its attempt's, and that of the attempt to come."""
+    made = Attempt(
+        message_id=outcome["message_id"],
+        run=outcome["run"],
+        attempt=outcome["attempt"],
+        status=outcome["status"],
+        duration_ms=outcome["duration_ms"],
+        response_code=outcome["response_code"],
+        executed_on=None if outcome["executed_on"] is None else _moment(outcome["executed_on"]),
+        error=outcome["error"],
+        next_attempt_at=_moment(outcome["due_at"]) if outcome["status"] == "pending" else None,
+    )
+    if outcome["status"] != "failed" or outcome["next_attempt_at"] is None:
+        return [attempt_view(made)]
+    following = Attempt(
+        message_id=outcome["message_id"],
+        run=outcome["run"],
+        attempt=outcome["attempt"] + 1,
+        status="pending",
+        duration_ms=None,
+        response_code=None,
+        executed_on=None,
+        error="",
+        next_attempt_at=_moment(outcome["next_attempt_at"]),
+    )
+    return [attempt_view(made), attempt_view(following)]
+
+
+def _members(attempt: Attempt) -> Mapping[str, Any]:
+    shown = {name: getattr(attempt, name) for name in AttemptView.model_fields}
+    return {**shown, "error": attempt.error or None}
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,266 @@
+"""What became of a webhook's messages: metrics, attempts, their details, as they happen, as CSV."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Annotated, Protocol
+
+import orjson
+from aiohttp import ClientConnectionResetError, web
+from pydantic import Field
+
+from dispatcher.delivery.outcome import Status
+from dispatcher.portal import csv_export
+from dispatcher.portal.attempt_views import (
+    AttemptDetailsView,
+    AttemptList,
+    AttemptView,
+    History,
+    MetricsView,
+    attempt_view,
+    bucket_view,
+    details_view,
+    metrics_view,
+)
+from dispatcher.portal.feed import AttemptFeed
+from dispatcher.portal.operation import (
+    Answer,
+    AnyOperation,
+    Call,
+    NoBody,
+    NoQuery,
+    Operation,
+    Query,
+    StreamedOperation,
+    not_found,
+)
+from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
+from dispatcher.portal.problems import BadField, invalid
+from dispatcher.portal.webhook_views import Moment
+from dispatcher.portal.webhooks import WEBHOOK, webhook_of
+from dispatcher.recording.history import BUCKETS, AttemptDetails, Bucket, BucketSize, Metrics, Page
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.webhook import Webhook
+
+_DEFAULT_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=1), "day": timedelta(days=28)}
+_LONGEST_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=32), "day": timedelta(days=400)}
+_HEARTBEAT_SECONDS = 15.0
+_EXPORTED_AT_ONCE = 1_000
+
+
+class Log(Protocol):
+    """Where attempts are read from."""
+
+    async def metrics(self, organization_id: str, webhook_id: str) -> Metrics:
+        """Messages by status."""
+
+    async def history(
+        self, organization_id: str, webhook_id: str, bucket: BucketSize, since: datetime, until: datetime
+    ) -> list[Bucket]:
+        """Hours or days."""
+
+    async def attempts(
+        self, organization_id: str, webhook_id: str, *, status: Status | None, limit: int, cursor: str | None
+    ) -> Page:
+        """A page of attempts; ValueError when the cursor is not one of its own."""
+
+    async def attempt(self, organization_id: str, webhook_id: str, attempt_id: str) -> AttemptDetails | None:
+        """One attempt."""
+
+
+class HistoryQuery(Query):
+    """Which span of time, in hours or days."""
+
+    bucket: BucketSize = "hour"
+    since: Annotated[Moment | None, Field(alias="from", description="24 hours, or 28 days, before to by default")] = (
+        None
+    )
+    until: Annotated[Moment | None, Field(alias="to", description="Now by default")] = None
+
+
+class AttemptQuery(Query):
+    """Which attempts to list."""
+
+    status: Status | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class ExportQuery(Query):
+    """Which attempts to export."""
+
+    status: Status | None = None
+
+
+class AttemptsApi:
+    """The operations that read what became of a webhook's messages."""
+
+    def __init__(self, directory: Directory, log: Log, feed: AttemptFeed, clock: Callable[[], datetime]) -> None:
+        self._directory = directory
+        self._log = log
+        self._feed = feed
+        self._clock = clock
+
+    def operations(self) -> Sequence[AnyOperation]:
+        """What is served. Fixed paths come before those with an attempt's id."""
+        return (
+            Operation(
+                "GET",
+                f"{WEBHOOK}/metrics",
+                "Count the webhook's messages by status",
+                self.get_metrics,
+                NoQuery,
+                NoBody,
+                MetricsView,
+                problems=(404, 503),
+            ),
+            Operation(
+                "GET",
+                f"{WEBHOOK}/metrics/history",
+                "Count messages and attempts by hour or day",
+                self.get_history,
+                HistoryQuery,
+                NoBody,
+                History,
+                problems=(404, 503),
+            ),
+            Operation(
+                "GET",
+                f"{WEBHOOK}/attempts",
+                "List the attempts of the last 28 days, newest first",
+                self.list_attempts,
+                AttemptQuery,
+                NoBody,
+                AttemptList,
+                problems=(404, 503),
+            ),
+            StreamedOperation(
+                f"{WEBHOOK}/attempts/stream",
+                "Attempts as they happen: events named attempt; gap when some were dropped because they were not read",
+                self.stream_attempts,
+                NoQuery,
+                "text/event-stream",
+                problems=(404, 503),
+            ),
+            StreamedOperation(
+                f"{WEBHOOK}/attempts.csv",
+                "Export the attempts of the last 28 days, newest first",
+                self.export_attempts,
+                ExportQuery,
+                "text/csv",
+                problems=(404, 503),
+            ),
+            Operation(
+                "GET",
+                f"{WEBHOOK}/attempts/{{attempt_id}}",
+                "Get an attempt with what was sent and answered",
+                self.get_attempt,
+                NoQuery,
+                NoBody,
+                AttemptDetailsView,
+                problems=(404, 503),
+            ),
+        )
+
+    async def get_metrics(self, call: Call[NoQuery, NoBody]) -> Answer[MetricsView]:
+        """The six figures."""
+        webhook = webhook_of(call, self._directory)
+        return Answer(metrics_view(await self._log.metrics(webhook.organization_id, webhook.id)))
+
+    async def get_history(self, call: Call[HistoryQuery, NoBody]) -> Answer[History]:
+        """The buckets of a span."""
+        webhook, query = webhook_of(call, self._directory), call.query
+        until = query.until or self._clock()
+        since = query.since or until - _DEFAULT_SPAN[query.bucket]
+        if since >= until:
+            raise invalid([BadField(field="from", detail="is not before to")])
+        if until - since > _LONGEST_SPAN[query.bucket]:
+            days = _LONGEST_SPAN[query.bucket].days
+            raise invalid([BadField(field="from", detail=f"is more than {days} days before to; ask for less")])
+        if not 2000 <= since.year < 2100 or until > self._clock() + BUCKETS["day"] * 400:
+            raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
+        buckets = await self._log.history(webhook.organization_id, webhook.id, query.bucket, since, until)
+        return Answer(History(items=[bucket_view(bucket) for bucket in buckets]))
+
+    async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
+        """A page of attempts."""
+        webhook, query = webhook_of(call, self._directory), call.query
+        try:
+            page = await self._log.attempts(
+                webhook.organization_id, webhook.id, status=query.status, limit=query.limit, cursor=query.cursor
+            )
+        except ValueError:
+            raise bad_cursor() from None
+        return Answer(
+            AttemptList(items=[attempt_view(attempt) for attempt in page.items], next_cursor=page.next_cursor)
+        )
+
+    async def get_attempt(self, call: Call[NoQuery, NoBody]) -> Answer[AttemptDetailsView]:
+        """One attempt."""
+        webhook = webhook_of(call, self._directory)
+        details = await self._log.attempt(webhook.organization_id, webhook.id, call.path["attempt_id"])
+        if details is None:
+            raise not_found("attempt")
+        return Answer(details_view(details))
+
+    async def stream_attempts(self, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
+        """Server-sent events until the client leaves, the webhook is deleted or the portal stops."""
+        webhook = webhook_of(call, self._directory)
+        async with self._feed.watch(webhook.id) as watcher:
+            response = web.StreamResponse(
+                headers={
+                    "Content-Type": "text/event-stream; charset=utf-8",
+                    "Cache-Control": "no-store",
+                    "X-Accel-Buffering": "no",
+                }
+            )
+            await response.prepare(call.request)
+            with suppress(ClientConnectionResetError):
+                await response.write(b"retry: 2000\n: watching\n\n")
+                while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
+                    if self._directory.get(webhook.id) is None:
+                        break
+                    await response.write(_events(*news))
+        return response
+
+    async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
+        """A CSV file, written page by page."""
+        webhook = webhook_of(call, self._directory)
+        pages = self._pages(webhook, call.query.status)
+        first = await anext(pages, ())
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/csv; charset=utf-8",
+                "Content-Disposition": f'attachment; filename="attempts-{webhook.id}.csv"',
+                "Cache-Control": "no-store",
+            }
+        )
+        await response.prepare(call.request)
+        with suppress(ClientConnectionResetError):
+            await response.write(csv_export.header_line() + csv_export.lines(first))
+            async for page in pages:
+                await response.write(csv_export.lines(page))
+            await response.write_eof()
+        return response
+
+    async def _pages(self, webhook: Webhook, status: Status | None) -> AsyncIterator[Sequence[AttemptView]]:
+        cursor: str | None = None
+        while True:
+            page = await self._log.attempts(
+                webhook.organization_id, webhook.id, status=status, limit=_EXPORTED_AT_ONCE, cursor=cursor
+            )
+            yield [attempt_view(attempt) for attempt in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+def _events(rows: Sequence[AttemptView], dropped: int) -> bytes:
+    if not rows and not dropped:
+        return b": still here\n\n"
+    gap = [b'event: gap\ndata: {"missed":%d}\n\n' % dropped] if dropped else []
+    attempts = (
+        b"event: attempt\nid: %b\ndata: %b\n\n" % (row.id.encode(), orjson.dumps(row.model_dump(mode="json")))
+        for row in rows
+    )
+    return b"".join((*gap, *attempts))

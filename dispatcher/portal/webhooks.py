@@ -1,0 +1,411 @@
+"""The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from secrets import token_hex
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from dispatcher.events.types import EventType
+from dispatcher.portal.audit import Action, Audit
+from dispatcher.portal.concurrency import (
+    ETAG_DESCRIPTION,
+    IF_MATCH,
+    IF_MATCH_DESCRIPTION,
+    changed_meanwhile,
+    check_if_match,
+    etag,
+)
+from dispatcher.portal.idempotency import HEADER as IDEMPOTENCY_KEY
+from dispatcher.portal.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
+from dispatcher.portal.idempotency import IdempotencyKeys
+from dispatcher.portal.operation import (
+    ORGANIZATION,
+    Answer,
+    AnyOperation,
+    Call,
+    NoAnswer,
+    NoBody,
+    NoQuery,
+    Operation,
+    Query,
+    not_found,
+)
+from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
+from dispatcher.portal.problems import OtherWebhook, Problem, bad_member, invalid
+from dispatcher.portal.webhook_views import (
+    CreatedWebhook,
+    NewWebhook,
+    RotatedSecret,
+    WebhookChange,
+    WebhookList,
+    WebhookView,
+    created_view,
+    items_of,
+    view,
+)
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.secrets import new_secret, rotate
+from dispatcher.webhooks.store import SameConfiguration, StaleRevision
+from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
+
+WEBHOOKS = f"{ORGANIZATION}/webhooks"
+WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
+
+_ATTEMPTS_TO_CHANGE = 20
+
+
+class Store(Protocol):
+    """Where webhooks are written. Each method returns when the directory has read the change back, and it won."""
+
+    async def create(self, webhook: Webhook) -> object:
+        """Write a new webhook."""
+
+    async def replace(self, webhook: Webhook, *, based_on: int) -> object:
+        """Write a webhook anew."""
+
+    async def delete(self, id: str, *, based_on: int) -> object:
+        """Delete a webhook."""
+
+
+class WebhookQuery(Query):
+    """Which webhooks to list."""
+
+    search: Annotated[str, Field(max_length=200, description="Part of the name or of the target URL")] = ""
+    event_type: EventType | None = None
+    status: Literal["enabled", "disabled"] | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+def webhook_of(call: Call[Any, Any], directory: Directory) -> Webhook:
+    """The webhook in the path.
+
+    Raises:
+        Problem: 404, there is none, or it is another organization's.
+    """
+    webhook = directory.get(call.path["webhook_id"])
+    if webhook is None or webhook.organization_id != call.organization_id:
+        raise not_found("webhook")
+    return webhook
+
+
+class Changes:
+    """Changes webhooks, one after the other as the log has them, and writes the audit."""
+
+    def __init__(self, directory: Directory, store: Store, audit: Audit, clock: Callable[[], datetime]) -> None:
+        self.directory = directory
+        self._store = store
+        self._audit = audit
+        self._clock = clock
+
+    async def create(self, webhook: Webhook) -> None:
+        """Write a new webhook.
+
+        Raises:
+            Problem: 409, another one has this configuration.
+        """
+        try:
+            await self._store.create(webhook)
+        except SameConfiguration as same:
+            raise same_configuration(same.other) from None
+        await self._audit.record(webhook, webhook.created_by, "created")
+
+    async def change(
+        self,
+        webhook_id: str,
+        by: Person,
+        action: Action,
+        how: Callable[[Webhook, int], dict[str, Any]],
+        *,
+        only_this: Callable[[int], bool] = lambda _: False,
+        reason: str | None = None,
+    ) -> Webhook | None:
+        """Replace members of a webhook with what ``how`` says, called with the webhook and its revision.
+
+        When somebody else was faster it is asked again, unless ``only_this`` says that the revision mattered.
+        Nothing is written where nothing would change. None: the webhook is not there any more.
+
+        Raises:
+            Problem: 409, another webhook has this configuration; 412, the revision that mattered is not the current.
+        """
+        for _ in range(_ATTEMPTS_TO_CHANGE):
+            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
+            if webhook is None:
+                return None
+            one_revision = only_this(revision)
+            members = how(webhook, revision)
+            changed = [name for name, value in members.items() if getattr(webhook, name) != value]
+            if not changed:
+                return webhook
+            changes = {**members, "updated_on": self._clock(), "updated_by": by}
+            try:
+                await self._store.replace(webhook.model_copy(update=changes), based_on=revision)
+            except StaleRevision:
+                if one_revision:
+                    raise changed_meanwhile() from None
+                continue
+            except SameConfiguration as same:
+                raise same_configuration(same.other) from None
+            await self._audit.record(webhook, by, action, changed=changed, reason=reason)
+            return self.directory.get(webhook_id)
+        raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
+
+    async def delete(self, webhook_id: str, by: Person, *, only_this: Callable[[int], bool]) -> None:
+        """Delete a webhook; one that is gone is gone.
+
+        Raises:
+            Problem: 412, the revision that mattered is not the current one.
+        """
+        for _ in range(_ATTEMPTS_TO_CHANGE):
+            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
+            if webhook is None:
+                return
+            one_revision = only_this(revision)
+            try:
+                await self._store.delete(webhook_id, based_on=revision)
+            except StaleRevision:
+                if one_revision:
+                    raise changed_meanwhile() from None
+                continue
+            await self._audit.record(webhook, by, "deleted")
+            return
+        raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
+
+
+def same_configuration(other: Webhook) -> Problem:
+    """409: the organization has such a webhook already."""
+    return Problem(
+        409,
+        f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
+        "so everything would be sent twice. Change one of them, or use that webhook.",
+        webhook=OtherWebhook(id=other.id, name=other.name),
+    )
+
+
+class WebhooksApi:
+    """The operations on webhooks."""
+
+    def __init__(
+        self, changes: Changes, idempotency: IdempotencyKeys[CreatedWebhook], clock: Callable[[], datetime]
+    ) -> None:
+        self._changes = changes
+        self._directory = changes.directory
+        self._idempotency = idempotency
+        self._clock = clock
+
+    def operations(self) -> Sequence[AnyOperation]:
+        """What is served."""
+        tag = {"ETag": ETAG_DESCRIPTION}
+        match = {IF_MATCH: IF_MATCH_DESCRIPTION}
+        return (
+            Operation(
+                "GET",
+                WEBHOOKS,
+                "List the webhooks, newest first",
+                self.list_webhooks,
+                WebhookQuery,
+                NoBody,
+                WebhookList,
+            ),
+            Operation(
+                "POST",
+                WEBHOOKS,
+                "Create a webhook, disabled",
+                self.create_webhook,
+                NoQuery,
+                NewWebhook,
+                CreatedWebhook,
+                status=201,
+                problems=(409,),
+                request_headers={IDEMPOTENCY_KEY: "Sent again with the same key, the request is answered as before"},
+                response_headers={**tag, "Location": "Where the webhook is"},
+            ),
+            Operation(
+                "GET",
+                WEBHOOK,
+                "Get a webhook",
+                self.get_webhook,
+                NoQuery,
+                NoBody,
+                WebhookView,
+                problems=(404,),
+                response_headers=tag,
+            ),
+            Operation(
+                "PATCH",
+                WEBHOOK,
+                "Replace members of a webhook",
+                self.change_webhook,
+                NoQuery,
+                WebhookChange,
+                WebhookView,
+                problems=(404, 409, 412),
+                request_headers=match,
+                response_headers=tag,
+            ),
+            Operation(
+                "DELETE",
+                WEBHOOK,
+                "Delete a webhook; it cannot be undone",
+                self.delete_webhook,
+                NoQuery,
+                NoBody,
+                NoAnswer,
+                status=204,
+                problems=(404, 409, 412),
+                request_headers=match,
+            ),
+            *(
+                Operation(
+                    "POST",
+                    f"{WEBHOOK}/{verb}",
+                    summary,
+                    handler,
+                    NoQuery,
+                    NoBody,
+                    WebhookView,
+                    problems=(404, 409, 412),
+                    request_headers=match,
+                    response_headers=tag,
+                )
+                for verb, summary, handler in (
+                    ("enable", "Send events to the webhook from now on", self.enable_webhook),
+                    ("disable", "Send nothing to the webhook until it is enabled", self.disable_webhook),
+                )
+            ),
+            Operation(
+                "POST",
+                f"{WEBHOOK}/rotate-secret",
+                "Make a new signing secret; the one before signs too for 24 hours",
+                self.rotate_secret,
+                NoQuery,
+                NoBody,
+                RotatedSecret,
+                problems=(404, 409, 412),
+                request_headers=match,
+            ),
+        )
+
+    async def list_webhooks(self, call: Call[WebhookQuery, NoBody]) -> Answer[WebhookList]:
+        """A page of the organization's webhooks."""
+        query = call.query
+        text = query.search.strip().casefold()
+        found = [
+            (_position(webhook), webhook)
+            for webhook in self._directory.of_organization(call.organization_id)
+            if (query.event_type is None or webhook.event_type == query.event_type)
+            and (query.status is None or webhook.status == query.status)
+            and (text in webhook.name.casefold() or text in webhook.target_url.casefold())
+        ]
+        found.sort(key=lambda one: one[0], reverse=True)
+        if query.cursor is not None:
+            before = read_cursor(query.cursor)
+            found = [one for one in found if one[0] < before]
+        page = found[: query.limit]
+        next_cursor = write_cursor(page[-1][0]) if len(found) > len(page) else None
+        return Answer(WebhookList(items=[view(webhook) for _, webhook in page], next_cursor=next_cursor))
+
+    async def create_webhook(self, call: Call[NoQuery, NewWebhook]) -> Answer[CreatedWebhook]:
+        """A new webhook, disabled, with its secret."""
+        key = call.header(IDEMPOTENCY_KEY, limit=MAX_IDEMPOTENCY_KEY)
+        if key is None:
+            created = await self._create(call)
+        else:
+            created = await self._idempotency.once(
+                (call.caller.id, call.organization_id, key), call.raw_body, lambda: self._create(call)
+            )
+        location = f"{WEBHOOKS.format(organization_id=call.request.match_info['organization_id'])}/{created.id}"
+        revision = self._directory.revision(created.id)
+        return Answer(created, {"Location": location, "ETag": etag(revision)})
+
+    async def _create(self, call: Call[NoQuery, NewWebhook]) -> CreatedWebhook:
+        new, now, by = call.body, self._clock(), call.caller.person
+        webhook = Webhook(
+            id=f"wh_{token_hex(12)}",
+            organization_id=call.organization_id,
+            name=new.name,
+            event_type=new.event_type,
+            target_url=new.target_url,
+            items=items_of(new.items),
+            payload_template=new.payload_template,
+            headers=new.headers,
+            rate_limit=new.rate_limit,
+            secrets=(SigningSecret(value=new_secret()),),
+            created_on=now,
+            created_by=by,
+            updated_on=now,
+            updated_by=by,
+        )
+        await self._changes.create(webhook)
+        return created_view(webhook)
+
+    async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
+        """The webhook."""
+        return self._shown(webhook_of(call, self._directory))
+
+    async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
+        """The webhook with other members."""
+
+        def members(webhook: Webhook, _: int) -> dict[str, Any]:
+            errors = []
+            try:
+                named = call.body.members(webhook)
+            except ValueError as error:
+                raise invalid([bad_member(("headers",), str(error))]) from None
+            if named.get("event_type", webhook.event_type) != webhook.event_type and "items" not in named:
+                errors.append(
+                    bad_member(("items",), "is missing: another event type has other items, so choose them anew")
+                )
+            if errors:
+                raise invalid(errors)
+            return named
+
+        return await self._change(call, "updated", members)
+
+    async def enable_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
+        """The webhook, enabled."""
+        return await self._change(call, "enabled", lambda *_: {"status": "enabled", "disabled_reason": None})
+
+    async def disable_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
+        """The webhook, disabled. Why it was disabled before stays."""
+        return await self._change(call, "disabled", lambda *_: {"status": "disabled"})
+
+    async def rotate_secret(self, call: Call[NoQuery, NoBody]) -> Answer[RotatedSecret]:
+        """The new secret."""
+        mine: list[str] = []
+
+        def members(webhook: Webhook, _: int) -> dict[str, Any]:
+            secrets = rotate(webhook.secrets, self._clock())
+            mine[:] = [secrets[0].value]
+            return {"secrets": secrets}
+
+        await self._change(call, "secret_rotated", members)
+        return Answer(RotatedSecret(secret=mine[0]))
+
+    async def delete_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[NoAnswer]:
+        """Nothing: the webhook is gone."""
+        webhook = webhook_of(call, self._directory)
+        await self._changes.delete(
+            webhook.id, call.caller.person, only_this=lambda revision: check_if_match(call, revision)
+        )
+        return Answer(NoAnswer())
+
+    async def _change(
+        self, call: Call[Any, Any], action: Action, how: Callable[[Webhook, int], dict[str, Any]]
+    ) -> Answer[WebhookView]:
+        webhook = webhook_of(call, self._directory)
+        changed = await self._changes.change(
+            webhook.id, call.caller.person, action, how, only_this=lambda revision: check_if_match(call, revision)
+        )
+        if changed is None:
+            raise not_found("webhook")
+        return self._shown(changed)
+
+    def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
+        return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})
+
+
+def _position(webhook: Webhook) -> tuple[int, str]:
+    return round(webhook.created_on.timestamp() * 1000), webhook.id
