@@ -1,0 +1,78 @@
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dispatcher.errors import ConfigurationError
+from dispatcher.kafka.topics import load_topics
+from dispatcher.settings import default_topics_file
+
+TEXT = default_topics_file().read_text(encoding="utf-8")
+
+
+def load(tmp_path: Path, before: str, instead: str) -> None:
+    assert before in TEXT
+    file = tmp_path / "topics.yaml"
+    file.write_text(TEXT.replace(before, instead, 1), encoding="utf-8")
+    load_topics(file)
+
+
+@pytest.mark.parametrize(
+    ("before", "instead", "message"),
+    [
+        ("[0s, 5s,", "[5s, 5s,", "retry.schedule: Value error, retry.schedule starts with 0s"),
+        ("[0s, 5s,", "[0s, 0s,", "every entry of retry.schedule after the first is longer than 0s"),
+        ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: Value error, '5 seconds' is not a duration"),
+        ("retention: 7d", "retention: a week", "events.retention: Value error, 'a week' is not a duration"),
+        ("partitions: 12", "partitions: 0", "deliveries.partitions: Input should be greater than or equal to 1"),
+        ("partitions: 12", "partitions: many", "deliveries.partitions: Input should be a valid integer"),
+        ("retry_margin:", "retry_marge:", "deliveries.retry_marge: Extra inputs are not permitted"),
+        ("  portal.resources: {}", "", "compacted declares exactly portal.resources, webhooks.config"),
+        ("  webhooks.commands:", "  webhooks.command:", "others declares exactly webhooks.commands,"),
+        ("events:\n", "happenings:\n", "events: Field required"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, before: str, instead: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
+        load(tmp_path, before, instead)
+    assert str(tmp_path / "topics.yaml") in str(raised.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"DISPATCHER_TOPICS_FILE: .* put a topics.yaml there"):
+        load_topics(tmp_path / "topics.yaml")
+
+
+@pytest.mark.parametrize("content", [b"retry: [", b"\xff\xfe\x00", b"a: b: c"])
+def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "topics.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is not YAML") as raised:
+        load_topics(file)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    file = tmp_path / "topics.yaml"
+    file.touch()
+    with pytest.raises(ConfigurationError, match="the file: "):
+        load_topics(file)
+
+
+def test_the_schedule_makes_the_delay_topics(tmp_path: Path) -> None:
+    file = tmp_path / "topics.yaml"
+    file.write_text(re.sub(r"schedule: .*", "schedule: [0s, 1s, 2s, 1s]", TEXT), encoding="utf-8")
+    topics = load_topics(file, "x.")
+    assert topics.retry == {
+        timedelta(seconds=1): "x.webhooks.retry.1s",
+        timedelta(seconds=2): "x.webhooks.retry.2s",
+    }
+    numbers = {topic.name: topic.partitions for topic in topics.declared}
+    assert {numbers[name] for name in (topics.deliveries, topics.parked, topics.attempts, *topics.retry.values())} == {
+        topics.delivery_partitions
+    }
+
+
+def test_every_name_has_the_prefix() -> None:
+    assert all(topic.name.startswith("x.") for topic in load_topics(default_topics_file(), "x.").declared)
