@@ -66,11 +66,12 @@ class Relay:
 
     async def stop(self) -> None:
         """Leave the group; what was handed over and not committed is handed over again, and skipped by the sender."""
-        if self._task is None:
+        task, self._task = self._task, None
+        if task is None:
             return
-        self._task.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await self._task
+            await task
         await self._consumer.stop()
         await self._producer.stop()
 

@@ -173,6 +173,8 @@ class Sender:
 
     async def stop(self) -> None:
         """Finish the calls that are being made, for a few seconds, commit, and leave the group."""
+        if self._stopping:
+            return
         self._stopping = True
         self._assigned.clear()
         if self._alarm is not None:

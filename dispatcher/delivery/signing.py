@@ -4,19 +4,6 @@ import base64
 import hmac
 from collections.abc import Sequence
 
-PREFIX = "whsec_"
-
-
-def key_of(secret: str) -> bytes:
-    """The key in ``whsec_<base64>``.
-
-    Raises:
-        ValueError: the secret is not of that form.
-    """
-    if not secret.startswith(PREFIX):
-        raise ValueError(f"a signing secret starts with {PREFIX}")
-    return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """The ``webhook-signature`` header: one signature for each key, separated by spaces.

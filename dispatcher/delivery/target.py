@@ -14,9 +14,10 @@ from yarl import URL
 from dispatcher.delivery.failures import Failure, of_exception, of_status
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.masking import mask_answer_headers, mask_headers, mask_url
-from dispatcher.delivery.signing import key_of, sign
+from dispatcher.delivery.signing import sign
 from dispatcher.events.types import EventType
 from dispatcher.settings import Settings
+from dispatcher.webhooks.secrets import key_of
 from dispatcher.webhooks.webhook import Webhook
 
 KEPT_OF_ANSWER = 16 * 1024

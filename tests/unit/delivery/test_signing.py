@@ -1,12 +1,12 @@
 import json
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from dispatcher.delivery.signing import key_of, sign
+from dispatcher.delivery.signing import sign
+from dispatcher.webhooks.secrets import key_of
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -28,9 +28,3 @@ def test_the_official_library_verifies_what_either_key_signed(content: dict[str,
     }
     for secret in (SECRET, other):
         assert Webhook(secret).verify(body, headers) == content
-
-
-@pytest.mark.parametrize("secret", ["abc", "whsec_%%%"])
-def test_what_is_no_secret(secret: str) -> None:
-    with pytest.raises(ValueError, match=r"secret|base64"):
-        key_of(secret)

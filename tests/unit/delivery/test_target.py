@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
-from typing import Any
 
 import pytest
 
@@ -14,31 +13,10 @@ from dispatcher.delivery.masking import MASK
 from dispatcher.delivery.target import KEPT_OF_ANSWER, Answer, Request, Target, TargetClient, retry_after_of
 from dispatcher.events.types import EventType
 from dispatcher.settings import Settings
-from dispatcher.webhooks.webhook import Items, Person, SigningSecret, Webhook
+from tests.support.webhooks import a_webhook
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = Request("msg_1", EventType.ACTIVE_ALERT, 2, b'{"a":"\xc3\xa4"}')
-
-
-def webhook(url: str, **changes: Any) -> Webhook:
-    now = datetime.now(UTC)
-    person = Person(id="u", name="U")
-    fields: dict[str, Any] = {
-        "id": "wh",
-        "organization_id": "org",
-        "name": "n",
-        "event_type": EventType.ACTIVE_ALERT,
-        "target_url": url,
-        "items": Items(all=True),
-        "payload_template": {},
-        "headers": {"Authorization": "Bearer s3cret"},
-        "secrets": (SigningSecret(value="whsec_" + "a" * 32),),
-        "created_on": now,
-        "created_by": person,
-        "updated_on": now,
-        "updated_by": person,
-    }
-    return Webhook(**{**fields, **changes})
 
 
 @asynccontextmanager
@@ -68,7 +46,9 @@ async def call(url: str, timeout: str = "5s", allowed: str = "127.0.0.0/8") -> A
     settings = Settings(request_timeout=timeout, _env_file=None)
     client = TargetClient(settings, TargetGuard([ip_network(allowed)]))
     try:
-        return await client.call(Target.of(webhook(url)), REQUEST)
+        return await client.call(
+            Target.of(a_webhook(target_url=url, headers={"Authorization": "Bearer s3cret"})), REQUEST
+        )
     finally:
         await client.close()
 

@@ -1,0 +1,174 @@
+from collections import Counter
+from itertools import pairwise
+
+import orjson
+import pytest
+from standardwebhooks import Webhook as StandardWebhook
+
+from tests.support.delivering import Delivering
+from tests.support.kafka import consume
+from tests.support.target import Target, answer, fail_first, hang
+from tests.support.waiting import eventually
+
+IDS = [f"msg_{number}" for number in range(20)]
+
+
+async def test_a_delivery_is_signed_sent_and_reported(delivering: Delivering, target: Target) -> None:
+    webhook = await delivering.webhook("wh", target.url("in"), headers={"X-Key": "s3cret"})
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    await eventually(lambda: target.received)
+    received = target.received[0]
+    assert StandardWebhook(webhook.secrets[0].value).verify(received.body, dict(received.headers)) == {"number": 0}
+    assert received.headers["webhook-event"] == "active_alert"
+    assert received.headers["X-Key"] == "s3cret"
+    (record,) = await consume(delivering.clients, delivering.topics.attempts, 1)
+    outcome = orjson.loads(record.value)
+    assert outcome["status"] == "successful"
+    assert outcome["response_code"] == 200
+    assert outcome["response_body"] == "ok"
+    assert outcome["workspace_id"] == "ws-1"
+    assert "s3cret" not in record.value.decode()
+
+
+async def test_repeated_deliveries_are_sent_once(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("in"))
+    sender = await delivering.sender()
+    await delivering.deliver("wh", *IDS, times=3)
+    await eventually(lambda: len(target.received) >= len(IDS))
+    await sender.stop()
+    again = await delivering.sender()
+    await delivering.deliver("wh", *IDS)
+    await delivering.deliver("wh", *IDS, run=2)
+    await eventually(lambda: len(target.received) >= 2 * len(IDS))
+    await again.stop()
+    assert Counter(each.message_id for each in target.received) == dict.fromkeys(IDS, 2)
+    assert len(await delivering.outcomes()) == 2 * len(IDS)
+
+
+async def test_failures_are_tried_again_by_the_schedule_and_then_no_more(
+    delivering: Delivering, target: Target
+) -> None:
+    await delivering.webhook("wh", target.url("fails", answer(500)))
+    await delivering.webhook("heals", target.url("heals", fail_first(1)))
+    await delivering.sender()
+    await delivering.relay()
+    await delivering.deliver("wh", "msg_1", "msg_2")
+    await delivering.deliver("heals", "msg_3")
+    await eventually(lambda: len(target.received) >= 8)
+    for message_id in ("msg_1", "msg_2"):
+        times = [each.at for each in target.at("fails") if each.message_id == message_id]
+        waits = [later - earlier for earlier, later in pairwise(times)]
+        assert waits == pytest.approx([1, 2], abs=0.5)
+        assert all(wait >= due for wait, due in zip(waits, [1, 2], strict=True))
+    outcomes = await eventually(lambda: _outcomes(delivering, 8))
+    by_message = {
+        message_id: [
+            (each["attempt"], each["status"], each["next_attempt_at"] is not None)
+            for each in outcomes
+            if each["message_id"] == message_id
+        ]
+        for message_id in ("msg_1", "msg_3")
+    }
+    assert by_message["msg_1"] == [(1, "failed", True), (2, "failed", True), (3, "failed", False)]
+    assert by_message["msg_3"] == [(1, "failed", True), (2, "successful", False)]
+
+
+async def test_retry_after_chooses_a_later_topic_and_keeps_the_place(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("busy", answer(503, retry_after="2")))
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    (record,) = await consume(delivering.clients, delivering.topics.retry[delivering.topics.schedule.waits[1]], 1)
+    assert dict(record.headers)["attempt"] == b"2"
+
+
+async def test_gone_ends_the_message_and_asks_the_portal_to_disable(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("gone", answer(410)))
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    (record,) = await consume(delivering.clients, delivering.topics.commands, 1)
+    command = orjson.loads(record.value)
+    assert (record.key, command["command"], command["webhook_id"]) == (b"wh", "disable", "wh")
+    assert "410 Gone" in command["reason"]
+    (outcome,) = await delivering.outcomes()
+    assert (outcome["status"], outcome["next_attempt_at"]) == ("failed", None)
+
+
+async def test_a_webhook_that_is_disabled_or_deleted_is_not_called(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("off", target.url("off"), status="disabled")
+    await delivering.sender()
+    await delivering.deliver("off", "msg_1")
+    await delivering.deliver("deleted", "msg_2")
+    outcomes = await eventually(lambda: _outcomes(delivering, 2))
+    assert {each["error"] for each in outcomes} == {
+        "not sent: the webhook is disabled",
+        "not sent: the webhook was deleted",
+    }
+    assert {(each["status"], each["duration_ms"], each["next_attempt_at"]) for each in outcomes} == {
+        ("failed", None, None)
+    }
+    assert target.received == []
+
+
+async def test_a_call_that_takes_long_shows_as_in_progress(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("hangs", hang))
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    first, second = await eventually(lambda: _outcomes(delivering, 2))
+    assert (first["status"], first["duration_ms"], first["response_code"]) == ("in_progress", None, None)
+    assert (second["status"], second["reason"]) == ("failed", "timeout")
+    assert "within 2s" in second["error"]
+    assert first["executed_on"] == pytest.approx(second["executed_on"], abs=50)
+
+
+async def test_what_is_no_delivery_goes_to_the_dead_letters_and_the_rest_flows(
+    delivering: Delivering, target: Target
+) -> None:
+    await delivering.webhook("wh", target.url("in"))
+    await delivering.sender()
+    async with delivering.clients.producer() as producer:
+        await producer.send_and_wait(delivering.topics.deliveries, value=b"{}", key=b"wh", headers=[("v", b"99")])
+    await delivering.deliver("wh", "msg_1")
+    await eventually(lambda: target.received)
+    (record,) = await consume(delivering.clients, delivering.topics.dead_letter, 1)
+    headers = dict(record.headers)
+    assert b"format b'99'" in headers["dead-letter-reason"]
+    assert headers["dead-letter-topic"].decode() == delivering.topics.deliveries
+    assert record.value == b"{}"
+
+
+async def test_a_second_sender_takes_over_and_nothing_is_sent_twice(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("in"))
+    for number in range(6):
+        await delivering.webhook(f"wh-{number}", target.url(f"in-{number}"))
+    first = await delivering.sender()
+    ids = [f"msg_{number}" for number in range(600)]
+    for number in range(6):
+        await delivering.deliver(f"wh-{number}", *(f"{each}x{number}" for each in ids[number::6]))
+    second = await delivering.sender()
+    await first.stop()
+    for number in range(6):
+        await delivering.deliver(f"wh-{number}", *(f"{each}y{number}" for each in ids[number::6]))
+    await eventually(lambda: len({each.message_id for each in target.received}) >= 1_200, timeout=20)
+    await second.stop()
+    assert Counter(Counter(each.message_id for each in target.received).values()) == {1: 1_200}
+    assert len(await delivering.outcomes()) == 1_200
+
+
+async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("heals", fail_first(1)))
+    await delivering.sender()
+    relay = await delivering.relay()
+    await delivering.deliver("wh", *IDS)
+    await eventually(lambda: len(target.received) >= len(IDS))
+    await relay.stop()
+    await delivering.relay()
+    await eventually(lambda: len(target.received) >= 2 * len(IDS))
+    assert Counter((each.message_id, each.attempt) for each in target.received) == {
+        (message_id, attempt): 1 for message_id in IDS for attempt in (1, 2)
+    }
+
+
+async def _outcomes(delivering: Delivering, count: int) -> list[dict[str, object]] | None:
+    outcomes = await delivering.outcomes()
+    return outcomes if len(outcomes) >= count else None  # type: ignore[return-value]
