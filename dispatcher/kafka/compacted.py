@@ -4,8 +4,10 @@ Every reader reads everything, so there is no consumer group and nothing to comm
 """
 
 import asyncio
+import gc
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 
 import structlog
@@ -59,7 +61,8 @@ class CompactedTopic:
         """
         consumer = self._clients.consumer()
         try:
-            await self._read_to_the_end(consumer)
+            with _objects_that_stay():
+                await self._read_to_the_end(consumer)
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise self._clients.unavailable(error) from error
@@ -170,3 +173,21 @@ class CompactedTopic:
             else:
                 log.error("reading has ended", topic=self.topic, error=repr(error))
                 self._ended.set_exception(error)
+
+
+@contextmanager
+def _objects_that_stay() -> Iterator[None]:
+    """Keeps the garbage collector away from what is read at the start, then and later.
+
+    A hundred thousand webhooks are millions of objects that stay. Looking through all of them, again and again while
+    they are read and now and then for ever after, would hold up the event loop for most of a second each time.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

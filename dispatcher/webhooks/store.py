@@ -1,0 +1,174 @@
+"""The portal's writing side of ``webhooks.config``: nothing has happened until it is read back from the log.
+
+Several portals may write at once. Each writes what it means with the revision that it saw, waits until its own
+directory has read the record, and thereby knows whether it won. A loser leaves the log as if it had not been there.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaProducer
+
+from dispatcher.kafka.topics import Topics
+from dispatcher.webhooks.change import Place, write_webhook
+from dispatcher.webhooks.configuration import same_configuration
+from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.vault import UndecipherableConfig, Vault
+from dispatcher.webhooks.webhook import Webhook
+
+_Result = TypeVar("_Result")
+
+_CONFIGURATION = {"event_type", "target_url", "items", "payload_template"}
+
+
+class StaleRevision(Exception):
+    """Somebody else changed the webhook first; ``current`` is what it is now, None if it was deleted."""
+
+    def __init__(self, revision: int, current: Webhook | None) -> None:
+        super().__init__(f"the webhook has changed in the meantime: its revision is {revision}")
+        self.revision = revision
+        self.current = current
+
+
+class SameConfiguration(Exception):
+    """Another webhook of the organization, ``other``, has the same event type, target URL, items and template."""
+
+    def __init__(self, other: Webhook) -> None:
+        super().__init__(f"the webhook {other.name!r} ({other.id}) has the same configuration")
+        self.other = other
+
+
+class WebhookStore:
+    """Creates, replaces and deletes webhooks.
+
+    ``producer`` is idempotent (``clients.producer(enable_idempotence=True)``): a record that a retry wrote twice would
+    lose against itself. Each method raises what the producer does when Kafka does not answer; whether the change was
+    made is unknown then. A method that has begun to write ends what it has to, though its caller be cancelled.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topics: Topics, vault: Vault, follower: ConfigFollower) -> None:
+        self._producer = producer
+        self._topic = topics.config
+        self._vault = vault
+        self._follower = follower
+        self._directory = follower.directory
+        self._writing: set[asyncio.Task[Any]] = set()
+
+    async def create(self, webhook: Webhook) -> Webhook:
+        """Write a webhook with a new id; its revision is 1.
+
+        Raises:
+            SameConfiguration: another has its configuration, or got it at the same time and stands first in the log.
+            StaleRevision: the id is taken.
+        """
+        self._expect(webhook.id, 0)
+        return await self._uninterrupted(self._put(webhook, 0))
+
+    async def replace(self, webhook: Webhook, based_on: int) -> Webhook:
+        """Write what has become of a webhook that was read at revision ``based_on``; its revision is one more.
+
+        Raises:
+            StaleRevision: it was changed or deleted in the meantime.
+            SameConfiguration: its configuration is a new one for it, and another has it.
+            UndecipherableConfig: what would be replaced cannot be read here.
+        """
+        await self._expect_existing(webhook.id, based_on)
+        return await self._uninterrupted(self._put(webhook, based_on))
+
+    async def delete(self, webhook_id: str, based_on: int) -> None:
+        """Delete a webhook that was read at revision ``based_on``.
+
+        Raises:
+            StaleRevision: it was changed or deleted in the meantime.
+            UndecipherableConfig: what would be deleted cannot be read here.
+        """
+        await self._expect_existing(webhook_id, based_on)
+        await self._uninterrupted(self._write(webhook_id, None, based_on))
+
+    async def repair(self) -> int:
+        """Make good what writers left behind that died after they had lost; how many webhooks that were.
+
+        To be run by every portal at its start and every few minutes, well within ``min.compaction.lag.ms``: after
+        that, compaction may leave the loser's record as the only one.
+        """
+        left_behind = tuple(self._directory.unsettled)
+        for webhook_id in left_behind:
+            await self._uninterrupted(self._settle(webhook_id))
+        return len(left_behind)
+
+    async def _put(self, webhook: Webhook, base: int) -> Webhook:
+        before = self._directory.get(webhook.id)
+        if before is not None and same_configuration(before, webhook):
+            await self._write(webhook.id, webhook, base)
+            return webhook
+        self._refuse_same(webhook)
+        await self._write(webhook.id, webhook, base)
+        try:
+            self._refuse_same(webhook)
+        except SameConfiguration:
+            await self._withdraw(webhook, base + 1, before)
+            raise
+        return webhook
+
+    def _refuse_same(self, webhook: Webhook) -> None:
+        other = self._directory.same_as(webhook)
+        if other is not None:
+            raise SameConfiguration(other)
+
+    async def _withdraw(self, webhook: Webhook, revision: int, before: Webhook | None) -> None:
+        """Take back what was written as ``revision``: the webhook is as it was before, or deleted if it is new."""
+        while (current := self._directory.get(webhook.id)) is not None and same_configuration(current, webhook):
+            standing = self._directory.revision(webhook.id)
+            after = before
+            if before is not None and standing != revision:
+                # Somebody has changed something else since, such as the name: that stays.
+                after = current.model_copy(update={name: getattr(before, name) for name in _CONFIGURATION})
+            with suppress(StaleRevision):
+                await self._write(webhook.id, after, standing)
+                return
+
+    async def _write(self, webhook_id: str, webhook: Webhook | None, base: int) -> None:
+        offset = await self._append(webhook, Place(webhook_id, base + 1, base))
+        if self._directory.ignored(offset):
+            await self._settle(webhook_id)
+            raise StaleRevision(self._directory.revision(webhook_id), self._directory.get(webhook_id))
+
+    async def _settle(self, webhook_id: str) -> None:
+        # The last record of a key is all that compaction leaves of it: it must say what stands.
+        while (restated := self._directory.restatement(webhook_id)) is not None:
+            webhook, revision = restated
+            await self._append(webhook, Place(webhook_id, revision, revision))
+
+    async def _append(self, webhook: Webhook | None, place: Place) -> int:
+        """Write a record; return its offset once the own directory has read it."""
+        value = write_webhook(webhook, self._vault)
+        sent = await self._producer.send_and_wait(self._topic, value, place.key, headers=place.headers())
+        offset = int(sent.offset)
+        await self._follower.reached(offset + 1)
+        return offset
+
+    async def _expect_existing(self, webhook_id: str, based_on: int) -> None:
+        if based_on > self._directory.revision(webhook_id):
+            # Another portal is ahead, and its answer was quicker here than its record.
+            await self._follower.catch_up()
+        if webhook_id in self._directory.unreadable:
+            raise UndecipherableConfig(
+                f"the webhook {webhook_id} cannot be changed: no key of DISPATCHER_ENCRYPTION_KEY decrypts it, "
+                "or a newer version wrote it"
+            )
+        self._expect(webhook_id, based_on)
+        if self._directory.get(webhook_id) is None:
+            raise StaleRevision(based_on, None)
+
+    def _expect(self, webhook_id: str, based_on: int) -> None:
+        revision = self._directory.revision(webhook_id)
+        if revision != based_on:
+            raise StaleRevision(revision, self._directory.get(webhook_id))
+
+    async def _uninterrupted(self, writing: Coroutine[Any, Any, _Result]) -> _Result:
+        task = asyncio.create_task(writing)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
