@@ -17,6 +17,7 @@ from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
 from tests.support.kafka import consume_all
+from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
 
 
@@ -79,5 +80,12 @@ class Delivering:
         for each in sent:
             await each
 
-    async def outcomes(self) -> list[Outcome]:
-        return [orjson.loads(record.value) for record in await consume_all(self.clients, self.topics.attempts)]
+    async def outcomes(self, count: int) -> list[Outcome]:
+        """The outcomes, as soon as there are so many."""
+
+        async def all_of_them() -> list[Outcome]:
+            records = await consume_all(self.clients, self.topics.attempts)
+            assert len(records) >= count
+            return [orjson.loads(record.value) for record in records]
+
+        return await eventually(all_of_them)

@@ -43,7 +43,7 @@ async def test_repeated_deliveries_are_sent_once(delivering: Delivering, target:
     await eventually(lambda: len(target.received) >= 2 * len(IDS))
     await again.stop()
     assert Counter(each.message_id for each in target.received) == dict.fromkeys(IDS, 2)
-    assert len(await delivering.outcomes()) == 2 * len(IDS)
+    assert len(await delivering.outcomes(2 * len(IDS))) == 2 * len(IDS)
 
 
 async def test_failures_are_tried_again_by_the_schedule_and_then_no_more(
@@ -61,7 +61,7 @@ async def test_failures_are_tried_again_by_the_schedule_and_then_no_more(
         waits = [later - earlier for earlier, later in pairwise(times)]
         assert waits == pytest.approx([1, 2], abs=0.5)
         assert all(wait >= due for wait, due in zip(waits, [1, 2], strict=True))
-    outcomes = await eventually(lambda: _outcomes(delivering, 8))
+    outcomes = await delivering.outcomes(8)
     by_message = {
         message_id: [
             (each["attempt"], each["status"], each["next_attempt_at"] is not None)
@@ -90,7 +90,7 @@ async def test_gone_ends_the_message_and_asks_the_portal_to_disable(delivering: 
     command = orjson.loads(record.value)
     assert (record.key, command["command"], command["webhook_id"]) == (b"wh", "disable", "wh")
     assert "410 Gone" in command["reason"]
-    (outcome,) = await delivering.outcomes()
+    (outcome,) = await delivering.outcomes(1)
     assert (outcome["status"], outcome["next_attempt_at"]) == ("failed", None)
 
 
@@ -99,7 +99,7 @@ async def test_a_webhook_that_is_disabled_or_deleted_is_not_called(delivering: D
     await delivering.sender()
     await delivering.deliver("off", "msg_1")
     await delivering.deliver("deleted", "msg_2")
-    outcomes = await eventually(lambda: _outcomes(delivering, 2))
+    outcomes = await delivering.outcomes(2)
     assert {each["error"] for each in outcomes} == {
         "not sent: the webhook is disabled",
         "not sent: the webhook was deleted",
@@ -114,7 +114,7 @@ async def test_a_call_that_takes_long_shows_as_in_progress(delivering: Deliverin
     await delivering.webhook("wh", target.url("hangs", hang))
     await delivering.sender()
     await delivering.deliver("wh", "msg_1")
-    first, second = await eventually(lambda: _outcomes(delivering, 2))
+    first, second = await delivering.outcomes(2)
     assert (first["status"], first["duration_ms"], first["response_code"]) == ("in_progress", None, None)
     assert (second["status"], second["reason"]) == ("failed", "timeout")
     assert "within 2s" in second["error"]
@@ -152,7 +152,7 @@ async def test_a_second_sender_takes_over_and_nothing_is_sent_twice(delivering: 
     await eventually(lambda: len({each.message_id for each in target.received}) >= 1_200, timeout=20)
     await second.stop()
     assert Counter(Counter(each.message_id for each in target.received).values()) == {1: 1_200}
-    assert len(await delivering.outcomes()) == 1_200
+    assert len(await delivering.outcomes(1_200)) == 1_200
 
 
 async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target: Target) -> None:
@@ -167,8 +167,3 @@ async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target
     assert Counter((each.message_id, each.attempt) for each in target.received) == {
         (message_id, attempt): 1 for message_id in IDS for attempt in (1, 2)
     }
-
-
-async def _outcomes(delivering: Delivering, count: int) -> list[dict[str, object]] | None:
-    outcomes = await delivering.outcomes()
-    return outcomes if len(outcomes) >= count else None  # type: ignore[return-value]
