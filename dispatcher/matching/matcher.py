@@ -30,7 +30,7 @@ TOO_LARGE = "too_large"
 """The reason of a message that failed because its body would not be sent."""
 
 _FORCED_SECONDS = 2.0
-_PRODUCER_SECONDS = 1.0
+_PRODUCER_SECONDS = 0.5
 
 # Other roles may share the event loop: an operation on thousands of devices lets them in this often.
 _YIELD_EVERY = 50
@@ -236,9 +236,12 @@ async def _stop_producer(producer: AIOKafkaProducer) -> None:
     stopping = asyncio.ensure_future(producer.stop())
     await asyncio.wait({stopping}, timeout=_PRODUCER_SECONDS)
     if not stopping.done():
-        # Its records have not been acknowledged, so neither have their events: they are matched again.
+        # Its records have not been acknowledged, so neither have their events: they are matched again. Failing what
+        # waits lets it go on to end its sending task, which in turn waits for requests until it is cancelled again.
         producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-    await stopping
+        await asyncio.wait({stopping}, timeout=_PRODUCER_SECONDS)
+        await _cancel(stopping)
+        await producer.client.close()
 
 
 async def _cancel(task: asyncio.Future[None]) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.sender import Sender
 
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.matching import faust_app
 from dispatcher.matching.matcher import Matcher
 from dispatcher.matching.message_id import message_of_event
 from dispatcher.settings import Settings
@@ -117,20 +119,23 @@ async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, setti
                 assert await process.wait() == 0
 
 
-async def test_a_stop_does_not_wait_for_a_broker_that_does_not_acknowledge(
-    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "hangs", [(AIOKafkaProducer, "send_batch"), (Sender, "_send_produce_req")], ids=["accepting", "acknowledging"]
+)
+async def test_a_stop_does_not_wait_for_a_producer_that_hangs(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch, hangs: tuple[type, str]
 ) -> None:
     hanging = asyncio.Event()
 
     async def never(*_: Any, **__: Any) -> Any:
         hanging.set()
-        return asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
 
     async with Reader(clients, topics.deliveries) as deliveries:
         await publish(clients, topics.events[ALERTS], alerts(5_000))
         matcher = a_matcher(clients, topics)
         with monkeypatch.context() as patch:
-            patch.setattr(AIOKafkaProducer, "send_batch", never)
+            patch.setattr(*hangs, never)
             await matcher.start()
             async with asyncio.timeout(30):
                 await hanging.wait()
@@ -144,6 +149,24 @@ async def test_a_stop_does_not_wait_for_a_broker_that_does_not_acknowledge(
             await complete(deliveries, messages(5_000))
         finally:
             await matcher.stop()
+
+
+async def test_what_is_done_but_not_committed_is_handed_over(
+    clients: KafkaClients, topics: Topics, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faust_app, "COMMIT_SECONDS", 3_600)
+    async with Reader(clients, topics.deliveries) as deliveries:
+        matcher = a_matcher(clients, topics)
+        await matcher.start()
+        try:
+            await publish(clients, topics.events[ALERTS], alerts(100))
+            await complete(deliveries, messages(100))
+            async with a_process(settings):
+                await publish(clients, topics.events[ALERTS], alerts(100, first=100))
+                seen = await complete(deliveries, messages(200))
+        finally:
+            await matcher.stop()
+    assert set(seen.values()) == {1}
 
 
 async def test_matchers_that_come_and_go_share_the_work_without_losing_or_repeating_any(
