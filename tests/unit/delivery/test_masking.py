@@ -1,0 +1,37 @@
+import pytest
+from yarl import URL
+
+from dispatcher.delivery.masking import MASK, mask_answer_headers, mask_headers, mask_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://127.0.0.1:8080/hook", "http://127.0.0.1:8080/hook"),
+        ("https://itsm.example/api/v2/tickets", "https://itsm.example/api/v2/tickets"),
+        (
+            "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            f"https://hooks.slack.com/services/T000/B000/{MASK}",
+        ),
+        (
+            "https://x.webhook.office.com/webhookb2/11111111-2222-3333@44/In/0123456789abcdef0123456789abcdef/1",
+            f"https://x.webhook.office.com/webhookb2/{MASK}/In/{MASK}/1",
+        ),
+        (
+            "https://x.logic.azure.com/invoke?api-version=1&sig=abc",
+            f"https://x.logic.azure.com/invoke?api-version={MASK}&sig={MASK}",
+        ),
+    ],
+)
+def test_what_is_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
+    assert mask_url(URL(url, encoded=True)) == shown
+
+
+def test_the_webhooks_own_headers_are_masked_whatever_their_case() -> None:
+    headers = [("Authorization", "Bearer s3cret"), ("webhook-id", "msg_1")]
+    assert mask_headers(headers, {"AUTHORIZATION": "x"}) == {"authorization": MASK, "webhook-id": "msg_1"}
+
+
+def test_an_answers_headers_are_masked_joined_and_cut() -> None:
+    headers = [("Set-Cookie", "s=1"), ("Vary", "a"), ("vary", "b"), ("X-Huge", "x" * 100), ("After", "y")]
+    assert mask_answer_headers(headers, limit=60) == {"set-cookie": MASK, "vary": "a, b"}
