@@ -18,7 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError, StreamFailureError
+from clickhouse_connect.driver.exceptions import (
+    ClickHouseError,
+    NotSupportedError,
+    ProgrammingError,
+    StreamFailureError,
+)
 
 from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
 
@@ -205,12 +210,15 @@ class ClickHouse:
     def _client(self, database: str | None) -> Client:
         if self.url.path is not None:
             self.url.path.mkdir(parents=True, exist_ok=True)
-            return clickhouse_connect.get_client(
-                interface="chdb",
-                path=str(self.url.path),
-                database=database,
-                settings={"max_execution_time": _SERVER_SECONDS},
-            )
+            try:
+                return clickhouse_connect.get_client(
+                    interface="chdb",
+                    path=str(self.url.path),
+                    database=database,
+                    settings={"max_execution_time": _SERVER_SECONDS},
+                )
+            except (ProgrammingError, NotSupportedError) as error:
+                raise ClickHouseUnavailable(self._unavailable(" ".join(str(error).split()))) from None
         connect = functools.partial(
             clickhouse_connect.get_client,
             **self.url.connection,

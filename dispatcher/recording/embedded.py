@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +127,12 @@ class EmbeddedSessions:
         if found is None:
             session.query(_text(whole), params=dict(statement.parameters) or None)
         else:
-            with session.send_insert(_text(found[1]), found[2].decode()) as insert:
-                if found.end() < len(whole):
-                    insert.append(whole[found.end() :])
-                written = int(insert.finish().rows_written)
+            # Not chDB's send_insert: it does not check a table's constraints.
+            with tempfile.NamedTemporaryFile(suffix=".rows") as rows:
+                rows.write(whole[found.end() :])
+                rows.flush()
+                result = session.query(f"{_text(found[1])} FROM INFILE {_literal(rows.name)} FORMAT {_text(found[2])}")
+            written = int(result.rows_read())
         return Answer(b"", statement.format, self._timezone, secrets.token_hex(8), written_rows=written)
 
     def _prepare(self, session: Any, statement: Statement) -> None:
@@ -138,7 +141,12 @@ class EmbeddedSessions:
                 raise Refused(f"Code: 115. DB::Exception: {name!r} is not the name of a setting (UNKNOWN_SETTING)")
             if name != "readonly":
                 session.query(f"SET {name} = {_literal(value)}")
-        session.query(f"USE {_identifier(statement.database or self._database)}")
+        try:
+            session.query(f"USE {_identifier(statement.database or self._database)}")
+        except RuntimeError:
+            # The recorder has not made ours yet; one that was asked for by name has to be there.
+            if statement.database is not None:
+                raise
 
     def _connect(self) -> Any:
         self._path.mkdir(parents=True, exist_ok=True)

@@ -36,12 +36,17 @@ def queued_row(record: Record) -> bytes | None:
         return None
     try:
         delivery = read_delivery(record.key, record.value, record.headers)
-        return _encoded(delivery, due_at=record.timestamp)
+        return encode(delivery, due_at=record.timestamp)
     except (UnreadableDelivery, struct.error):
         return None
 
 
-def _encoded(delivery: Delivery, *, due_at: int) -> bytes:
+def encode(delivery: Delivery, *, due_at: int) -> bytes:
+    """The row, its columns in the order of ``COLUMNS``; ``due_at`` in milliseconds since the epoch.
+
+    Raises:
+        struct.error: a number is too large for its column.
+    """
     strings = (
         delivery.organization_id.encode(),
         delivery.webhook_id.encode(),

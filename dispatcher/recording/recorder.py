@@ -244,35 +244,39 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._has_schema = True
 
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
-        waiting, outcomes = self._rows(batch)
+        waiting, outcomes, empty = self._rows(batch)
         with RECORDER_INSERT_SECONDS.time():
             # Nobody would miss the waiting rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(waiting):
                 _log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
             refused = await self._insert(outcomes)
+        refused += [(record, "the record is empty") for record in empty]
         kept = [await dead_letters.send(record, reason) for record, reason in refused]
         await asyncio.gather(*kept)
         for rows, topic in ((waiting, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 
-    def _rows(self, batch: Batch) -> tuple[_Rows, _Rows]:
-        waiting, outcomes = [], []
+    def _rows(self, batch: Batch) -> tuple[_Rows, _Rows, list[Sized]]:
+        """Waiting first attempts, outcomes, and the records of outcomes that ClickHouse would pass over in silence."""
+        waiting, outcomes, empty = [], [], []
         for record in batch.records:
             if record.topic == self._topics.attempts:
-                outcomes.append((record, record.value or b""))
+                if record.value and not record.value.isspace():
+                    outcomes.append((record, record.value))
+                else:
+                    empty.append(record)
             elif (row := queued.queued_row(record)) is not None:
                 waiting.append((record, row))
         return (
             _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", waiting),
             _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes),
+            empty,
         )
 
     async def _insert(self, rows: _Rows) -> list[tuple[Sized, str]]:
         """Insert; returns the records whose rows cannot be read, found by halving, with ClickHouse's reasons."""
         if not rows.rows:
             return []
-        if len(rows.rows) == 1 and not rows.encoded.strip():
-            return [(rows.rows[0][0], "the record is empty")]
         try:
             await self._clickhouse.insert(rows.table, rows.encoded, row_format=rows.format, columns=rows.columns)
         except RejectedRows as error:

@@ -1,0 +1,80 @@
+"""Every ClickHouse that can be reached: the embedded engine, the HTTP client against its port, a real server."""
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from testcontainers.community.clickhouse import ClickHouseContainer
+
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.http_port import HttpPort
+from dispatcher.recording.schema import migrate
+from tests.support.clickhouse import a_database
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
+    chdb = pytest.importorskip("chdb", reason="install the extra `embedded`")
+    path = tmp_path_factory.mktemp("clickhouse").resolve()
+    held = chdb.connect(str(path))
+    yield f"chdb://{path}"
+    held.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a ClickHouse server in a container."""
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs a running Docker: start it, and the tests ask a real ClickHouse server too")
+    with ClickHouseContainer() as container:
+        host, port = container.get_container_host_ip(), container.get_exposed_port(8123)
+        yield f"http://{container.username}:{container.password}@{host}:{port}"
+
+
+@asynccontextmanager
+async def migrated(url: str) -> AsyncIterator[ClickHouse]:
+    """A database that nobody else uses."""
+    store = ClickHouse(url, database=a_database())
+    try:
+        await migrate(store)
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def port_in_front_of(engine: str, *, port: int = 0) -> AsyncIterator[HttpPort]:
+    """The HTTP port with writes allowed: it stands for a server."""
+    front = ClickHouse(engine)
+    opened = HttpPort(front, port, writable=True)
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.stop()
+        await front.close()
+
+
+@pytest.fixture
+async def embedded(engine: str) -> AsyncIterator[ClickHouse]:
+    """The embedded engine."""
+    async with migrated(engine) as store:
+        yield store
+
+
+@pytest.fixture(params=["embedded", "http", "server"])
+async def clickhouse(request: pytest.FixtureRequest) -> AsyncIterator[ClickHouse]:
+    """A migrated database in each of the stores."""
+    async with AsyncExitStack() as stack:
+        if request.param == "http":
+            port = await stack.enter_async_context(port_in_front_of(request.getfixturevalue("engine")))
+            url = f"http://127.0.0.1:{port.port}"
+        else:
+            url = request.getfixturevalue("server" if request.param == "server" else "engine")
+        yield await stack.enter_async_context(migrated(url))

@@ -1,0 +1,246 @@
+"""The recorder on a real Kafka: what it reads shows in ClickHouse, whatever happens on the way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from dispatcher.delivery.outcome import encode_outcome
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.recording.batches import BatchPolicy
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.recording.history import Metrics
+from dispatcher.recording.recorder import Recorder
+from dispatcher.recording.schema import migrate
+from tests.integration.recording.conftest import port_in_front_of
+from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, outcome
+from tests.support.kafka import consume, consume_all
+from tests.support.waiting import eventually
+
+US = (ORGANIZATION, WEBHOOK)
+NOW = int(time.time() * 1000)
+HASTY = BatchPolicy(linger=0.02)
+
+
+@pytest.fixture
+async def producer(clients: KafkaClients) -> AsyncIterator[AIOKafkaProducer]:
+    producer = clients.producer()
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@asynccontextmanager
+async def recording(recorder: Recorder) -> AsyncIterator[Recorder]:
+    await recorder.start()
+    try:
+        yield recorder
+    finally:
+        await recorder.stop()
+
+
+async def deliver(producer: AIOKafkaProducer, topics: Topics, *message_ids: str, run: int = 1) -> None:
+    for message_id in message_ids:
+        made = delivery(message_id, NOW - 5000, run=run, body=b'{"id": "%s"}' % message_id.encode())
+        await producer.send(topics.deliveries, made.body, key=made.key, headers=made.headers())
+    await producer.flush()
+
+
+async def report(producer: AIOKafkaProducer, topics: Topics, *values: bytes) -> None:
+    for value in values:
+        await producer.send(topics.attempts, value, key=WEBHOOK.encode())
+    await producer.flush()
+
+
+def metrics_are(log: DeliveryLog, expected: Metrics) -> Callable[[], object]:
+    async def condition() -> bool:
+        assert await log.metrics(*US) == expected
+        return True
+
+    return condition
+
+
+async def committed(clients: KafkaClients, topics: Topics) -> dict[TopicPartition, int]:
+    admin = clients.admin()
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(topics.group("recorder"))
+    finally:
+        await admin.close()
+    return {partition: each.offset for partition, each in offsets.items() if each.offset > 0}
+
+
+async def test_a_waiting_delivery_and_its_outcomes_show(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    async with recording(Recorder(clients, topics, embedded)):
+        await deliver(producer, topics, "m")
+        await eventually(metrics_are(log, Metrics(0, 1, 0, 0)), what="the pending row")
+        assert await log.body(*US, "m") == b'{"id": "m"}'
+        failed = outcome("m", 1, "failed", at=NOW - 100, next_attempt_at=NOW + 1000)
+        await report(producer, topics, encode_outcome(failed))
+        await eventually(lambda: _statuses(log, ["pending", "failed"]), what="the failed attempt and the next")
+        await report(producer, topics, encode_outcome(outcome("m", 2, "successful", at=NOW)))
+        await eventually(metrics_are(log, Metrics(1, 0, 0, 0)), what="the success")
+    assert sum((await committed(clients, topics)).values()) == 3
+
+
+async def test_a_row_shows_within_three_seconds(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    async with recording(Recorder(clients, topics, embedded)):
+        await report(producer, topics, encode_outcome(outcome("first", 1, "successful", at=NOW)))
+        await eventually(metrics_are(log, Metrics(1, 0, 0, 0)))
+        await report(producer, topics, encode_outcome(outcome("second", 1, "successful", at=NOW)))
+        await eventually(metrics_are(log, Metrics(2, 0, 0, 0)), timeout=3)
+
+
+async def test_what_is_read_again_changes_nothing(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    await deliver(producer, topics, "m1", "m2", "m3")
+    await report(producer, topics, encode_outcome(outcome("m1", 1, "successful", at=NOW)))
+    async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
+        await eventually(metrics_are(log, Metrics(1, 2, 0, 0)))
+        await eventually(lambda: _committed_all(clients, topics, 4))
+    await _forget_offsets(clients, topics)
+    async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
+        await eventually(lambda: _committed_all(clients, topics, 4))
+        assert await log.metrics(*US) == Metrics(1, 2, 0, 0)
+        assert len((await log.attempts(*US)).items) == 3
+
+
+async def test_a_record_that_cannot_be_read_holds_up_no_other(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    good = [encode_outcome(outcome(f"m{n}", 1, "successful", at=NOW)) for n in range(20)]
+    await report(producer, topics, *good[:7], b"nonsense", *good[7:12], b'{"run": 1}', b"", *good[12:])
+    unreadable = delivery("d", NOW)
+    await producer.send_and_wait(topics.deliveries, unreadable.body, key=b"k", headers=[("attempt", b"1")])
+    async with recording(Recorder(clients, topics, embedded)):
+        await eventually(metrics_are(log, Metrics(20, 0, 0, 0)))
+        letters = await consume(clients, topics.dead_letter, 3)
+        await eventually(lambda: _committed_all(clients, topics, 24))
+    assert {letter.value for letter in letters} == {b"nonsense", b'{"run": 1}', b""}
+    reasons = [dict(letter.headers)["dead-letter-reason"] for letter in letters]
+    assert any(b"CANNOT_PARSE" in reason for reason in reasons)
+    assert len(await consume_all(clients, topics.dead_letter)) == 3
+
+
+async def test_clickhouse_away_keeps_the_offsets_until_it_is_back(
+    clients: KafkaClients, topics: Topics, engine: str, producer: AIOKafkaProducer, unused_tcp_port: int
+) -> None:
+    database = a_database()
+    store = ClickHouse(f"http://127.0.0.1:{unused_tcp_port}", database=database)
+    tiny = BatchPolicy(linger=0.01, records=5, room=2_000)
+    async with recording(Recorder(clients, topics, store, policy=tiny)) as recorder:
+        await deliver(producer, topics, *(f"m{n}" for n in range(50)))
+        with pytest.raises(ClickHouseUnavailable):
+            await store.query("SELECT 1")
+        assert await committed(clients, topics) == {}
+        async with port_in_front_of(engine, port=unused_tcp_port):
+            log = DeliveryLog(store)
+            await eventually(lambda: _has_metrics(log, Metrics(0, 50, 0, 0)), timeout=20)
+            await eventually(lambda: _committed_all(clients, topics, 50))
+        await report(producer, topics, encode_outcome(outcome("m1", 1, "successful", at=NOW)))
+        async with port_in_front_of(engine, port=unused_tcp_port):
+            await eventually(lambda: _has_metrics(log, Metrics(1, 49, 0, 0)), timeout=20)
+        await recorder.stop()
+    await store.close()
+
+
+async def test_recorders_share_the_partitions_and_take_over(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    async def keep_reporting(first: int) -> None:
+        for n in range(first, first + 100):
+            made = delivery(f"m{n}", NOW - 5000)
+            await producer.send_and_wait(topics.deliveries, made.body, key=b"%d" % n, headers=made.headers())
+
+    async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
+        await keep_reporting(0)
+        async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
+            await keep_reporting(100)
+        await keep_reporting(200)
+        await eventually(lambda: _messages(embedded, 300), timeout=20)
+        await eventually(lambda: _committed_all(clients, topics, 300))
+
+
+async def test_stop_inserts_what_waits(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    recorder = Recorder(clients, topics, embedded, policy=BatchPolicy(linger=3600))
+    await deliver(producer, topics, "m1", "m2")
+    async with recording(recorder):
+        await eventually(lambda: _waiting(recorder, 2), timeout=20)
+    assert await DeliveryLog(embedded).metrics(*US) == Metrics(0, 2, 0, 0)
+    await _committed_all(clients, topics, 2)
+
+
+async def test_wait_ends_with_stop(clients: KafkaClients, topics: Topics, embedded: ClickHouse) -> None:
+    recorder = Recorder(clients, topics, embedded)
+    await recorder.start()
+    waiting = asyncio.create_task(recorder.wait())
+    await recorder.stop()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_an_embedded_engine_that_cannot_be_opened_says_what_to_do(embedded: ClickHouse, tmp_path: object) -> None:
+    other = ClickHouse(f"chdb://{tmp_path}/another")
+    with pytest.raises(ClickHouseUnavailable, match="one process holds it"):
+        await migrate(other)
+    await other.close()
+
+
+async def _messages(clickhouse: ClickHouse, expected: int) -> bool:
+    (counted,) = await clickhouse.query("SELECT count() AS messages FROM messages")
+    assert counted["messages"] == expected
+    return True
+
+
+def _waiting(recorder: Recorder, records: int) -> bool:
+    return len(recorder._gathering._records) == records
+
+
+async def _statuses(log: DeliveryLog, expected: list[str]) -> bool:
+    assert [row.status for row in (await log.attempts(*US)).items] == expected
+    return True
+
+
+async def _has_metrics(log: DeliveryLog, expected: Metrics) -> bool:
+    try:
+        found = await log.metrics(*US)
+    except Exception as error:
+        raise AssertionError(str(error)) from error
+    assert found == expected
+    return True
+
+
+async def _committed_all(clients: KafkaClients, topics: Topics, records: int) -> bool:
+    assert sum((await committed(clients, topics)).values()) == records
+    return True
+
+
+async def _forget_offsets(clients: KafkaClients, topics: Topics) -> None:
+    consumer = clients.consumer(topics.attempts, topics.deliveries, group=topics.group("recorder"))
+    await consumer.start()
+    try:
+        await eventually(lambda: _assigned(consumer))
+        await consumer.commit(dict.fromkeys(consumer.assignment(), 0))
+    finally:
+        await consumer.stop()
+
+
+async def _assigned(consumer: object) -> bool:
+    await consumer.getmany(timeout_ms=50)  # type: ignore[attr-defined]
+    return bool(consumer.assignment())  # type: ignore[attr-defined]

@@ -1,0 +1,64 @@
+"""ClickHouse in tests: one embedded engine for a test session's modules, a database for each test."""
+
+import json
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from dispatcher.delivery.outcome import Outcome, Status
+from dispatcher.delivery.record import Delivery
+from dispatcher.events.types import EventType
+from dispatcher.recording.clickhouse import ClickHouse
+
+ORGANIZATION = "org-contoso"
+WEBHOOK = "wh-1"
+
+
+def outcome(message_id: str, attempt: int, status: Status, *, at: int, **others: Any) -> Outcome:
+    """An outcome at ``at`` (milliseconds since the epoch); ``others`` replaces members."""
+    row = Outcome(
+        organization_id=ORGANIZATION,
+        webhook_id=WEBHOOK,
+        event_type="object_created",
+        message_id=message_id,
+        workspace_id="",
+        run=1,
+        attempt=attempt,
+        status=status,
+        message_created_on=at - 1000,
+        due_at=at - 500,
+        executed_on=None if status == "pending" else at,
+        duration_ms=40 if status in ("failed", "successful") else None,
+        response_code={"failed": 503, "successful": 200}.get(status),
+        error="answered 503" if status == "failed" else "",
+        reason="status" if status == "failed" else "",
+        target_host="target.test",
+        next_attempt_at=None,
+    )
+    return Outcome(**{**row, **others})  # type: ignore[typeddict-item]
+
+
+def delivery(message_id: str, created_on: int, *, run: int = 1, attempt: int = 1, body: bytes = b"{}") -> Delivery:
+    """A delivery of the same webhook."""
+    return Delivery(
+        webhook_id=WEBHOOK,
+        organization_id=ORGANIZATION,
+        event_type=EventType.OBJECT_CREATED,
+        message_id=message_id,
+        run=run,
+        attempt=attempt,
+        message_created_on=created_on,
+        config_offset=0,
+        workspace_id="",
+        body=body,
+    )
+
+
+async def insert(clickhouse: ClickHouse, outcomes: Iterable[Outcome]) -> None:
+    """Insert as the recorder does."""
+    await clickhouse.insert("outcomes", b"\n".join(json.dumps(each).encode() for each in outcomes))
+
+
+def a_database() -> str:
+    """A name that no other test has."""
+    return f"test_{secrets.token_hex(6)}"
