@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from cryptography.fernet import Fernet
@@ -14,15 +13,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import PREFIX, Settings, load_settings
 from tests.support.brokers import a_kafka
-from tests.support.kafka import FAST_SCHEDULE, create_topics, delete_topics, write_topics_file
-
-
-class MakeTopics(Protocol):
-    """Declares topics under the test's prefix and creates them on its Kafka."""
-
-    async def __call__(
-        self, schedule: tuple[str, ...] = FAST_SCHEDULE, partitions: int = 3, event_partitions: int = 2
-    ) -> Topics: ...
+from tests.support.kafka import FAST_SCHEDULE, MakeTopics, create_topics, delete_topics, write_topics_file
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -16,6 +16,14 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.settings import default_topics_file
 
 FAST_SCHEDULE = ("0s", "1s", "2s")
+
+
+class MakeTopics(Protocol):
+    """Declares topics under the test's prefix and creates them on its Kafka."""
+
+    async def __call__(
+        self, schedule: tuple[str, ...] = FAST_SCHEDULE, partitions: int = 3, event_partitions: int = 2
+    ) -> Topics: ...
 
 
 def write_topics_file(
