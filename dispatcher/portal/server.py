@@ -7,12 +7,16 @@ from typing import Any
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ValidationError
 
+from dispatcher.errors import ClickHouseUnavailable, KafkaUnavailable
+from dispatcher.kafka.compacted import NoLongerFollowing
 from dispatcher.portal.auth import Authentication
 from dispatcher.portal.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
 from dispatcher.portal.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
 from dispatcher.portal.strict_json import NotJson, read_strict_json
+from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -97,6 +101,13 @@ async def _problems_only(request: web.Request, handler: Handler) -> web.StreamRe
         response = _too_large().response()
     except web.HTTPException as error:
         response = _of_http_exception(request, error).response()
+    except (KafkaError, KafkaUnavailable, NoLongerFollowing) as error:
+        response = _away("Kafka", request, error).response()
+    except ClickHouseUnavailable as error:
+        response = _away("ClickHouse", request, error).response()
+    except UndecipherableConfig as error:
+        _log.warning("webhook cannot be changed", path=request.path, error=str(error))
+        response = Problem(409, "The webhook cannot be changed: its configuration cannot be decrypted here.").response()
     except Exception:  # noqa: BLE001 - whatever went wrong, the client gets a problem and the log what it was
         _log.exception("request failed", method=request.method, path=request.path)
         response = Problem(500, "The request failed on our side; it was logged. Try again later.").response()
@@ -104,6 +115,11 @@ async def _problems_only(request: web.Request, handler: Handler) -> web.StreamRe
         for name, value in _ON_EVERY_ANSWER.items():
             response.headers.setdefault(name, value)
     return response
+
+
+def _away(what: str, request: web.Request, error: Exception) -> Problem:
+    _log.warning("request failed", path=request.path, error=repr(error))
+    return Problem(503, f"{what} does not answer at the moment. Try again soon.", headers={hdrs.RETRY_AFTER: "5"})
 
 
 def _of_http_exception(request: web.Request, error: web.HTTPException) -> Problem:

@@ -1,0 +1,225 @@
+"""The role ``portal``: the HTTP API, and what it needs behind it."""
+
+import asyncio
+import errno
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import aiohttp
+import structlog
+from aiohttp import web
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+
+from dispatcher.delivery.guard import TargetGuard
+from dispatcher.delivery.target import TargetClient
+from dispatcher.errors import ConfigurationError
+from dispatcher.events.resources import Resources, UnreadableResource
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal import health
+from dispatcher.portal.attempts import AttemptsApi
+from dispatcher.portal.audit import Audit, AuditTrail
+from dispatcher.portal.audit_log import AuditApi
+from dispatcher.portal.auth import Authentication, Keys, SharedSecret, check_authentication_settings
+from dispatcher.portal.choices import ChoicesApi
+from dispatcher.portal.commands import CommandConsumer
+from dispatcher.portal.feed import AttemptFeed
+from dispatcher.portal.idempotency import IdempotencyKeys
+from dispatcher.portal.jwks import Jwks
+from dispatcher.portal.openapi import openapi_document
+from dispatcher.portal.operation import AnyOperation
+from dispatcher.portal.resending import Resender, ResendingApi
+from dispatcher.portal.server import application
+from dispatcher.portal.testing import TestingApi
+from dispatcher.portal.webhooks import Changes, WebhooksApi
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.settings import Settings
+from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.store import WebhookStore
+from dispatcher.webhooks.vault import Vault
+
+_REPAIR_EVERY_SECONDS = 300.0
+_SHUTDOWN_SECONDS = 2.0
+
+# A service provider's token names hundreds of organizations, and is one header.
+_MAX_HEADER_BYTES = 64 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Portal:
+    """Serves the API on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
+
+    ``follower`` is started, stopped and watched by whoever shares it. ``clock`` gives the time, ``monotonic`` seconds.
+    """
+
+    name = "portal"
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: KafkaClients,
+        topics: Topics,
+        follower: ConfigFollower,
+        vault: Vault,
+        clickhouse: ClickHouse,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        check_authentication_settings(settings)
+        self._settings = settings
+        self._clients = clients
+        self._topics = topics
+        self._follower = follower
+        self._vault = vault
+        self._log = DeliveryLog(clickhouse)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._stack = AsyncExitStack()
+        self._background: dict[str, asyncio.Task[None]] = {}
+        self._url: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the portal listens, once it has started."""
+        if self._url is None:
+            raise RuntimeError("the portal has not started")
+        return self._url
+
+    async def start(self) -> None:
+        """Return when the API answers.
+
+        Raises:
+            ConfigurationError: the port is taken, or a topic is missing.
+            KafkaUnavailable: no broker answers.
+        """
+        clients, topics, directory = self._clients, self._topics, self._follower.directory
+        async with AsyncExitStack() as stack:
+            producer = clients.producer(enable_idempotence=True)
+            store = WebhookStore(producer, topics, self._vault, self._follower)
+            audit = Audit(producer, topics.audit, self._clock)
+            changes = Changes(directory, store, audit, self._clock)
+            trail, resources = AuditTrail(), Resources()
+            audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
+            services: dict[str, CompactedTopic | CommandConsumer] = {
+                "audit": audit_topic,
+                "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
+                "commands": CommandConsumer(clients, topics, producer, changes),
+            }
+            try:
+                stack.push_async_callback(producer.stop)
+                await producer.start()
+                for service in services.values():
+                    await service.start()
+                    stack.push_async_callback(service.stop)
+            except KafkaError as error:
+                raise clients.unavailable(error) from error
+            target = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
+            stack.push_async_callback(target.close)
+            feed = AttemptFeed(clients, topics.attempts)
+            resender = Resender(self._log, directory, producer, topics.deliveries)
+            operations = (
+                *ChoicesApi(resources).operations(),
+                *WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._clock).operations(),
+                *TestingApi(directory, target.call, audit).operations(),
+                *AttemptsApi(directory, self._log, feed, self._clock).operations(),
+                *AuditApi(directory, trail, audit_topic.catch_up).operations(),
+                *ResendingApi(directory, resender, audit, self._clock).operations(),
+            )
+            await self._serve(stack, operations)
+            stack.push_async_callback(feed.stop)
+            self._background = {name: asyncio.create_task(service.wait()) for name, service in services.items()}
+            self._background["repair"] = asyncio.create_task(self._repair(store))
+            self._stack = stack.pop_all()
+
+    async def wait(self) -> None:
+        """Run until a part of the portal ends; raise what ended it, unless that was ``stop``."""
+        if self._background:
+            done, _ = await asyncio.wait(self._background.values(), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled():
+                    task.result()
+
+    async def stop(self) -> None:
+        """End the live streams, answer what was asked, let go of everything."""
+        for task in self._background.values():
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background.values())
+        await self._stack.aclose()
+
+    async def _serve(self, stack: AsyncExitStack, operations: Sequence[AnyOperation]) -> None:
+        settings = self._settings
+        keys = await self._keys(stack)
+        app = application(
+            operations, Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
+        )
+        document = openapi_document(operations, version("portal-webhook-dispatcher"))
+        health.add_routes(app, document, self._unready)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
+        )
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+        except OSError as error:
+            raise _cannot_listen(settings, error) from error
+        port = runner.addresses[0][1]
+        host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+        self._url = f"http://{host}:{port}"
+
+    async def _keys(self, stack: AsyncExitStack) -> Keys:
+        settings = self._settings
+        if settings.auth_secret is not None:
+            return SharedSecret(settings.auth_secret)
+        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
+        return Jwks(str(settings.auth_jwks_url), session, self._monotonic)
+
+    def _unready(self) -> Iterable[str]:
+        return [name for name, task in self._background.items() if task.done()] if self._background else ["start"]
+
+    async def _repair(self, store: WebhookStore) -> None:
+        while True:
+            try:
+                repaired = await store.repair()
+            except KafkaError as error:
+                _log.warning("webhooks.config is repaired later", error=repr(error))
+            else:
+                if repaired:
+                    _log.info("changes that lost were made good", webhooks=repaired)
+            await asyncio.sleep(_REPAIR_EVERY_SECONDS)
+
+
+def _applied_to(resources: Resources) -> Callable[[ConsumerRecord], None]:
+    def apply(record: ConsumerRecord) -> None:
+        try:
+            resources.apply(record.key, record.value)
+        except UnreadableResource as error:
+            _log.warning("a resource cannot be read", topic=record.topic, offset=record.offset, reason=str(error))
+
+    return apply
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
+    where = f"{settings.http_host}:{settings.http_port}"
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(
+            f"DISPATCHER_HTTP_PORT: {where} is taken; stop what listens there, or choose another port"
+        )
+    if error.errno == errno.EACCES:
+        return ConfigurationError(f"DISPATCHER_HTTP_PORT: this user may not listen on {where}; choose a port from 1024")
+    return ConfigurationError(
+        f"DISPATCHER_HTTP_HOST: cannot listen on {where} ({error.strerror or error}); name an address of this machine"
+    )

@@ -1,0 +1,76 @@
+"""Testing a webhook: its template is sent with nothing replaced, to see that the target is there and likes it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from secrets import token_hex
+from typing import Literal
+
+from pydantic import BaseModel
+
+from dispatcher.delivery.target import Answer as TargetAnswer
+from dispatcher.delivery.target import Request, Target
+from dispatcher.portal.audit import Audit
+from dispatcher.portal.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
+from dispatcher.portal.webhooks import WEBHOOK, webhook_of
+from dispatcher.webhooks.directory import Directory
+
+CallTarget = Callable[[Target, Request], Awaitable[TargetAnswer]]
+"""Makes one call; whatever goes wrong is in the answer."""
+
+
+class TestResult(BaseModel):
+    """What became of the test; at most 16 KiB of the answer's body."""
+
+    __test__ = False
+
+    status: Literal["successful", "failed"]
+    response_code: int | None
+    duration_ms: int
+    response_body: str
+    error: str | None
+
+
+class TestingApi:
+    """The operation that tests a webhook."""
+
+    __test__ = False
+
+    def __init__(self, directory: Directory, call_target: CallTarget, audit: Audit) -> None:
+        self._directory = directory
+        self._call_target = call_target
+        self._audit = audit
+
+    def operations(self) -> Sequence[AnyOperation]:
+        """What is served."""
+        return (
+            Operation(
+                "POST",
+                f"{WEBHOOK}/test",
+                "Send the template with nothing replaced, whether the webhook is enabled or not; it counts nowhere",
+                self.test_webhook,
+                NoQuery,
+                NoBody,
+                TestResult,
+                problems=(404,),
+            ),
+        )
+
+    async def test_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[TestResult]:
+        """What the target answered."""
+        webhook = webhook_of(call, self._directory)
+        request = Request(
+            message_id=f"msg_test{token_hex(14)}",
+            event_type=webhook.event_type,
+            attempt=1,
+            body=webhook.template.verbatim,
+        )
+        answer = await self._call_target(Target.of(webhook), request)
+        await self._audit.record(webhook, call.caller.person, "tested")
+        return Answer(
+            TestResult(
+                status="failed" if answer.failure else "successful",
+                response_code=answer.response_code,
+                duration_ms=answer.duration_ms,
+                response_body=answer.response_body.decode(errors="replace"),
+                error=answer.failure.error if answer.failure else None,
+            )
+        )
