@@ -21,11 +21,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from dispatcher.errors import DispatcherError
 from dispatcher.events.lines import Line, LineSplitter
-from dispatcher.events.publishing import MAX_EVENT_BYTES, Publication, Publisher, open_producer
+from dispatcher.events.publishing import Publication, Publisher, open_producer
 from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS, Portal
 from dispatcher.events.simulator.running import parse_rate, simulate
 from dispatcher.events.types import EventType
-from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.clients import MAX_RECORD_BYTES, KafkaClients
+from dispatcher.kafka.embedded import running_servers
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import Settings, load_settings
 
@@ -159,7 +160,8 @@ def _progress(console: Console, of: str) -> Iterator[Callable[[int], None]]:
 
 def _cluster() -> tuple[Settings, KafkaClients, Topics]:
     settings = load_settings()
-    return settings, KafkaClients(settings), load_topics(settings.topics_file, settings.kafka_prefix)
+    running = None if settings.kafka_bootstrap_servers else running_servers(settings.data_dir)
+    return settings, KafkaClients(settings, running), load_topics(settings.topics_file, settings.kafka_prefix)
 
 
 def _leave_errors_to_us(settings: Settings) -> None:
@@ -184,7 +186,7 @@ def _open(file: str, opened: ExitStack) -> int:
 
 
 async def _lines(descriptor: int) -> AsyncIterator[Line]:
-    splitter = LineSplitter(MAX_EVENT_BYTES)
+    splitter = LineSplitter(MAX_RECORD_BYTES)
     while piece := await _read(descriptor):
         for line in splitter.feed(piece):
             yield line

@@ -18,11 +18,8 @@ from dispatcher.kafka.topics import Topics
 PATIENCE_SECONDS = 8.0
 """How long a Kafka may take to answer before it counts as away."""
 
-MAX_EVENT_BYTES = MAX_RECORD_BYTES - 1024
-"""The largest event: a record of the largest size, but for its key and what Kafka puts around it."""
-
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
-_TOO_LARGE_REASON = f"the event is larger than a record may be, {MAX_RECORD_BYTES // 1024**2} MiB with its key"
+_TOO_LARGE_REASON = f"the event is larger than a record may be, {MAX_RECORD_BYTES // 1024**2} MiB"
 
 _UNACKNOWLEDGED_RECORDS = 2_000
 _UNACKNOWLEDGED_BYTES = 2 * MAX_RECORD_BYTES
@@ -174,7 +171,7 @@ class Publisher:
         return self.publication
 
     async def _publish(self, line: Line) -> None:
-        if line.content is None or len(line.content) > MAX_EVENT_BYTES:
+        if line.content is None:
             self._reject(line, _TOO_LARGE_REASON)
             return
         try:

@@ -40,16 +40,16 @@ def read_event(value: bytes, expected: EventType | None = None) -> Event:
     envelope = _object(value)
     if envelope.get("specversion") != "1.0":
         raise UnreadableEvent(
-            f'not a CloudEvents 1.0 event: specversion is {_shown(envelope, "specversion")}, not "1.0"'
+            f'not a CloudEvents 1.0 event: specversion is {_shown(envelope, "specversion")}; it has to be "1.0"'
         )
     event_type = _type_of(envelope, expected)
     id, source = _identifier(envelope, "id"), _identifier(envelope, "source")
     time = envelope.get("time")
     if time is not None and not isinstance(time, str):
-        raise UnreadableEvent(f"time is {_shown(envelope, 'time')}, not a string")
+        raise UnreadableEvent(f"time is {_shown(envelope, 'time')}; it has to be a string")
     data = envelope.get("data")
     if not isinstance(data, dict):
-        raise UnreadableEvent(f"data is {_shown(envelope, 'data')}, not an object")
+        raise UnreadableEvent(f"data is {_shown(envelope, 'data')}; it has to be an object")
     organization_id = _identifier(data, "organization_id", "data.")
     operation_id = workspace_id = ""
     if event_type is EventType.OPERATION_EXECUTED_IN_WORKSPACE:
@@ -118,7 +118,7 @@ def _type_of(envelope: Mapping[str, Any], expected: EventType | None) -> EventTy
     name = envelope.get("type")
     event_type = _TYPES.get(name) if isinstance(name, str) else None
     if event_type is None:
-        raise UnreadableEvent(f"type is {_shown(envelope, 'type')}, not one of {', '.join(_TYPES)}")
+        raise UnreadableEvent(f"type is {_shown(envelope, 'type')}; it has to be one of {', '.join(_TYPES)}")
     if expected is not None and event_type is not expected:
         raise UnreadableEvent(f"type is {event_type}, but this topic is for {expected}")
     return event_type
@@ -127,7 +127,7 @@ def _type_of(envelope: Mapping[str, Any], expected: EventType | None) -> EventTy
 def _identifier(members: Mapping[str, Any], name: str, where: str = "") -> str:
     value = members.get(name)
     if not isinstance(value, str) or not value:
-        raise UnreadableEvent(f"{where}{name} is {_shown(members, name)}, not a string that names something")
+        raise UnreadableEvent(f"{where}{name} is {_shown(members, name)}; it has to be a string that is not empty")
     if not value.isascii():
         try:
             value.encode()
@@ -142,7 +142,7 @@ def _check_workspaces(data: Mapping[str, Any]) -> bool:
     if workspaces is None:
         return False
     if not isinstance(workspaces, list):
-        raise UnreadableEvent(f"data.workspaces is {_shown(data, 'workspaces')}, not a list")
+        raise UnreadableEvent(f"data.workspaces is {_shown(data, 'workspaces')}; it has to be a list")
     for index, workspace in enumerate(workspaces):
         if not isinstance(workspace, dict):
             raise UnreadableEvent(f"data.workspaces[{index}] is not an object")
