@@ -20,6 +20,9 @@ from dispatcher.kafka.clients import KafkaClients
 # Taking over a record may cost tens of microseconds, and whatever shares the event loop waits for a whole batch.
 _BATCH_RECORDS = 100
 _POLL_MS = 1_000
+
+# A broker answers a connection's requests in turn: a question about the topic's end waits for the fetch before it.
+_FETCH_WAIT_MS = 100
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 # A broker may not have heard yet of a topic that was created a moment ago.
@@ -59,7 +62,7 @@ class CompactedTopic:
             KafkaUnavailable: no broker answers.
             ConfigurationError: there is no such topic.
         """
-        consumer = self._clients.consumer()
+        consumer = self._clients.consumer(fetch_max_wait_ms=_FETCH_WAIT_MS)
         try:
             with _objects_that_stay():
                 await self._read_to_the_end(consumer)
@@ -121,9 +124,9 @@ class CompactedTopic:
     async def _read_to_the_end(self, consumer: AIOKafkaConsumer) -> None:
         await consumer.start()
         await self._find(consumer)
+        end = (await consumer.end_offsets([self._partition]))[self._partition]
         consumer.assign([self._partition])
         await consumer.seek_to_beginning(self._partition)
-        end = (await consumer.end_offsets([self._partition]))[self._partition]
         while await consumer.position(self._partition) < end:
             await self._read(consumer)
         self.next_offset = max(self.next_offset, end)
