@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import aiohttp
 
-from dispatcher.delivery.guard import ForbiddenTarget
+from dispatcher.delivery.guard import NOT_PERMITTED, ForbiddenTarget
 from dispatcher.durations import format_duration
 
 
@@ -52,10 +52,10 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return found[::-1]
 
 
-def _of_cause(error: BaseException, timeout: timedelta) -> Failure | None:  # noqa: C901, PLR0911 - a table of cases
+def _of_cause(error: BaseException, timeout: timedelta) -> Failure | None:  # noqa: C901, PLR0911, PLR0912 - a table
     match error:
         case ForbiddenTarget():
-            return Failure("forbidden_target", str(error))
+            return Failure("forbidden_target", f"{NOT_PERMITTED}: {error.address}")
         case TimeoutError() if error.errno is None:
             return Failure("timeout", f"no complete answer within {format_duration(timeout)}")
         case ssl.SSLCertVerificationError():
@@ -70,6 +70,10 @@ def _of_cause(error: BaseException, timeout: timedelta) -> Failure | None:  # no
             return Failure("connection_reset", "the target reset the connection")
         case OSError() if error.errno in _UNREACHABLE:
             return Failure("unreachable", f"the target cannot be reached: {_UNREACHABLE[error.errno]}")
+        case OSError() if NOT_PERMITTED in str(error):  # one of several addresses, each with an error of its own
+            return Failure("forbidden_target", NOT_PERMITTED)
+        case OSError() if "Multiple exceptions" in str(error):
+            return Failure("unreachable", "none of the target's addresses can be reached")
         case aiohttp.ServerDisconnectedError():
             return Failure("connection_closed", "the target closed the connection without an answer")
         case aiohttp.ClientResponseError() | aiohttp.http_exceptions.HttpProcessingError():

@@ -31,8 +31,18 @@ _NOT_PUBLIC: tuple[Network, ...] = tuple(
 )
 
 
+NOT_PERMITTED = "calls to addresses that are not public are not permitted"
+
+
 class ForbiddenTarget(OSError):
-    """The target's address is not public and not in an allowed network."""
+    """The target's ``address`` is not public and not in an allowed network.
+
+    The text is the same for every address: for a name with several of them, errors of one text are raised as one.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(NOT_PERMITTED)
+        self.address = address
 
 
 class TargetGuard:
@@ -62,5 +72,5 @@ class TargetGuard:
         family, kind, protocol, _, where = address_info
         host = str(where[0]).partition("%")[0]
         if not self.permits(ip_address(host)):
-            raise ForbiddenTarget(f"calls to {host} are not permitted: it is not a public address")
+            raise ForbiddenTarget(host)
         return socket.socket(family, kind, protocol)

@@ -1,11 +1,13 @@
 import asyncio
 import gzip
+import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
+import aiohttp
 import pytest
 
 from dispatcher.delivery.guard import TargetGuard
@@ -160,9 +162,23 @@ async def test_connections_that_fail() -> None:
         tls = await call(url.replace("http:", "https:"))
     assert forbidden.failure is not None
     assert forbidden.failure.reason == "forbidden_target"
-    assert "127.0.0.1 are not permitted" in forbidden.failure.error
+    assert forbidden.failure.error.endswith("not permitted: 127.0.0.1")
     assert tls.failure is not None
     assert tls.failure.reason == "tls"
+
+
+async def test_a_name_with_several_addresses_is_refused_for_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(*_: object, **__: object) -> list[dict[str, object]]:
+        return [
+            {"hostname": "two.example", "host": host, "port": 9, "family": family, "proto": 0, "flags": 0}
+            for host, family in [("127.0.0.1", socket.AF_INET), ("10.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+        ]
+
+    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)
+    for allowed, reason in [("192.168.0.0/16", "forbidden_target"), ("127.0.0.0/8", "forbidden_target")]:
+        answer = await call("http://two.example:9/", allowed=allowed)
+        assert answer.failure is not None
+        assert answer.failure.reason == reason
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0x7f.1", "2130706433", "127.1", "localhost", "[::ffff:127.0.0.1]"])

@@ -1,0 +1,1 @@
+"""Measurements that anyone can run; see README.md beside this file."""
