@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -29,6 +28,7 @@ from dispatcher.delivery.conclusion import (
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import REMEMBERED, RecentAttempts, attempt_key
+from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome
 from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
 from dispatcher.delivery.takeover import outcome_headers, read_back_from, read_finished
@@ -41,6 +41,7 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import ATTEMPT_SECONDS, ATTEMPTS, DUPLICATES, IN_FLIGHT
 from dispatcher.settings import Settings
+from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.webhook import Webhook
 
@@ -395,8 +396,12 @@ class Sender:
             following = replace(delivery, attempt=conclusion.retry.attempt)
             topic = self._topics.retry[conclusion.retry.delay]
             sends.append(lambda: self._send_delivery(topic, following, work.partition))
+        elif outcome["status"] == "failed":
+            notice = message_failed(outcome, self._now())
+            sends.append(lambda: self._producer.send(self._topics.notices, value=notice, key=delivery.key))
         if conclusion.disables_webhook:
-            sends.append(lambda: self._send_command(delivery, outcome["error"]))
+            command = disable_command(delivery.webhook_id, outcome["error"], self._now())
+            sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
         await _until_acknowledged(sends)
 
     async def _send_outcome(self, work: _Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
@@ -417,19 +422,6 @@ class Sender:
     async def _send_delivery(self, topic: str, delivery: Delivery, partition: int) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = await self._producer.send(
             topic, value=delivery.body, key=delivery.key, headers=delivery.headers(), partition=partition
-        )
-        return future
-
-    async def _send_command(self, delivery: Delivery, reason: str) -> asyncio.Future[Any]:
-        command = {
-            "v": 1,
-            "command": "disable",
-            "webhook_id": delivery.webhook_id,
-            "reason": reason,
-            "time": self._now(),
-        }
-        future: asyncio.Future[Any] = await self._producer.send(
-            self._topics.commands, value=orjson.dumps(command), key=delivery.key
         )
         return future
 

@@ -61,6 +61,11 @@ async def test_failures_are_tried_again_by_the_schedule_and_then_no_more(
         waits = [later - earlier for earlier, later in pairwise(times)]
         assert waits == pytest.approx([1, 2], abs=0.5)
         assert all(wait >= due for wait, due in zip(waits, [1, 2], strict=True))
+    notices = [orjson.loads(each.value) for each in await consume(delivering.clients, delivering.topics.notices, 2)]
+    assert {each["data"]["message_id"] for each in notices} == {"msg_1", "msg_2"}
+    assert {(each["type"], each["data"]["attempts"], each["data"]["reason"]) for each in notices} == {
+        ("message_failed", 3, "http_status")
+    }
     outcomes = await delivering.outcomes(8)
     by_message = {
         message_id: [
