@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.topics import load_topics
+from dispatcher.kafka.topics import Topics
 from dispatcher.roles import Role
 from dispatcher.settings import Settings
 from dispatcher.supervision import Part, Service
@@ -15,6 +15,7 @@ from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import HOW_TO_MAKE_A_KEY, Vault
 
 if TYPE_CHECKING:
+    from dispatcher.portal.app import Portal
     from dispatcher.recording.clickhouse import ClickHouse
 
 
@@ -38,13 +39,13 @@ class Assembly:
     Each process imports what its roles need: a sender has no use for Faust, nor a matcher for an HTTP server.
 
     Raises:
-        ConfigurationError: ``topics.yaml`` cannot be used; later, as parts are made, a setting that they need.
+        ConfigurationError: as parts are made, a setting that they need is missing or wrong.
     """
 
-    def __init__(self, settings: Settings, clients: KafkaClients) -> None:
+    def __init__(self, settings: Settings, clients: KafkaClients, topics: Topics) -> None:
         self.settings = settings
         self.clients = clients
-        self.topics = load_topics(settings.topics_file, settings.kafka_prefix)
+        self.topics = topics
 
     @cached_property
     def vault(self) -> Vault:
@@ -104,9 +105,17 @@ class Assembly:
 
                 return Recorder(self.clients, self.topics, self.clickhouse)
             case RoleName.PORTAL:
-                from dispatcher.portal.app import Portal  # noqa: PLC0415
+                return self.portal()
 
-                return Portal(self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse)
+    def portal(self) -> "Portal":
+        """The role that has an address.
+
+        Raises:
+            ConfigurationError: a setting that it needs is missing.
+        """
+        from dispatcher.portal.app import Portal  # noqa: PLC0415
+
+        return Portal(self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse)
 
 
 async def _nothing() -> None:

@@ -19,7 +19,7 @@ STOP_SECONDS = 10.0
 """From the first signal to the end of the process, whatever does not want to stop."""
 
 # The lower layers get this much of it even when those above them used up theirs.
-_RESERVED_FOR_A_LAYER = 1.5
+_RESERVED_FOR_A_LAYER = 0.5
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 T = TypeVar("T")

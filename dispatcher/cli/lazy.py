@@ -27,6 +27,8 @@ class LazyGroup(TyperGroup):
         """The command itself in the place of the line that describes it."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and command is not None:
-            command = typer.main.get_command(import_module(f"{self.package}.{name}").app)
+            app: typer.Typer = import_module(f"{self.package}.{name}").app
+            app._add_completion = False  # noqa: SLF001 - an option of the whole program, not of each command
+            command = typer.main.get_command(app)
             command.name = name
         return name, command, rest

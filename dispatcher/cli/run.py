@@ -13,17 +13,16 @@ from dispatcher.assembly import NEED_CLICKHOUSE, Assembly, RoleName
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.administration import check_topics
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import load_topics
 from dispatcher.observability.logs import configure_logging
 from dispatcher.settings import Settings, load_settings
 from dispatcher.supervision import Supervisor
 from dispatcher.supervision import run as run_supervised
+from dispatcher.up.sender_process import READY
 
 app = typer.Typer()
 
 log = structlog.get_logger()
-
-READY = "ready"
-"""The line that a guarded process writes when its roles work."""
 
 _LOOK_EVERY = 1.0
 
@@ -31,7 +30,7 @@ _LOOK_EVERY = 1.0
 @app.command()
 def run(
     roles: Annotated[
-        list[RoleName], typer.Argument(metavar="ROLE…", help=f"Which roles: {', '.join(RoleName)}.", show_default=False)
+        list[RoleName], typer.Argument(metavar="ROLE", help=f"Which roles: {', '.join(RoleName)}.", show_default=False)
     ],
     guarded: Annotated[
         bool, typer.Option("--guarded", hidden=True, help="Say when ready, and end when standard input is closed.")
@@ -47,7 +46,7 @@ def run(
     configure_logging(settings)
     if guarded:
         _end_with_parent()
-    assembly = Assembly(settings, KafkaClients(settings))
+    assembly = Assembly(settings, KafkaClients(settings), load_topics(settings.topics_file, settings.kafka_prefix))
 
     async def start(supervisor: Supervisor) -> None:
         made = [assembly.role(name) for name in wanted]
@@ -80,11 +79,6 @@ def check_runnable(settings: Settings, roles: list[RoleName]) -> None:
             f"DISPATCHER_CLICKHOUSE_URL: {' and '.join(with_clickhouse)} in a process of its own needs a ClickHouse "
             "server, http(s)://user:password@host:port/database; one process alone can use the embedded engine, "
             "and that is dispatcher up"
-        )
-    if RoleName.PORTAL in roles and settings.auth_secret is None and settings.auth_jwks_url is None:
-        raise ConfigurationError(
-            "neither DISPATCHER_AUTH_SECRET nor DISPATCHER_AUTH_JWKS_URL is set; the portal verifies bearer tokens "
-            "with one of them: a secret of at least 32 bytes, or the address of the identity provider's keys"
         )
 
 

@@ -10,8 +10,14 @@ from structlog.typing import Processor
 
 from dispatcher.settings import Settings
 
-# What these say at "info" is of use only to their own authors.
-_CHATTY = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "asyncio", "urllib3", "clickhouse_connect")
+# What these say at "info" is of use only to their own authors; the matcher's Faust app logs under our module's name.
+_CHATTY = (
+    *("aiokafka", "faust", "mode", "aiohttp.access", "asyncio", "urllib3", "clickhouse_connect"),
+    "dispatcher.matching.faust_app",
+)
+
+# Said as errors or warnings although nothing is wrong: a coordinator that is just being found, a commit every 0.1 s.
+_HARMLESS = ("Group Coordinator Request failed: [Error 15]", "Timer commit is overlapping")
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -38,6 +44,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             processors=[ProcessorFormatter.remove_processors_meta, *_rendering(console, colors=stream.isatty())],
         )
     )
+    handler.addFilter(lambda record: level == logging.DEBUG or not _is_harmless(record))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -50,6 +57,10 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    return isinstance(record.msg, str) and record.getMessage().startswith(_HARMLESS)
 
 
 def _rendering(console: bool, *, colors: bool) -> list[Processor]:

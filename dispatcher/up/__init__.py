@@ -1,0 +1,1 @@
+"""``dispatcher up``: everything on this machine."""
