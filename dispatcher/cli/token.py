@@ -16,6 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def token(
+    *,
     user: Annotated[str, typer.Option(help="The user's id.")] = "admin",
     name: Annotated[str | None, typer.Option(help="The user's name; their id by default.")] = None,
     email: Annotated[str | None, typer.Option(help="The user's e-mail address.")] = None,

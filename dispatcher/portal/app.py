@@ -65,7 +65,7 @@ class Portal:
 
     name = "portal"
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - one for each thing that a process shares among its roles
         self,
         settings: Settings,
         clients: KafkaClients,

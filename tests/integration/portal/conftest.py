@@ -1,0 +1,141 @@
+"""A portal on real Kafka and the embedded ClickHouse, and somebody who asks it."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal.app import Portal
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.schema import migrate
+from dispatcher.settings import Settings
+from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.vault import Vault
+from tests.support.clickhouse import a_database
+
+ORGANIZATION = "org-contoso"
+OTHER_ORGANIZATION = "org-fabrikam"
+
+MEMBERS: dict[str, Any] = {
+    "name": "Tickets",
+    "event_type": "active_alert",
+    "target_url": "https://tickets.example/hook",
+    "items": {"ids": ["alert-1", "alert-2"]},
+    "payload_template": {"text": "#alert_name", "n": 1},
+}
+
+
+def a_token(settings: Settings, **claims: Any) -> str:
+    """A token of an admin of both organizations, but for what is given."""
+    assert settings.auth_secret is not None
+    content = {
+        "sub": "user-1",
+        "name": "Ada",
+        "email": "ada@contoso.example",
+        "exp": datetime.now(UTC) + timedelta(hours=1),
+        "organizations": {
+            ORGANIZATION: {"name": "Contoso", "role": "organization_admin"},
+            OTHER_ORGANIZATION: {"name": "Fabrikam", "role": "organization_admin"},
+            "org-reader": {"name": "Reader", "role": "reader"},
+        },
+        **claims,
+    }
+    return jwt.encode(content, settings.auth_secret.get_secret_value().encode(), algorithm="HS256")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Api:
+    """Asks the portal."""
+
+    session: aiohttp.ClientSession
+    token: str
+    organization: str = ORGANIZATION
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        everything = {"Authorization": f"Bearer {self.token}", **self.headers, **named}
+        what = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        url = f"/api/v1/organizations/{self.organization}{path}"
+        async with self.session.request(method, url, headers=everything, **what) as response:
+            is_json = "json" in response.content_type
+            return Reply(response.status, response.headers.copy(), await response.json() if is_json else None)
+
+    async def create(self, **members: Any) -> dict[str, Any]:
+        """A webhook that differs from the others by its URL."""
+        reply = await self("POST", "/webhooks", {**MEMBERS, **members})
+        assert reply.status == 201, reply
+        created: dict[str, Any] = reply.body
+        return created
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={
+            "allowed_target_networks": Settings(allowed_target_networks="127.0.0.0/8").allowed_target_networks,
+            "request_timeout": timedelta(seconds=3),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
+    chdb = pytest.importorskip("chdb", reason="install the extra `embedded`")
+    path = tmp_path_factory.mktemp("clickhouse").resolve()
+    held = chdb.connect(str(path))
+    yield f"chdb://{path}"
+    held.close()
+
+
+@pytest.fixture
+async def clickhouse(engine: str) -> AsyncIterator[ClickHouse]:
+    store = ClickHouse(engine, database=a_database())
+    await migrate(store)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def follower(settings: Settings, clients: KafkaClients, topics: Topics) -> AsyncIterator[ConfigFollower]:
+    follower = ConfigFollower(clients, topics, vault_of(settings))
+    await follower.start()
+    yield follower
+    await follower.stop()
+
+
+def vault_of(settings: Settings) -> Vault:
+    assert settings.encryption_key is not None
+    return Vault(settings.encryption_key.get_secret_value())
+
+
+@pytest.fixture
+async def portal(
+    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
+) -> AsyncIterator[Portal]:
+    portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse)
+    await portal.start()
+    yield portal
+    await portal.stop()
+
+
+@pytest.fixture
+async def api(portal: Portal, settings: Settings) -> AsyncIterator[Api]:
+    async with aiohttp.ClientSession(base_url=portal.url) as session:
+        yield Api(session, a_token(settings))

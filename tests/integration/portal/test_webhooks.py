@@ -1,0 +1,222 @@
+"""The life of a webhook through the API."""
+
+import asyncio
+from dataclasses import replace
+
+from dispatcher.portal.app import Portal
+from dispatcher.settings import Settings
+from dispatcher.webhooks.target_headers import MASK
+from tests.integration.portal.conftest import MEMBERS, OTHER_ORGANIZATION, Api, a_token
+
+
+async def test_lives_and_goes(api: Api) -> None:
+    created = await api("POST", "/webhooks", {**MEMBERS, "headers": {"X-Key": "s3cret"}})
+    assert created.status == 201
+    webhook = created.body
+    id = webhook["id"]
+    assert created.headers["Location"] == f"/api/v1/organizations/org-contoso/webhooks/{id}"
+    assert webhook["status"] == "disabled"
+    assert webhook["disabled_reason"] is None
+    assert webhook["secret"].startswith("whsec_")
+    assert webhook["headers"] == {"X-Key": MASK}
+    assert webhook["items"] == {"ids": ["alert-1", "alert-2"]}
+    assert webhook["created_by"] == webhook["updated_by"] == {"id": "user-1", "name": "Ada"}
+    assert webhook["created_on"].endswith("Z")
+    assert len(webhook["created_on"]) == len("2026-11-23T10:15:04.120Z")
+
+    got = await api("GET", f"/webhooks/{id}")
+    assert got.status == 200
+    assert got.headers["ETag"] == created.headers["ETag"]
+    assert got.body == {name: value for name, value in webhook.items() if name != "secret"}
+    assert (await api("GET", "/webhooks")).body == {"items": [got.body], "next_cursor": None}
+
+    enabled = await api("POST", f"/webhooks/{id}/enable")
+    assert (enabled.status, enabled.body["status"]) == (200, "enabled")
+    again = await api("POST", f"/webhooks/{id}/enable")
+    assert again.headers["ETag"] == enabled.headers["ETag"]
+    rotated = await api("POST", f"/webhooks/{id}/rotate-secret")
+    assert rotated.status == 200
+    assert rotated.body["secret"] != webhook["secret"]
+    changed = await api("PATCH", f"/webhooks/{id}", {"name": "Other", "items": {"all": True}, "rate_limit": 2.5})
+    assert changed.status == 200
+    assert (changed.body["name"], changed.body["items"], changed.body["rate_limit"]) == ("Other", {"all": True}, 2.5)
+    disabled = await api("POST", f"/webhooks/{id}/disable")
+    assert disabled.body["status"] == "disabled"
+
+    audit = await api("GET", f"/webhooks/{id}/audit")
+    actions = [(entry["action"], entry["changed"]) for entry in audit.body["items"]]
+    assert actions == [
+        ("disabled", ["status"]),
+        ("updated", ["items", "name", "rate_limit"]),
+        ("secret_rotated", ["secrets"]),
+        ("enabled", ["status"]),
+        ("created", []),
+    ]
+    page = await api("GET", f"/webhooks/{id}/audit?limit=2")
+    rest = await api("GET", f"/webhooks/{id}/audit?cursor={page.body['next_cursor']}")
+    assert page.body["items"] + rest.body["items"] == audit.body["items"]
+
+    assert (await api("DELETE", f"/webhooks/{id}")).status == 204
+    assert (await api("GET", f"/webhooks/{id}")).status == 404
+    assert (await api("DELETE", f"/webhooks/{id}")).status == 404
+
+
+async def test_refuses_the_same_configuration(api: Api) -> None:
+    first = await api.create()
+    template = {"n": 1.0, "text": "#alert_name"}
+    reply = await api(
+        "POST",
+        "/webhooks",
+        {**MEMBERS, "name": "Twin", "items": {"ids": ["alert-2", "alert-1", "alert-2"]}, "payload_template": template},
+    )
+    assert reply.status == 409
+    assert reply.body["webhook"] == {"id": first["id"], "name": "Tickets"}
+    second = await api.create(name="Another", target_url="https://tickets.example/other")
+    reply = await api("PATCH", f"/webhooks/{second['id']}", {"target_url": MEMBERS["target_url"]})
+    assert reply.status == 409
+    assert "Tickets" in reply.body["detail"]
+    assert first["id"] in reply.body["detail"]
+    elsewhere = replace(api, organization=OTHER_ORGANIZATION)
+    assert (await elsewhere("POST", "/webhooks", MEMBERS)).status == 201
+
+
+async def test_of_two_equal_creations_at_once_one_wins(api: Api) -> None:
+    replies = await asyncio.gather(*(api("POST", "/webhooks", {**MEMBERS, "name": f"{n}"}) for n in range(5)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
+    assert len((await api("GET", "/webhooks")).body["items"]) == 1
+
+
+async def test_creation_with_a_key_is_done_once(api: Api) -> None:
+    replies = await asyncio.gather(*(api("POST", "/webhooks", MEMBERS, Idempotency_Key="k1") for _ in range(3)))
+    assert [reply.status for reply in replies] == [201] * 3
+    assert len({reply.body["id"] for reply in replies}) == 1
+    other = await api("POST", "/webhooks", {**MEMBERS, "name": "Other"}, Idempotency_Key="k1")
+    assert other.status == 422
+    assert other.body["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_changes_only_the_revision_that_was_seen(api: Api) -> None:
+    webhook = await api.create()
+    path = f"/webhooks/{webhook['id']}"
+    tag = (await api("GET", path)).headers["ETag"]
+    assert (await api("PATCH", path, {"name": "A"}, If_Match=tag)).status == 200
+    for method, where, body in (
+        ("PATCH", path, {"name": "B"}),
+        ("POST", f"{path}/enable", None),
+        ("DELETE", path, None),
+    ):
+        stale = await api(method, where, body, If_Match=tag)
+        assert stale.status == 412
+        assert stale.headers["Content-Type"] == "application/problem+json"
+    assert (await api("PATCH", path, {"name": "C"}, If_Match="*")).status == 200
+    assert (await api("PATCH", path, {"name": "C"}, If_Match="7")).status == 422
+    now = (await api("GET", path)).headers["ETag"]
+    replies = await asyncio.gather(*(api("PATCH", path, {"name": f"N{n}"}, If_Match=now) for n in range(4)))
+    assert sorted(reply.status for reply in replies) == [200, 412, 412, 412]
+    replies = await asyncio.gather(*(api("PATCH", path, {"rate_limit": n + 1}) for n in range(4)))
+    assert [reply.status for reply in replies] == [200] * 4
+
+
+async def test_a_change_keeps_what_it_does_not_name(api: Api) -> None:
+    webhook = await api.create(headers={"X-Key": "s3cret", "X-Old": "1"}, rate_limit=3)
+    path = f"/webhooks/{webhook['id']}"
+    reply = await api("PATCH", path, {"headers": {"x-key": MASK, "X-New": "2"}})
+    assert reply.body["headers"] == {"x-key": MASK, "X-New": MASK}
+    assert reply.body["rate_limit"] == 3
+    assert (await api("PATCH", path, {"rate_limit": None})).body["rate_limit"] is None
+    reply = await api("PATCH", path, {"headers": {"X-Never": MASK}})
+    assert (reply.status, reply.body["errors"][0]["field"]) == (422, "headers")
+    reply = await api("PATCH", path, {"event_type": "object_created"})
+    assert (reply.status, reply.body["errors"][0]["field"]) == (422, "items")
+    reply = await api("PATCH", path, {"event_type": "object_created", "items": {"all": True}})
+    assert (reply.status, reply.body["event_type"]) == (200, "object_created")
+    assert (await api("PATCH", path, {"name": None})).status == 422
+    reply = await api("PATCH", path, {"id": "x", "status": "enabled"})
+    assert sorted(error["field"] for error in reply.body["errors"]) == ["id", "status"]
+
+
+async def test_names_every_bad_member(api: Api) -> None:
+    reply = await api(
+        "POST",
+        "/webhooks",
+        {
+            "name": "  ",
+            "event_type": "sunrise",
+            "target_url": "ftp://x",
+            "items": {"all": True, "ids": ["a"]},
+            "payload_template": [],
+            "rate_limit": 0,
+            "colour": "red",
+        },
+    )
+    assert reply.status == 422
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    named = {error["field"].split(".")[0] for error in reply.body["errors"]}
+    assert named == {"name", "event_type", "target_url", "items", "payload_template", "rate_limit", "colour"}
+    assert {error["pointer"] for error in reply.body["errors"]} >= {"#/name", "#/target_url"}
+
+
+async def test_lists_page_by_page(api: Api) -> None:
+    ids = [(await api.create(name=f"W{n}", target_url=f"https://t.example/{n}"))["id"] for n in range(5)]
+    await api("POST", f"/webhooks/{ids[0]}/enable")
+    found: list[str] = []
+    cursor = ""
+    while True:
+        page = (await api("GET", f"/webhooks?limit=2{cursor}")).body
+        assert len(page["items"]) <= 2
+        found += [webhook["id"] for webhook in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert sorted(found) == sorted(ids)
+    assert found[0] == ids[-1]
+    only = (await api("GET", "/webhooks?status=enabled")).body["items"]
+    assert [webhook["id"] for webhook in only] == [ids[0]]
+    assert len((await api("GET", "/webhooks?search=w3")).body["items"]) == 1
+    for bad in ("limit=0", "limit=x", "cursor=zzz", "status=on", "colour=red", "limit=1&limit=2"):
+        reply = await api("GET", f"/webhooks?{bad}")
+        assert (reply.status, reply.body["errors"][0]["field"]) == (422, bad.split("=")[0]), bad
+
+
+async def test_keeps_organizations_apart(api: Api, settings: Settings) -> None:
+    webhook = await api.create()
+    elsewhere = replace(api, organization=OTHER_ORGANIZATION)
+    for method, verb in (
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/enable"),
+        ("POST", "/test"),
+        ("GET", "/metrics"),
+        ("GET", "/attempts"),
+        ("GET", "/attempts/stream"),
+        ("GET", "/attempts.csv"),
+        ("GET", "/audit"),
+        ("POST", "/messages/m/resend"),
+        ("POST", "/recover"),
+    ):
+        body = {"PATCH": {"name": "x"}, "POST": {"since": "2026-11-23T10:15:04Z"}}.get(method)
+        theirs = await elsewhere(method, f"/webhooks/{webhook['id']}{verb}", body)
+        missing = await elsewhere(method, f"/webhooks/wh_none{verb}", body)
+        assert (theirs.status, theirs.body) == (missing.status, missing.body)
+        assert theirs.status == 404
+    assert (await elsewhere("GET", "/webhooks")).body["items"] == []
+    for organization in ("org-unknown", "org-reader"):
+        assert (await replace(api, organization=organization)("GET", "/webhooks")).status == 403
+    stranger = replace(api, token=a_token(settings, exp=1))
+    reply = await stranger("GET", "/webhooks")
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+async def test_lone_surrogates_and_deep_templates(api: Api, portal: Portal) -> None:
+    raw = (
+        b'{"name": "S", "event_type": "active_alert", "target_url": "https://a.example/", "items": {"all": true},'
+        b' "payload_template": {"a": "\\ud800"}}'
+    )
+    reply = await api("POST", "/webhooks", raw, Content_Type="application/json")
+    assert reply.status == 201
+    assert reply.body["payload_template"] == {"a": "\ud800"}
+    deep = b'{"payload_template": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001
+    reply = await api("POST", "/webhooks", deep, Content_Type="application/json")
+    assert reply.status == 400
