@@ -13,6 +13,12 @@ GONE = "gone"
 
 DELETED = Failure("webhook_deleted", "not sent: the webhook was deleted")
 DISABLED = Failure("webhook_disabled", "not sent: the webhook is disabled")
+UNREADABLE = Failure("webhook_unreadable", "not sent: the dispatcher cannot decrypt the webhook's configuration")
+
+
+def broken(error: Exception) -> Failure:
+    """The failure that an error of the dispatcher's own is."""
+    return Failure("internal_error", f"the dispatcher could not make this attempt ({type(error).__name__})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,9 @@ def conclude_without_call(delivery: Delivery, failure: Failure, *, due_at: int, 
 
 
 def conclude_unmade(
-    delivery: Delivery, error: Exception, schedule: RetrySchedule, *, due_at: int, ended_at: int
+    delivery: Delivery, failure: Failure, schedule: RetrySchedule, *, due_at: int, ended_at: int
 ) -> Conclusion:
     """The conclusion of an attempt that failed within the dispatcher: it counts, and the next one follows."""
-    failure = Failure("internal_error", f"the dispatcher could not make this attempt ({type(error).__name__})")
     retry = schedule.after_failure(delivery.attempt)
     outcome = _outcome(delivery, "failed", failure, due_at)
     outcome["executed_on"] = ended_at

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from yarl import URL
 
-MASK = "••••••"
+from dispatcher.webhooks.target_headers import MASK
 
 _SECRET_SEGMENT = re.compile(r"[^/]{20,}")
 _SECRET_ANSWER_HEADERS = frozenset({"set-cookie", "www-authenticate", "authorization", "proxy-authenticate"})

@@ -5,8 +5,7 @@ partition of which records are held back is paused: what is held is bounded by o
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +16,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import RETRIES_RELAYED, RETRY_LATENESS_SECONDS
@@ -30,14 +30,14 @@ _RETRY_PRODUCE_SECONDS = 0.5
 
 
 class Relay:
-    """The role. ``clock`` gives seconds since the epoch."""
+    """The role."""
 
     name = "relay"
 
-    def __init__(self, clients: KafkaClients, topics: Topics, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clients: KafkaClients, topics: Topics, *, clock: BrokerClock | None = None) -> None:
         self._clients = clients
         self._topics = topics
-        self._clock = clock
+        self._clock = clock or BrokerClock()
         self._delays = {name: delay for delay, name in topics.retry.items()}
         self._waiting: dict[TopicPartition, WaitingRecords[Record]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class Relay:
 
     def _poll_ms(self) -> int:
         due = min((w.next_due for w in self._waiting.values() if w.next_due is not None), default=None)
-        return _LONGEST_POLL_MS if due is None else min(max(due - self._now(), 0), _LONGEST_POLL_MS)
+        return _LONGEST_POLL_MS if due is None else min(max(due - self._clock.now(), 0), _LONGEST_POLL_MS)
 
     def _hold(self, tp: TopicPartition, records: Sequence[Record]) -> None:
         waiting = self._waiting.get(tp)
@@ -95,11 +95,11 @@ class Relay:
             waiting.add(record.timestamp, record)
 
     async def _hand_over(self) -> None:
-        due = {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(self._now()))}
+        due = {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(self._clock.now()))}
         if not due:
             return
         await self._send([(tp, record) for tp, taken in due.items() for _, record in taken])
-        now = self._now()
+        now = self._clock.now()
         for tp, taken in due.items():
             delay = format_duration(self._delays[tp.topic])
             RETRIES_RELAYED.labels(delay).inc(len(taken))
@@ -128,6 +128,9 @@ class Relay:
                 for tp, record in left
             ]
             results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
+            for result in results:
+                if not isinstance(result, BaseException):
+                    self._clock.learn(result.timestamp)
             errors = [result for result in results if isinstance(result, BaseException)]
             left = [item for item, result in zip(left, results, strict=True) if isinstance(result, BaseException)]
             if left:
@@ -148,9 +151,6 @@ class Relay:
     def revoked(self) -> None:
         """Let go of everything that waits: whoever has the partitions next reads it again."""
         self._waiting = {}
-
-    def _now(self) -> int:
-        return int(self._clock() * 1000)
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]

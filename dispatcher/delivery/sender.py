@@ -19,12 +19,15 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.conclusion import (
     DELETED,
     DISABLED,
+    UNREADABLE,
     Conclusion,
+    broken,
     conclude,
     conclude_unmade,
     conclude_without_call,
     in_progress,
 )
+from dispatcher.delivery.failures import Failure
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import REMEMBERED, RecentAttempts, attempt_key
@@ -36,6 +39,7 @@ from dispatcher.delivery.target import Request, Target, TargetClient
 from dispatcher.durations import milliseconds_of
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
@@ -105,7 +109,7 @@ class _Partition:
 
 
 class Sender:
-    """The role. ``clock`` gives seconds since the epoch."""
+    """The role."""
 
     name = "sender"
 
@@ -117,13 +121,13 @@ class Sender:
         follower: ConfigFollower,
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
-        clock: Callable[[], float] = time.time,
+        clock: BrokerClock | None = None,
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._topics = topics
         self._follower = follower
-        self._clock = clock
+        self._clock = clock or BrokerClock()
         self._lanes: Lanes[_Work] = Lanes(limits, self._rate_of)
         self._partitions: dict[int, _Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
@@ -231,7 +235,7 @@ class Sender:
 
     def _accept(self, tp: TopicPartition, record: Record, watermark: Watermark) -> bool:
         """Begin with a record; False if its partition has to wait."""
-        now = self._now()
+        now = self._clock.now()
         partition = self._partitions[tp.partition]
         offset = record.offset
         try:
@@ -329,7 +333,7 @@ class Sender:
         finally:
             del self._executing[id(work)]
             self._partitions_of(work).works.pop(work.key, None)
-        self._partitions_of(work).memory.add(work.key, self._now())
+        self._partitions_of(work).memory.add(work.key, self._clock.now())
         work.finish()
         self._execute_next()
 
@@ -339,24 +343,29 @@ class Sender:
         except Exception as error:
             # Neither the webhook's other messages nor the partition may suffer from one that we cannot handle.
             log.exception("an attempt could not be made", message_id=work.delivery.message_id)
-            schedule, now = self._topics.schedule, self._now()
-            return conclude_unmade(work.delivery, error, schedule, due_at=work.due_at, ended_at=now)
+            return self._unmade(work, broken(error))
+
+    def _unmade(self, work: _Work, failure: Failure) -> Conclusion:
+        schedule, now = self._topics.schedule, self._clock.now()
+        return conclude_unmade(work.delivery, failure, schedule, due_at=work.due_at, ended_at=now)
 
     async def _attempt(self, work: _Work) -> Conclusion:
         delivery = work.delivery
         if self._follower.directory.next_offset < delivery.config_offset:
             await self._await_config(delivery.config_offset)
         webhook = self._follower.directory.get(delivery.webhook_id)
+        if delivery.webhook_id in self._follower.directory.unreadable:
+            return self._unmade(work, UNREADABLE)
         if webhook is None or not webhook.enabled:
             failure = DELETED if webhook is None else DISABLED
-            return conclude_without_call(delivery, failure, due_at=work.due_at, ended_at=self._now())
+            return conclude_without_call(delivery, failure, due_at=work.due_at, ended_at=self._clock.now())
         work.target = target = self._target(webhook)
-        work.started_at = self._now()
+        work.started_at = self._clock.now()
         request = Request(delivery.message_id, delivery.event_type, delivery.attempt, delivery.body)
         answer = await self._client.call(target, request)
         ATTEMPT_SECONDS.observe(answer.duration_ms / 1000)
         schedule = self._topics.schedule
-        return conclude(delivery, target, answer, schedule, due_at=work.due_at, ended_at=self._now())
+        return conclude(delivery, target, answer, schedule, due_at=work.due_at, ended_at=self._clock.now())
 
     async def _await_config(self, offset: int) -> None:
         try:
@@ -397,12 +406,13 @@ class Sender:
             topic = self._topics.retry[conclusion.retry.delay]
             sends.append(lambda: self._send_delivery(topic, following, work.partition))
         elif outcome["status"] == "failed":
-            notice = message_failed(outcome, self._now())
+            notice = message_failed(outcome, self._clock.now())
             sends.append(lambda: self._producer.send(self._topics.notices, value=notice, key=delivery.key))
         if conclusion.disables_webhook:
-            command = disable_command(delivery.webhook_id, outcome["error"], self._now())
+            command = disable_command(delivery.webhook_id, outcome["error"], self._clock.now())
             sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
-        await _until_acknowledged(sends)
+        stored, *_ = await _until_acknowledged(sends)
+        self._clock.learn(stored.timestamp)
 
     async def _send_outcome(self, work: _Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
         delivery = work.delivery
@@ -428,7 +438,7 @@ class Sender:
     async def _report_progress(self) -> None:
         while True:
             await asyncio.sleep(0.25)
-            before = self._now() - SHOWN_IN_PROGRESS_AFTER_MS
+            before = self._clock.now() - SHOWN_IN_PROGRESS_AFTER_MS
             for work in list(self._executing.values()):
                 if work.target is not None and not work.reported and work.started_at <= before:
                     work.reported = True
@@ -448,7 +458,7 @@ class Sender:
             await self._commit(self._watermarks)
 
     async def _commit(self, watermarks: Mapping[TopicPartition, Watermark]) -> None:
-        now = self._now()
+        now = self._clock.now()
         offsets = {
             tp: (watermark.committable, str(watermark.since(now)))
             for tp, watermark in watermarks.items()
@@ -495,7 +505,7 @@ class Sender:
 
     async def _learn(self, positions: Mapping[TopicPartition, int]) -> None:
         since = await self._working_since(positions)
-        now = self._now()
+        now = self._clock.now()
         starts = {number: read_back_from(now, since.get(number)) for number in self._partitions}
         remembered = now - milliseconds_of(REMEMBERED)
         async for number, finished in read_finished(self._clients, self._topics.attempts, starts):
@@ -531,9 +541,6 @@ class Sender:
     def _partitions_of(self, work: _Work) -> _Partition:
         return self._partitions.get(work.partition) or _Partition()
 
-    def _now(self) -> int:
-        return int(self._clock() * 1000)
-
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, sender: Sender) -> None:
@@ -546,16 +553,14 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._sender.assigned(assigned)
 
 
-async def _until_acknowledged(sends: Sequence[_Send]) -> None:
+async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
     while True:
         try:
-            for acknowledged in [await send() for send in sends]:
-                await acknowledged
+            futures = [await send() for send in sends]
+            return [await future for future in futures]
         except KafkaError as error:
             log.warning("Kafka does not take an outcome; trying again", error=str(error))
             await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
-        else:
-            return
 
 
 async def _first_to_end(tasks: Sequence[asyncio.Task[None]]) -> None:

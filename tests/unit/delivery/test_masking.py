@@ -1,7 +1,8 @@
 import pytest
 from yarl import URL
 
-from dispatcher.delivery.masking import MASK, mask_answer_headers, mask_headers, mask_url
+from dispatcher.delivery.masking import mask_answer_headers, mask_headers, mask_url
+from dispatcher.webhooks.target_headers import MASK
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 
 from dispatcher.delivery.guard import TargetGuard
-from dispatcher.delivery.masking import MASK
 from dispatcher.delivery.target import KEPT_OF_ANSWER, Answer, Request, Target, TargetClient, retry_after_of
 from dispatcher.events.types import EventType
 from dispatcher.settings import Settings
+from dispatcher.webhooks.target_headers import MASK
 from tests.support.webhooks import a_webhook
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
