@@ -112,8 +112,9 @@ class _NoMonitor(Monitor):
 
 class _Consumer(Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
-        # Faust's own starts four tasks for every record, so that a full buffer cannot hold up a rebalance. Here the
-        # room is waited for before a record is handed on, which then cannot block.
+        # Faust's own starts four tasks for every record, so that a full buffer cannot hold up a rebalance, and then
+        # looks up anew who wants the record and how it is decoded. Here there is one reader, of raw bytes: the room
+        # is waited for before a record is handed on, which then cannot block.
         try:
             while not (self.should_stop or fetcher.should_stop):
                 await asyncio.sleep(0)
@@ -123,23 +124,25 @@ class _Consumer(Consumer):
                 raise
 
     async def _hand_on(self) -> None:
+        app = self.app
+        (events,) = app.topics
+        queue = events.queue
         async for partition, message in self.getmany(timeout=1.0):
             read = self._read_offset[partition]
             if read is not None and message.offset < read:
                 continue
-            if read and message.offset - read > 1 and self.app.topics.acks_enabled_for(message.topic):
+            if read and message.offset - read > 1:
                 await self._add_gap(partition, read + 1, message.offset)
-            await self._wait_for_room()
-            if self.suspend_flow.is_set() or not self.app.flow_control.is_active():
+            if queue.full():
+                await self._wait_for_room(queue)
+            if self.suspend_flow.is_set() or not app.flow_control.is_active():
                 break
-            await self.callback(message)
+            message.incref()
+            queue.force_put_nowait(faust.Event(app, message.key, message.value, message.headers, message))
             self._read_offset[partition] = message.offset
 
-    async def _wait_for_room(self) -> None:
-        queues = [channel.queue for channel in self.app.topics]
-        if not any(queue.full() for queue in queues):
-            return
-        while not self.suspend_flow.is_set() and any(2 * queue.qsize() > queue.maxsize for queue in queues):  # noqa: ASYNC110
+    async def _wait_for_room(self, queue: Any) -> None:
+        while not self.suspend_flow.is_set() and 2 * queue.qsize() > queue.maxsize:  # noqa: ASYNC110
             # Faust's queues tell nobody that they have room again.
             await asyncio.sleep(_BUFFER_POLL_SECONDS)
 
@@ -147,10 +150,6 @@ class _Consumer(Consumer):
         # Faust's own begins by forgetting what was acknowledged since the last commit: it would be matched again.
         await self.commit()
         await super().on_partitions_revoked(revoked)
-
-    def on_buffer_full(self, _: Any) -> None:
-        # Faust would stop asking for the partition, and then wait a second for others before it asks again.
-        return
 
     async def verify_all_partitions_active(self) -> None:
         # The diagnosis rests on the monitor; how far behind the matcher is shows in the group's lag.

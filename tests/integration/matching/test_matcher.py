@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from dispatcher.errors import KafkaUnavailable
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.topics import Topics
+from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.matching.matcher import Follower, Matcher
 from dispatcher.matching.message_id import message_of_device, message_of_event
+from dispatcher.matching.outbox import Outbox
+from dispatcher.settings import default_topics_file, load_settings
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 from tests.support.matching import ORGANIZATION, Fixed, Reader, a_webhook, an_event, following, publish
@@ -157,3 +160,39 @@ async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topic
     }
     expected.add(message_of_event("wh-whole", f"/portal/{EventType.OPERATION_EXECUTED}", "event-1"))
     assert {each.message_id for each in deliveries.deliveries} == expected
+
+
+async def test_no_broker_is_an_error_that_says_so() -> None:
+    clients = KafkaClients(load_settings(kafka_bootstrap_servers="127.0.0.1:1"))
+    topics = load_topics(default_topics_file())
+    matcher = Matcher(clients, topics, following())
+    with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
+        await matcher.start()
+    await matcher.stop()
+
+
+async def test_what_ends_the_matcher_is_raised_and_its_event_is_not_acknowledged(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("a bug")
+
+    async with Reader(clients, topics.deliveries) as deliveries:
+        with monkeypatch.context() as patch:
+            patch.setattr(Outbox, "done", fail)
+            async with matching(clients, topics, following(a_webhook(ALERTS))) as matcher:
+                await publish(clients, topics.events[ALERTS], [an_event(ALERTS)])
+                with pytest.raises(LookupError, match="a bug"):
+                    async with asyncio.timeout(20):
+                        await matcher.wait()
+        seen = await deliveries.take()
+        async with matching(clients, topics, following(a_webhook(ALERTS))):
+            await deliveries.until(seen + 1)
+
+
+async def test_waiting_ends_with_a_stop(clients: KafkaClients, topics: Topics) -> None:
+    async with matching(clients, topics, following()) as matcher:
+        waiting = asyncio.create_task(matcher.wait())
+        await matcher.stop()
+        async with asyncio.timeout(5):
+            await waiting

@@ -1,0 +1,61 @@
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from pydantic import SecretStr
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.matching.faust_app import faust_app
+from dispatcher.settings import load_settings
+
+
+async def nothing(stream: Any) -> None:
+    async for _ in stream:
+        raise AssertionError
+
+
+def app_of(**settings: Any) -> tuple[Any, KafkaClients]:
+    clients = KafkaClients(load_settings(kafka_bootstrap_servers="kafka-1:9092, kafka-2:9093", **settings))
+    return faust_app(clients, "a-group", ["events"], nothing), clients
+
+
+@pytest.mark.parametrize(
+    "security",
+    [
+        {},
+        {"kafka_security_protocol": "SSL"},
+        *(
+            {
+                "kafka_security_protocol": protocol,
+                "kafka_sasl_mechanism": mechanism,
+                "kafka_sasl_username": "matcher",
+                "kafka_sasl_password": SecretStr("secret"),
+            }
+            for protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+            for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+        ),
+    ],
+    ids=lambda security: "-".join(map(str, security.values())) or "PLAINTEXT",
+)
+async def test_faust_has_the_security_of_every_other_client(security: dict[str, Any]) -> None:
+    app, clients = app_of(**security)
+    auth = dict(credentials_to_aiokafka_auth(app.conf.broker_credentials, app.conf.ssl_context))
+    assert {name: value for name, value in auth.items() if value is not None} == clients.security
+
+
+async def test_every_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app, _ = app_of()
+    assert [(url.host, url.port) for url in app.transport.url] == [("kafka-1", 9092), ("kafka-2", 9093)]
+
+
+async def test_logging_and_the_directory_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = list(logging.getLogger().handlers), logging.getLogger().level
+    app, _ = app_of()
+    await app.on_first_start()
+    assert (list(logging.getLogger().handlers), logging.getLogger().level) == before
+    assert not os.listdir(tmp_path)  # noqa: PTH208
