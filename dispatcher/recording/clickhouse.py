@@ -201,8 +201,15 @@ class ClickHouse:
             client.close()
 
     def _connect(self) -> Client:
-        with self._translating():
-            client = self._client(self.database)
+        try:
+            with self._translating():
+                client = self._client(self.database)
+        except QueryFailed as error:
+            if error.code != _UNKNOWN_DATABASE:
+                raise
+            raise ClickHouseUnavailable(
+                f"ClickHouse at {self.url.shown} has no database {self.database} yet: start a recorder, which makes it"
+            ) from None
         with self._clients_lock:
             self._clients.append(client)
         return client

@@ -58,6 +58,10 @@ async def report(producer: AIOKafkaProducer, topics: Topics, *values: bytes) -> 
     await producer.flush()
 
 
+async def until(condition: Callable[[], object], timeout: float = 10, what: str = "") -> None:
+    await eventually(condition, timeout=timeout, what=what)
+
+
 def metrics_are(log: DeliveryLog, expected: Metrics) -> Callable[[], object]:
     async def condition() -> bool:
         assert await log.metrics(*US) == expected
@@ -82,13 +86,13 @@ async def test_a_waiting_delivery_and_its_outcomes_show(
     log = DeliveryLog(embedded)
     async with recording(Recorder(clients, topics, embedded)):
         await deliver(producer, topics, "m")
-        await eventually(metrics_are(log, Metrics(0, 1, 0, 0)), what="the pending row")
+        await until(metrics_are(log, Metrics(0, 1, 0, 0)), what="the pending row")
         assert await log.body(*US, "m") == b'{"id": "m"}'
         failed = outcome("m", 1, "failed", at=NOW - 100, next_attempt_at=NOW + 1000)
         await report(producer, topics, encode_outcome(failed))
-        await eventually(lambda: _statuses(log, ["pending", "failed"]), what="the failed attempt and the next")
+        await until(lambda: _statuses(log, ["pending", "failed"]), what="the failed attempt and the next")
         await report(producer, topics, encode_outcome(outcome("m", 2, "successful", at=NOW)))
-        await eventually(metrics_are(log, Metrics(1, 0, 0, 0)), what="the success")
+        await until(metrics_are(log, Metrics(1, 0, 0, 0)), what="the success")
     assert sum((await committed(clients, topics)).values()) == 3
 
 
@@ -98,9 +102,9 @@ async def test_a_row_shows_within_three_seconds(
     log = DeliveryLog(embedded)
     async with recording(Recorder(clients, topics, embedded)):
         await report(producer, topics, encode_outcome(outcome("first", 1, "successful", at=NOW)))
-        await eventually(metrics_are(log, Metrics(1, 0, 0, 0)))
+        await until(metrics_are(log, Metrics(1, 0, 0, 0)))
         await report(producer, topics, encode_outcome(outcome("second", 1, "successful", at=NOW)))
-        await eventually(metrics_are(log, Metrics(2, 0, 0, 0)), timeout=3)
+        await until(metrics_are(log, Metrics(2, 0, 0, 0)), timeout=3)
 
 
 async def test_what_is_read_again_changes_nothing(
@@ -110,11 +114,11 @@ async def test_what_is_read_again_changes_nothing(
     await deliver(producer, topics, "m1", "m2", "m3")
     await report(producer, topics, encode_outcome(outcome("m1", 1, "successful", at=NOW)))
     async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
-        await eventually(metrics_are(log, Metrics(1, 2, 0, 0)))
-        await eventually(lambda: _committed_all(clients, topics, 4))
+        await until(metrics_are(log, Metrics(1, 2, 0, 0)))
+        await until(lambda: _committed_all(clients, topics, 4))
     await _forget_offsets(clients, topics)
     async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
-        await eventually(lambda: _committed_all(clients, topics, 4))
+        await until(lambda: _committed_all(clients, topics, 4))
         assert await log.metrics(*US) == Metrics(1, 2, 0, 0)
         assert len((await log.attempts(*US)).items) == 3
 
@@ -128,9 +132,9 @@ async def test_a_record_that_cannot_be_read_holds_up_no_other(
     unreadable = delivery("d", NOW)
     await producer.send_and_wait(topics.deliveries, unreadable.body, key=b"k", headers=[("attempt", b"1")])
     async with recording(Recorder(clients, topics, embedded)):
-        await eventually(metrics_are(log, Metrics(20, 0, 0, 0)))
+        await until(metrics_are(log, Metrics(20, 0, 0, 0)))
         letters = await consume(clients, topics.dead_letter, 3)
-        await eventually(lambda: _committed_all(clients, topics, 24))
+        await until(lambda: _committed_all(clients, topics, 24))
     assert {letter.value for letter in letters} == {b"nonsense", b'{"run": 1}', b""}
     reasons = [dict(letter.headers)["dead-letter-reason"] for letter in letters]
     assert any(b"CANNOT_PARSE" in reason for reason in reasons)
@@ -150,11 +154,11 @@ async def test_clickhouse_away_keeps_the_offsets_until_it_is_back(
         assert await committed(clients, topics) == {}
         async with port_in_front_of(engine, port=unused_tcp_port):
             log = DeliveryLog(store)
-            await eventually(lambda: _has_metrics(log, Metrics(0, 50, 0, 0)), timeout=20)
-            await eventually(lambda: _committed_all(clients, topics, 50))
+            await until(lambda: _has_metrics(log, Metrics(0, 50, 0, 0)), timeout=20)
+            await until(lambda: _committed_all(clients, topics, 50))
         await report(producer, topics, encode_outcome(outcome("m1", 1, "successful", at=NOW)))
         async with port_in_front_of(engine, port=unused_tcp_port):
-            await eventually(lambda: _has_metrics(log, Metrics(1, 49, 0, 0)), timeout=20)
+            await until(lambda: _has_metrics(log, Metrics(1, 49, 0, 0)), timeout=20)
         await recorder.stop()
     await store.close()
 
@@ -172,8 +176,8 @@ async def test_recorders_share_the_partitions_and_take_over(
         async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
             await keep_reporting(100)
         await keep_reporting(200)
-        await eventually(lambda: _messages(embedded, 300), timeout=20)
-        await eventually(lambda: _committed_all(clients, topics, 300))
+        await until(lambda: _messages(embedded, 300), timeout=20)
+        await until(lambda: _committed_all(clients, topics, 300))
 
 
 async def test_stop_inserts_what_waits(
@@ -182,7 +186,7 @@ async def test_stop_inserts_what_waits(
     recorder = Recorder(clients, topics, embedded, policy=BatchPolicy(linger=3600))
     await deliver(producer, topics, "m1", "m2")
     async with recording(recorder):
-        await eventually(lambda: _waiting(recorder, 2), timeout=20)
+        await until(lambda: _waiting(recorder, 2), timeout=20)
     assert await DeliveryLog(embedded).metrics(*US) == Metrics(0, 2, 0, 0)
     await _committed_all(clients, topics, 2)
 
@@ -235,7 +239,7 @@ async def _forget_offsets(clients: KafkaClients, topics: Topics) -> None:
     consumer = clients.consumer(topics.attempts, topics.deliveries, group=topics.group("recorder"))
     await consumer.start()
     try:
-        await eventually(lambda: _assigned(consumer))
+        await until(lambda: _assigned(consumer))
         await consumer.commit(dict.fromkeys(consumer.assignment(), 0))
     finally:
         await consumer.stop()

@@ -5,13 +5,15 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.recording import queued
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
-from dispatcher.recording.history import Metrics
+from dispatcher.recording.history import Attempt, Metrics
 from dispatcher.recording.schema import migrate, migrations, missing_migrations
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, delivery, insert, outcome
 
@@ -27,16 +29,16 @@ async def insert_queued(clickhouse: ClickHouse, *rows: bytes) -> None:
     await clickhouse.insert(queued.TABLE, b"".join(rows), row_format=queued.FORMAT, columns=queued.COLUMNS)
 
 
-def failing_then(successful: bool, message_id: str, failures: int) -> list:
+def failing_then(successful: bool, message_id: str, failures: int) -> list[Outcome]:
     rows = [
         outcome(message_id, attempt, "failed", at=NOW - 4000 + attempt * 100, next_attempt_at=NOW + attempt * 1000)
         for attempt in range(1, failures + 1)
     ]
-    last = "successful" if successful else "failed"
+    last: Status = "successful" if successful else "failed"
     return [*rows, outcome(message_id, failures + 1, last, at=NOW - 4000 + (failures + 1) * 100)]
 
 
-async def everything(clickhouse: ClickHouse) -> dict[str, list]:
+async def everything(clickhouse: ClickHouse) -> dict[str, list[dict[str, Any]]]:
     views = ("attempts", "messages", "success_rate_hourly", "success_rate_daily")
     return {view: await clickhouse.query(f"SELECT * FROM {view} ORDER BY ALL") for view in views}
 
@@ -142,7 +144,8 @@ async def test_an_event_published_twice_is_one_message(clickhouse: ClickHouse) -
 async def test_pages_do_not_shift_when_attempts_are_inserted(clickhouse: ClickHouse) -> None:
     log = DeliveryLog(clickhouse)
     await insert(clickhouse, [outcome(f"m{n}", 1, "successful", at=NOW - 9000 + n // 3) for n in range(30)])
-    seen, cursor = [], None
+    seen: list[Attempt] = []
+    cursor = None
     for number in range(4):
         page = await log.attempts(*US, limit=8, cursor=cursor)
         seen += page.items
