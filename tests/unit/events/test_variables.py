@@ -1,6 +1,13 @@
-"""Portal's documentation of the variables, as it lists them: type → (name, caption), the common ones first."""
+"""The variables and example templates, against Portal's documentation."""
 
+import json
+import re
+
+import pytest
+
+from dispatcher.events.examples import example_template, example_templates
 from dispatcher.events.types import EventType
+from dispatcher.events.variables import names_of, variables_of
 
 COMMON = """
 #event_type | Event Type
@@ -98,3 +105,42 @@ DOCUMENTED = {
     EventType.OPERATION_EXECUTED: _table(OPERATION),
     EventType.OPERATION_EXECUTED_IN_WORKSPACE: _table(OPERATION_IN_WORKSPACE),
 }
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_variables_are_those_of_the_documentation(event_type: EventType) -> None:
+    assert [(each.name, each.caption) for each in variables_of(event_type)] == DOCUMENTED[event_type]
+    assert names_of(event_type) == {name for name, _ in DOCUMENTED[event_type]}
+
+
+def test_an_operation_s_id_is_a_variable_of_microservices_alone() -> None:
+    assert [each for each in EventType if "operation_id" in names_of(each)] == [EventType.EXECUTED_MICROSERVICE]
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_the_documented_template_has_every_variable_once(event_type: EventType) -> None:
+    used = re.findall(r'"#(\w+)"', json.dumps(example_template(event_type)))
+    assert sorted(used) == sorted(names_of(event_type))
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_every_example_refers_to_variables_of_its_type(event_type: EventType) -> None:
+    examples = example_templates(event_type)
+    assert list(examples) == ["Portal", "Slack", "Microsoft Teams"]
+    for template in examples.values():
+        used = re.findall(r"#([A-Za-z0-9_]+)", "\n".join(_strings(template)))
+        assert used
+        assert set(used) <= names_of(event_type)
+
+
+def test_an_example_may_be_changed_by_whoever_asked_for_it() -> None:
+    example_template(EventType.ACTIVE_ALERT)["message"].clear()
+    assert example_template(EventType.ACTIVE_ALERT)["message"]
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for child in value.values() for text in _strings(child)]
+    return [text for child in value for text in _strings(child)] if isinstance(value, list) else []

@@ -1,0 +1,188 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dispatcher.events.models import MODELS
+from dispatcher.events.reading import MAX_NESTING, UnreadableEvent, read_event
+from dispatcher.events.types import EventType
+
+ABSENT = object()
+
+
+def _record(event_type: str = "active_alert", *, data: Any = ABSENT, **envelope: Any) -> bytes:
+    about = {"organization_id": "org-1"} if data is ABSENT else data
+    members = {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "/portal/x",
+        "type": event_type,
+        "time": "2026-11-23T10:15:04.120Z",
+        "data": about,
+        **envelope,
+    }
+    return json.dumps({name: value for name, value in members.items() if value is not ABSENT}).encode()
+
+
+def _device(**data: Any) -> bytes:
+    about = {"organization_id": "org-1", "operation_id": "op-1", "workspace_id": "ws-1", **data}
+    return _record("operation_executed_in_workspace", data={k: v for k, v in about.items() if v is not ABSENT})
+
+
+def _operation(**data: Any) -> bytes:
+    return _record("operation_executed", data={"organization_id": "org-1", **data})
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b'"\\ud800', "not JSON"),
+        (b'{"n": NaN, "t": "\\u0041"}', "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"data": "\\u0041", "a":' + b"[" * 100_000, "deep"),
+        (_record(data={"organization_id": "org-1", "x": json.loads("[" * 300 + "]" * 300)}), "deep"),
+        (_record(specversion=ABSENT), "specversion is missing"),
+        (_record(specversion="0.3"), 'specversion is "0.3"'),
+        (_record(specversion=1.0), "specversion is 1.0"),
+        (_record("something_else"), 'type is "something_else"'),
+        (_record(type=ABSENT), "type is missing"),
+        (_record(type=["active_alert"]), "type is a list"),
+        (_record(id=ABSENT), "id is missing"),
+        (_record(id=""), 'id is ""'),
+        (_record(id=81), "id is 81"),
+        (_record(source=None), "source is null"),
+        (_record(time=1), "time is 1"),
+        (_record(data=None), "data is null"),
+        (_record(data=[]), "data is a list"),
+        (_record(data={}), "data.organization_id is missing"),
+        (_record(data={"organization_id": {}}), "data.organization_id is an object"),
+        (_record(data={"organization_id": "\ud800"}), "data.organization_id holds half of a surrogate pair"),
+        (_device(operation_id=ABSENT), "data.operation_id is missing"),
+        (_device(workspace_id=ABSENT), "data.workspace_id is missing"),
+        (_device(workspace_id=5), "data.workspace_id is 5"),
+        (_operation(workspaces={}), "data.workspaces is an object"),
+        (_operation(workspaces=["ws-1"], operation_id="op-1"), r"data.workspaces\[0\] is not an object"),
+        (
+            _operation(workspaces=[{"workspace_id": "ws-1"}, {}], operation_id="op-1"),
+            r"data.workspaces\[1\].workspace_id is missing",
+        ),
+        (_operation(workspaces=[{"workspace_id": "ws-1"}]), "data.operation_id is missing"),
+        (b"1" * 5000, "not JSON"),
+        (b'{"n": 1e999, "x": 1111111111111111111}', "too large"),
+    ],
+)
+def test_unreadable(record: bytes, problem: str) -> None:
+    with pytest.raises(UnreadableEvent, match=problem):
+        read_event(record)
+
+
+def test_an_event_of_another_topic() -> None:
+    with pytest.raises(UnreadableEvent, match="type is active_alert, but this topic is for object_created"):
+        read_event(_record(), EventType.OBJECT_CREATED)
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_the_topic_s_own_type(event_type: EventType) -> None:
+    data = {"organization_id": "org-1", "operation_id": "op-1", "workspace_id": "ws-1"}
+    assert read_event(_record(event_type, data=data), event_type).type is event_type
+
+
+def test_what_an_event_says() -> None:
+    event = read_event(_record(data={"organization_id": "org-é", "alert_id": "a-1", "unknown": 1}, other=1))
+    assert (event.id, event.source, event.time) == ("e-1", "/portal/x", "2026-11-23T10:15:04.120Z")
+    assert (event.organization_id, event.item) == ("org-é", "a-1")
+    assert (event.operation_id, event.workspace_id) == ("", "")
+
+
+@pytest.mark.parametrize("time", [ABSENT, None])
+def test_an_event_without_a_time_has_an_empty_timestamp(time: Any) -> None:
+    assert read_event(_record(time=time)).variables["timestamp"] == b""
+
+
+def test_an_operation_without_devices_needs_no_id() -> None:
+    assert read_event(_operation(workspaces=[])).operation_id == ""
+
+
+def test_halves_of_surrogate_pairs_are_values_as_any_other() -> None:
+    event = read_event(_record(data={"organization_id": "org-1", "alert_name": "\ud800é"}))
+    assert json.loads(b'"' + event.variables["alert_name"] + b'"') == "\ud800é"
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 10**40 + 1])
+def test_large_integers_stay_exact(number: int) -> None:
+    event = read_event(_record(data={"organization_id": "org-1", "total": [number]}))
+    assert event.variables["total"].decode() == f"[{number}]"
+
+
+def test_nesting_up_to_the_limit() -> None:
+    depth = MAX_NESTING - 2
+    event = read_event(_record(data={"organization_id": "org-1", "summary": json.loads("[" * depth + "]" * depth)}))
+    assert event.variables["summary"].decode() == "[" * depth + "]" * depth
+
+
+identifiers = st.one_of(st.just("org-1"), st.just(""), st.none(), st.integers(), st.text(), st.lists(st.text()))
+optional = st.none() | st.text()
+workspaces = st.one_of(
+    st.none(),
+    st.just({}),
+    st.lists(st.one_of(st.text(), st.fixed_dictionaries({}, optional={"workspace_id": identifiers}))),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> dict[str, Any]:
+    data = st.fixed_dictionaries(
+        {},
+        optional={
+            "organization_id": identifiers,
+            "operation_id": identifiers,
+            "workspace_id": identifiers,
+            "organization_name": optional,
+            "workspaces": workspaces,
+            "unknown": st.integers(0, 9),
+        },
+    )
+    whole = st.fixed_dictionaries(
+        {
+            "specversion": st.sampled_from(["1.0", "1.0", "1.0", "0.3", 1]),
+            "type": st.sampled_from([*EventType, "another"]).map(str),
+            "data": st.one_of(data, data, data, st.none(), st.just([])),
+        },
+        optional={"id": identifiers, "source": identifiers, "time": optional | st.integers()},
+    )
+    return {"id": "e-1", "source": "/p", **draw(whole)}
+
+
+@given(records())
+def test_whatever_the_models_accept_is_read(record: dict[str, Any]) -> None:
+    model = MODELS.get(record["type"])
+    try:
+        described = model is not None and bool(model.model_validate(record))
+    except ValidationError:
+        described = False
+    if described:
+        assert read_event(json.dumps(record).encode()).type == record["type"]
+
+
+@given(records())
+def test_what_is_read_has_what_the_models_require(record: dict[str, Any]) -> None:
+    try:
+        event = read_event(json.dumps(record).encode())
+    except UnreadableEvent:
+        return
+    # Whatever is not required may be of any type: only then may the model be the stricter one.
+    required = {
+        "organization_id": record["data"]["organization_id"],
+        "operation_id": event.operation_id or None,
+        "workspace_id": event.workspace_id or None,
+        "workspaces": record["data"].get("workspaces") if event.type is EventType.OPERATION_EXECUTED else None,
+    }
+    MODELS[event.type].model_validate({**record, "data": {k: v for k, v in required.items() if v is not None}})
