@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-import jwt
 import typer
 
 from dispatcher.durations import parse_duration
 from dispatcher.errors import ConfigurationError
 from dispatcher.local_secrets import AUTH_SECRET_FILE, local_secrets
+from dispatcher.portal.tokens import sign_token
 from dispatcher.settings import load_settings
 
 app = typer.Typer()
@@ -45,22 +45,21 @@ def token(
             f"there is no secret to sign with: set DISPATCHER_AUTH_SECRET, or DISPATCHER_DATA_DIR to the directory "
             f"where `dispatcher up` wrote {AUTH_SECRET_FILE} (looked in {settings.data_dir})"
         )
-    now = datetime.now(UTC)
     try:
-        expires = int((now + lifetime).timestamp())
+        signed = sign_token(
+            settings,
+            secret,
+            user=user,
+            name=name or user,
+            email=email,
+            organizations=dict(map(_organization, organization or ())),
+            role=role,
+            now=datetime.now(UTC),
+            lifetime=lifetime,
+        )
     except OverflowError:
         raise typer.BadParameter("is longer than the calendar", param_hint="--ttl") from None
-    claims = {
-        "sub": user,
-        "name": name or user,
-        **({"email": email} if email else {}),
-        "iat": int(now.timestamp()),
-        "exp": expires,
-        **({"iss": settings.auth_issuer} if settings.auth_issuer else {}),
-        **({"aud": settings.auth_audience} if settings.auth_audience else {}),
-        "organizations": {id: {"name": label, "role": role} for id, label in map(_organization, organization or ())},
-    }
-    typer.echo(jwt.encode(claims, secret.get_secret_value().encode(), algorithm="HS256"))
+    typer.echo(signed)
 
 
 def _organization(text: str) -> tuple[str, str]:
