@@ -16,17 +16,17 @@ def text_of(value: Any) -> str:
         return value
     if value is None:
         return ""
-    return _json_text(value)
+    return _json(value).decode()
 
 
 def escaped(text: str) -> bytes:
     """Text as it stands between the quotes of a JSON string, in UTF-8."""
-    return _json_text(text)[1:-1].encode()
+    return _json(text)[1:-1]
 
 
-def _json_text(value: Any) -> str:
+def _json(value: Any) -> bytes:
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value)
     except orjson.JSONEncodeError:  # halves of surrogate pairs, and integers of more than 64 bits
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+        return _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()

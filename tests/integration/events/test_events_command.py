@@ -16,7 +16,6 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.settings import Settings
 from tests.support.kafka import consume_all
 
-
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
 
 
