@@ -3,21 +3,28 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], timeout: float = 10, every: float = 0.02, what: str = ""
-) -> T:
+    condition: Callable[[], Awaitable[T]], timeout: float = ..., every: float = ..., what: str = ...
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], timeout: float = ..., every: float = ..., what: str = ...) -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], timeout: float = 10, every: float = 0.02, what: str = "") -> Any:
     """Ask until the answer is true, and return it; an AssertionError after ``timeout`` seconds.
 
     A condition may also assert: its AssertionError is a "not yet".
     """
     clock = asyncio.get_running_loop().time
     until = clock() + timeout
-    answer: T | AssertionError
     while True:
         try:
             asked = condition()

@@ -17,4 +17,6 @@ async def test_what_a_topic_holds_is_read_whole(clients: KafkaClients, topics: T
     async with clients.producer() as producer:
         for number in range(30):
             await producer.send_and_wait(topics.notices, value=b"%d" % number, key=b"%d" % (number % 7))
-    assert [record.value for record in await consume_all(clients, topics.notices)] == [b"%d" % n for n in range(30)]
+    # Those of one millisecond and different partitions have no order.
+    values = [int(record.value) for record in await consume_all(clients, topics.notices)]
+    assert sorted(values) == list(range(30))
