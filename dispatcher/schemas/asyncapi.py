@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, create_model
 from pydantic.json_schema import models_json_schema
 
+from dispatcher.delivery import notices
 from dispatcher.delivery.outcome import Outcome
 from dispatcher.events.models import MODELS
 from dispatcher.events.resources import Resource
@@ -112,18 +113,27 @@ _NOTICE = {
     "type": "object",
     "title": "Notice",
     "description": "A CloudEvents 1.0 event in structured JSON mode",
-    "required": ["specversion", "id", "source", "type", "data"],
+    "required": ["specversion", "id", "source", "type", "time", "datacontenttype", "data"],
     "properties": {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string"},
-        "source": {"type": "string"},
-        "type": {"type": "string"},
+        "id": {"type": "string", "description": "The same again when the same thing is told twice"},
+        "source": {"const": notices.SOURCE},
+        "type": {"type": "string", "description": "What happened, such as message_failed"},
         "time": {"type": "string", "format": "date-time"},
         "datacontenttype": {"const": "application/json"},
         "data": {
             "type": "object",
             "required": ["organization_id", "webhook_id"],
-            "properties": {"organization_id": {"type": "string"}, "webhook_id": {"type": "string"}},
+            "properties": {
+                "organization_id": {"type": "string"},
+                "webhook_id": {"type": "string"},
+                "event_type": {"type": "string"},
+                "message_id": {"type": "string"},
+                "run": {"type": "integer"},
+                "attempts": {"type": "integer", "description": "How often the message was tried in this run"},
+                "reason": {"type": "string", "description": "Why, for programs"},
+                "error": {"type": "string", "description": "Why, for people"},
+            },
         },
     },
 }

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
@@ -6,6 +7,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.takeover import outcome_headers
@@ -88,6 +90,14 @@ def test_events_are_described(event_type: EventType) -> None:
     validator = _validator(message["payload"])
     assert validator.is_valid(event)
     assert not validator.is_valid({**event, "data": {}})
+
+
+def test_notices() -> None:
+    outcome: Any = {**dict.fromkeys(get_type_hints(Outcome), "x"), "run": 1, "attempt": 8}
+    notice = json.loads(message_failed(outcome, 1_700_000_000_000))
+    described = DOCUMENT["components"]["schemas"]["Notice"]
+    Draft202012Validator(described).validate(notice)
+    assert set(notice["data"]) <= set(described["properties"]["data"]["properties"])
 
 
 def _check_headers(message: str, headers: list[tuple[str, bytes]]) -> None:
