@@ -65,7 +65,7 @@ class Portal:
 
     name = "portal"
 
-    def __init__(  # noqa: PLR0917 - one for each thing that a process shares among its roles
+    def __init__(
         self,
         settings: Settings,
         clients: KafkaClients,

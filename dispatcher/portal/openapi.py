@@ -32,10 +32,27 @@ def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[s
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": _referred_to(paths, definitions.get("$defs", {})),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _referred_to(content: Any, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The definitions that something refers to: models shown by a schema of their own leave theirs behind."""
+    found: dict[str, Any] = {}
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix(_REF.format(model=""))
+            if name in definitions and name not in found:
+                found[name] = definitions[name]
+                waiting.append(definitions[name])
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return dict(sorted(found.items()))
 
 
 def _models(operations: Iterable[AnyOperation]) -> list[tuple[type[BaseModel], JsonSchemaMode]]:

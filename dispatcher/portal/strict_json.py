@@ -25,6 +25,10 @@ def read_strict_json(text: bytes) -> Any:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise NotJson("nested too deeply") from None
+    except NotJson:
+        raise
+    except ValueError:
+        raise NotJson("it holds a number with thousands of digits") from None
     return value
 
 

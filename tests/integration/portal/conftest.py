@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -70,7 +71,7 @@ class Api:
     async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         everything = {"Authorization": f"Bearer {self.token}", **self.headers, **named}
-        what = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        what = {"data": body} if isinstance(body, bytes | BytesIO) else {"json": body} if body is not None else {}
         url = f"/api/v1/organizations/{self.organization}{path}"
         async with self.session.request(method, url, headers=everything, **what) as response:
             is_json = "json" in response.content_type

@@ -1,0 +1,226 @@
+"""What became of messages through the API: metrics, attempts, live, as CSV; sending again; the test; commands."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from dispatcher.delivery.record import read_delivery
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.webhooks.webhook import rfc3339
+from tests.integration.portal.conftest import Api
+from tests.support.clickhouse import insert, outcome
+from tests.support.kafka import consume, consume_all
+from tests.support.target import Target, a_target, answer
+from tests.support.waiting import eventually
+
+NOW = int(datetime.now(UTC).timestamp() * 1000)
+BODY = b'{"text": "as it \xc3\xa9 was",  "n": 1}'
+
+
+@pytest.fixture
+async def target() -> Any:
+    async with a_target() as target:
+        yield target
+
+
+async def failed_message(clickhouse: ClickHouse, webhook_id: str, message_id: str, **others: Any) -> None:
+    await insert(clickhouse, [outcome(message_id, 1, "failed", at=NOW - 60_000, webhook_id=webhook_id, **others)])
+
+
+async def keep_body(clickhouse: ClickHouse, webhook_id: str, message_id: str) -> None:
+    row = {
+        "organization_id": "org-contoso",
+        "webhook_id": webhook_id,
+        "event_type": "object_created",
+        "message_id": message_id,
+        "workspace_id": "ws-7",
+        "run": 1,
+        "attempt": 1,
+        "message_created_on": NOW - 61_000,
+        "due_at": NOW - 61_000,
+        "body": BODY.decode(),
+    }
+    await clickhouse.insert("queued", json.dumps(row).encode())
+
+
+async def test_shows_attempts(api: Api, clickhouse: ClickHouse) -> None:
+    id = (await api.create())["id"]
+    await insert(
+        clickhouse,
+        [
+            outcome(
+                "msg_1",
+                1,
+                "failed",
+                at=NOW - 9_000,
+                webhook_id=id,
+                error="=1+1",
+                next_attempt_at=NOW,
+                response_code=503,
+            ),
+            outcome(
+                "msg_2",
+                1,
+                "successful",
+                at=NOW - 5_000,
+                webhook_id=id,
+                request_url="https://t/",
+                response_body="<b>ok</b>",
+            ),
+        ],
+    )
+    metrics = (await api("GET", f"/webhooks/{id}/metrics")).body
+    assert metrics == {
+        "successful": 1,
+        "pending": 1,
+        "in_progress": 0,
+        "failed": 0,
+        "total": 2,
+        "success_rate": 1.0,
+    }
+    page = (await api("GET", f"/webhooks/{id}/attempts")).body
+    assert [(row["status"], row["attempt"]) for row in page["items"]] == [
+        ("pending", 2),
+        ("successful", 1),
+        ("failed", 1),
+    ]
+    pending, successful, failed = page["items"]
+    assert (pending["executed_on"], pending["duration_ms"], pending["response_code"]) == (None, None, None)
+    assert pending["next_attempt_at"].endswith("Z")
+    assert (successful["error"], successful["next_attempt_at"]) == (None, None)
+    assert failed["error"] == "=1+1"
+    only = (await api("GET", f"/webhooks/{id}/attempts?status=failed")).body["items"]
+    assert only == [failed]
+    details = (await api("GET", f"/webhooks/{id}/attempts/{successful['id']}")).body
+    assert details["response"] == {"headers": {}, "body": "<b>ok</b>", "truncated": False}
+    assert {**details, "request": 0, "response": 0} == {**successful, "request": 0, "response": 0}
+    assert (await api("GET", f"/webhooks/{id}/attempts/msg_1-9-9")).status == 404
+    assert (await api("GET", f"/webhooks/{id}/attempts?cursor=x")).status == 422
+
+    for bucket in ("hour", "day"):
+        history = (await api("GET", f"/webhooks/{id}/metrics/history?bucket={bucket}")).body["items"]
+        assert sum(item["attempts"] for item in history) == 2
+        assert sum(item["successful"] for item in history) == 1
+    for bad, named in (("bucket=week", "bucket"), ("from=2026", "from"), ("from=2099-01-01T00:00:00Z", "from")):
+        reply = await api("GET", f"/webhooks/{id}/metrics/history?{bad}")
+        assert (reply.status, reply.body["errors"][0]["field"]) == (422, named)
+
+    url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts.csv"
+    async with api.session.get(url, headers={"Authorization": f"Bearer {api.token}"}) as response:
+        assert response.content_type == "text/csv"
+        lines = (await response.text(encoding="utf-8-sig")).splitlines()
+    assert lines[0].startswith("id,message_id,run,attempt,status")
+    assert len(lines) == 4
+    assert ",'=1+1," in lines[3]
+
+
+async def test_streams_attempts_as_they_happen(api: Api, clients: KafkaClients, topics: Topics) -> None:
+    id = (await api.create())["id"]
+    url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts/stream"
+    headers = {"Authorization": f"Bearer {api.token}"}
+    async with api.session.get(url, headers=headers) as response, clients.producer() as producer, asyncio.timeout(10):
+        assert response.content_type == "text/event-stream"
+        assert await response.content.readuntil(b"\n\n") == b"retry: 2000\n: watching\n\n"
+        await producer.send_and_wait(topics.attempts, b"nonsense", key=id.encode())
+        for webhook_id in ("wh_other", id):
+            happened = outcome("msg_1", 1, "failed", at=NOW, webhook_id=webhook_id, next_attempt_at=NOW + 5_000)
+            await producer.send_and_wait(topics.attempts, orjson.dumps(happened), key=webhook_id.encode())
+        rows = []
+        for _ in range(2):
+            event, _, data = (await response.content.readuntil(b"\n\n")).decode().split("\n")[:3]
+            assert event == "event: attempt"
+            rows.append(json.loads(data.removeprefix("data: ")))
+    assert [(row["id"], row["status"]) for row in rows] == [("msg_1-1-1", "failed"), ("msg_1-1-2", "pending")]
+    assert rows[1]["next_attempt_at"] == rfc3339(datetime.fromtimestamp((NOW + 5_000) / 1000, UTC))
+
+
+async def test_sends_a_message_again(api: Api, clickhouse: ClickHouse, clients: KafkaClients, topics: Topics) -> None:
+    id = (await api.create())["id"]
+    again = f"/webhooks/{id}/messages/msg_1/resend"
+    await keep_body(clickhouse, id, "msg_1")
+    assert (await api("POST", again)).status == 409, "the webhook is disabled"
+    await api("POST", f"/webhooks/{id}/enable")
+    assert (await api("POST", again)).status == 409, "the message is pending"
+    assert (await api("POST", f"/webhooks/{id}/messages/msg_none/resend")).status == 404
+    await failed_message(clickhouse, id, "msg_1", workspace_id="ws-7")
+    replies = await asyncio.gather(*(api("POST", again) for _ in range(3)))
+    assert sorted(reply.status for reply in replies) == [202, 409, 409]
+    assert {"message_id": "msg_1", "run": 2} in [reply.body for reply in replies]
+    records = await consume_all(clients, topics.deliveries)
+    assert len(records) == 1
+    delivery = read_delivery(records[0].key, records[0].value, records[0].headers)
+    assert (delivery.webhook_id, delivery.message_id, delivery.run, delivery.attempt) == (id, "msg_1", 2, 1)
+    assert (delivery.body, delivery.workspace_id) == (BODY, "ws-7")
+    assert delivery.message_created_on == NOW - 61_000
+
+    await failed_message(clickhouse, id, "msg_old")
+    assert (await api("POST", f"/webhooks/{id}/messages/msg_old/resend")).status == 410
+    audit = (await api("GET", f"/webhooks/{id}/audit")).body["items"]
+    assert (audit[0]["action"], audit[0]["message_id"]) == ("resent", "msg_1")
+
+
+async def test_recovers_what_failed(api: Api, clickhouse: ClickHouse, clients: KafkaClients, topics: Topics) -> None:
+    id = (await api.create())["id"]
+    for message_id in ("msg_1", "msg_2"):
+        await keep_body(clickhouse, id, message_id)
+        await failed_message(clickhouse, id, message_id)
+    await failed_message(clickhouse, id, "msg_without_body")
+    since = rfc3339(datetime.now(UTC) - timedelta(hours=1))
+    until = rfc3339(datetime.now(UTC))
+    path = f"/webhooks/{id}/recover"
+    assert (await api("POST", path, {"since": since, "until": until})).status == 409
+    await api("POST", f"/webhooks/{id}/enable")
+    for bad in ({}, {"since": until, "until": since}, {"since": "yesterday"}, {"since": 5}):
+        reply = await api("POST", path, bad)
+        assert (reply.status, reply.body["errors"][0]["field"]) == (422, "since")
+    reply = await api("POST", path, {"since": since, "until": until})
+    assert (reply.status, reply.body) == (202, {"queued": 2})
+    assert len(await consume(clients, topics.deliveries, 2)) == 2
+    assert (await api("POST", path, {"since": since})).body == {"queued": 0}
+
+
+async def test_tests_a_webhook(api: Api, target: Target) -> None:
+    good = (await api.create(target_url=target.url("good")))["id"]
+    bad = (await api.create(target_url=target.url("bad", answer(500))))["id"]
+    reply = await api("POST", f"/webhooks/{good}/test")
+    assert reply.status == 200
+    assert (reply.body["status"], reply.body["response_code"], reply.body["response_body"]) == ("successful", 200, "ok")
+    assert reply.body["error"] is None
+    (received,) = target.at("good")
+    assert received.body == b'{"text":"#alert_name","n":1}'
+    reply = await api("POST", f"/webhooks/{bad}/test")
+    assert (reply.body["status"], reply.body["response_code"]) == ("failed", 500)
+    assert "500" in reply.body["error"]
+
+
+async def test_does_what_other_roles_ask(api: Api, clients: KafkaClients, topics: Topics) -> None:
+    id = (await api.create())["id"]
+    await api("POST", f"/webhooks/{id}/enable")
+    command = {
+        "v": 1,
+        "command": "disable",
+        "webhook_id": id,
+        "reason": "the target answered 410 Gone",
+        "time": int(datetime.now(UTC).timestamp() * 1000) + 1,
+    }
+    gone = {**command, "webhook_id": "wh_none"}
+    async with clients.producer() as producer:
+        for value in (b"nonsense", orjson.dumps(gone), orjson.dumps(command), orjson.dumps(command)):
+            await producer.send_and_wait(topics.commands, value)
+
+    async def disabled() -> Any:
+        return (await api("GET", f"/webhooks/{id}")).body["status"] == "disabled"
+
+    await eventually(disabled)
+    webhook = (await api("GET", f"/webhooks/{id}")).body
+    assert webhook["disabled_reason"] == "the target answered 410 Gone"
+    assert webhook["updated_by"] == {"id": "dispatcher", "name": "Dispatcher"}
+    (dead,) = await consume(clients, topics.dead_letter, 1)
+    assert dead.value == b"nonsense"
+    assert (await api("POST", f"/webhooks/{id}/enable")).body["disabled_reason"] is None

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from dispatcher.portal.problems import OtherWebhook, Problem, bad_member, errors_in_body, invalid
+
+
+class Inner(BaseModel):
+    n: int
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    inner: list[Inner]
+
+    @field_validator("name")
+    @classmethod
+    def _check(cls, value: str) -> str:
+        raise ValueError(f"choose another name than {value}")
+
+
+def test_names_every_bad_member() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate({"name": "x", "inner": [{"n": 1}, {}], "a/b~": 1})
+    problem = invalid(errors_in_body(caught.value))
+    assert problem.response().content_type == "application/problem+json"
+    body = json.loads(problem.response().body)  # type: ignore[arg-type]
+    assert (body["type"], body["status"]) == ("about:blank", 422)
+    assert {(error["field"], error["pointer"]) for error in body["errors"]} == {
+        ("name", "#/name"),
+        ("inner.1.n", "#/inner/1/n"),
+        ("a/b~", "#/a~1b~0"),
+    }
+    details = {error["field"]: error["detail"] for error in body["errors"]}
+    assert details["name"] == "choose another name than x"
+    assert details["inner.1.n"] == "is missing"
+
+
+def test_names_the_other_webhook() -> None:
+    body = json.loads(Problem(409, "Same.", webhook=OtherWebhook(id="wh_1", name="One")).response().body)  # type: ignore[arg-type]
+    assert body == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "Same.",
+        "webhook": {"id": "wh_1", "name": "One"},
+    }
+
+
+def test_the_body_itself_is_a_member() -> None:
+    assert bad_member((), "is not an object").model_dump() == {
+        "field": "body",
+        "detail": "is not an object",
+        "pointer": "#",
+    }
