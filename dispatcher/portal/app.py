@@ -121,8 +121,8 @@ class Portal:
                 stack.push_async_callback(producer.stop)
                 await producer.start()
                 for service in services.values():
-                    await service.start()
                     stack.push_async_callback(service.stop)
+                    await service.start()
             except KafkaError as error:
                 raise clients.unavailable(error) from error
             target = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from dispatcher.kafka.clients import KafkaClients
@@ -17,6 +17,7 @@ from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.problems import Problem
 from dispatcher.portal.webhooks import Changes
+from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import Person, Webhook
 
 DISPATCHER = Person(id="dispatcher", name="Dispatcher")
@@ -77,9 +78,11 @@ class CommandConsumer:
                 except (KafkaError, Problem, TimeoutError) as error:
                     _log.warning("a command is tried again in a moment", offset=record.offset, error=repr(error))
                     await asyncio.sleep(_PAUSE_AFTER_ERROR_SECONDS)
-            # Somebody else has the partition now, and reads the command again, which changes nothing.
-            with contextlib.suppress(CommitFailedError, IllegalStateError):
+            try:
                 await consumer.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
+            except KafkaError as error:
+                # The command is read again, here or by another portal, which changes nothing.
+                _log.warning("a command's offset is not committed", offset=record.offset, error=repr(error))
 
     async def _carry_out(self, record: ConsumerRecord) -> None:
         try:
@@ -88,13 +91,16 @@ class CommandConsumer:
             members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
             await (await self._dead_letters.send(record, f"not a command of this version: {members}"))
             return
-        await self._changes.change(
-            command.webhook_id,
-            DISPATCHER,
-            "disabled",
-            lambda webhook, _: _disabled(webhook, command),
-            reason=command.reason,
-        )
+        try:
+            await self._changes.change(
+                command.webhook_id,
+                DISPATCHER,
+                "disabled",
+                lambda webhook, _: _disabled(webhook, command),
+                reason=command.reason,
+            )
+        except UndecipherableConfig as error:
+            await (await self._dead_letters.send(record, str(error)))
 
 
 def _disabled(webhook: Webhook, command: Disable) -> dict[str, object]:
