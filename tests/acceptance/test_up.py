@@ -1,0 +1,173 @@
+"""``dispatcher up`` as a person has it: real processes, real signals."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from standardwebhooks.webhooks import Webhook as Verifier
+
+from dispatcher.webhooks.webhook import rfc3339
+from tests.support.dispatcher import Api, Up, descendants, is_alive, running
+from tests.support.receiver import Received, Receiver, receiver
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(240)
+
+ORGANIZATION = "org-acceptance"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for all tests that only use it."""
+    with running(Up(tmp_path_factory.mktemp("up") / "data", ("--senders", "1"))) as up:
+        yield up
+        assert up.interrupt() == 0, "".join(up.output)
+
+
+def event(name: str) -> str:
+    """A line for ``events publish``."""
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": "/portal/objects",
+            "type": "object_created",
+            "time": rfc3339(datetime.now(UTC)),
+            "data": {"organization_id": ORGANIZATION, "entity_type": "Workspace", "entity_name": name},
+        }
+    )
+
+
+async def enabled_webhook(api: Api, url: str) -> dict[str, Any]:
+    webhook: dict[str, Any] = await api(
+        "POST",
+        "/webhooks",
+        {
+            "name": "Acceptance",
+            "event_type": "object_created",
+            "target_url": url,
+            "items": {"all": True},
+            "payload_template": {"text": "#entity_name was created", "type": "#event_type"},
+        },
+    )
+    assert webhook["status"] == "disabled"
+    assert (await api("POST", f"/webhooks/{webhook['id']}/enable"))["status"] == "enabled"
+    return webhook
+
+
+async def publish_and_receive(up: Up, target: Receiver) -> Received:
+    """Publish an event; the call that it leads to."""
+    name = f"WS-{uuid4()}"
+    up.succeed("events", "publish", "-", given=event(name))
+    [call] = await eventually(lambda: target.about(name), timeout=30, what="the call of the target")
+    assert json.loads(call.body) == {"text": f"{name} was created", "type": "Object created"}
+    return call
+
+
+async def test_an_event_reaches_its_target_signed_and_shows_in_the_api(up: Up) -> None:
+    api = Api(up, ORGANIZATION)
+    async with receiver() as target:
+        webhook = await enabled_webhook(api, f"{target.url}/signed")
+        call = await publish_and_receive(up, target)
+    Verifier(webhook["secret"]).verify(call.body, call.headers)
+    assert call.headers["webhook-event"] == "object_created"
+    assert call.headers["webhook-attempt"] == "1"
+
+    async def shown() -> bool:
+        metrics = await api("GET", f"/webhooks/{webhook['id']}/metrics")
+        assert metrics["successful"] == 1
+        [attempt] = (await api("GET", f"/webhooks/{webhook['id']}/attempts"))["items"]
+        assert attempt["status"] == "successful"
+        assert attempt["response_code"] == 200
+        assert attempt["message_id"] == call.headers["webhook-id"]
+        return True
+
+    await eventually(shown, timeout=15)
+    sql = f"SELECT status, attempts FROM messages WHERE webhook_id = '{webhook['id']}' FORMAT TSV"
+    address = f"http://127.0.0.1:{up.clickhouse_port}/?database=webhooks"
+    async with aiohttp.ClientSession() as session, session.post(address, data=sql) as response:
+        assert await response.text() == "successful\t1\n"
+
+
+def test_says_where_to_look_and_how_to_sign_in(up: Up) -> None:
+    printed = "".join(up.output)
+    assert up.api in printed
+    assert "token --organization" in printed
+    assert str(up.data_dir) in printed
+    assert f"127.0.0.1:{up.clickhouse_port}" in printed
+
+
+def test_makes_up_nothing_without_demo(up: Up) -> None:
+    assert "events published" not in "".join(up.output)
+
+
+def test_the_topics_are_as_declared(up: Up) -> None:
+    assert "Nothing to change" in up.succeed("topics", "plan")
+
+
+def test_a_second_one_on_the_same_data_is_one_clear_error(up: Up) -> None:
+    done = up.run("up")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "DISPATCHER_DATA_DIR" in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_one_clear_error(up: Up, tmp_path: Path) -> None:
+    servers = next(line.split()[-1] for line in up.output if line.strip().startswith("Kafka "))
+    other = Up(tmp_path / "data", settings={"KAFKA_BOOTSTRAP_SERVERS": servers, "KAFKA_PREFIX": "other."})
+    with socket.create_server(("127.0.0.1", other.http_port)):
+        done = other.run("up", "--senders", "0")
+    assert done.returncode == 1
+    [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "DISPATCHER_HTTP_PORT" in error
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_sender_that_was_killed_is_replaced(up: Up) -> None:
+    def senders() -> list[int]:
+        return [pid for pid, command in descendants(up.process.pid).items() if "run sender" in command]
+
+    [killed] = senders()
+    os.kill(killed, signal.SIGKILL)
+    await eventually(lambda: any(pid != killed for pid in senders()), timeout=30, what="another sender")
+    async with receiver() as target:
+        await enabled_webhook(Api(up, ORGANIZATION), f"{target.url}/replaced")
+        await publish_and_receive(up, target)
+
+
+async def test_stops_cleanly_goes_on_with_its_data_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
+    async with receiver() as target:
+        with running(Up(tmp_path / "data", ("--senders", "0"))) as up:
+            webhook = await enabled_webhook(Api(up, ORGANIZATION), target.url)
+            await publish_and_receive(up, target)
+            children = descendants(up.process.pid)
+            assert any("kafka.Kafka" in command for command in children.values())
+            assert not any("run sender" in command for command in children.values())
+            started = time.monotonic()
+            assert up.interrupt() == 0, "".join(up.output)
+            assert time.monotonic() - started < 10
+            assert not [pid for pid in children if is_alive(pid)]
+        with running(Up(tmp_path / "data", ("--senders", "1"))) as up:
+            api = Api(up, ORGANIZATION)
+            assert [each["id"] for each in (await api("GET", "/webhooks"))["items"]] == [webhook["id"]]
+            await eventually(lambda: counted(api, webhook["id"], 1), timeout=15)
+            await publish_and_receive(up, target)
+            children = descendants(up.process.pid)
+            assert any("run sender" in command for command in children.values())
+            up.process.kill()
+            await eventually(lambda: not [pid for pid in children if is_alive(pid)], timeout=30, what="the end of all")
+
+
+async def counted(api: Api, webhook_id: str, messages: int) -> bool:
+    return bool((await api("GET", f"/webhooks/{webhook_id}/metrics"))["successful"] == messages)
