@@ -18,6 +18,7 @@ import orjson
 import psutil
 
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.embedded.running import running_servers
 from dispatcher.settings import load_settings
 
 ORGANIZATION = "org-bench"
@@ -61,8 +62,7 @@ class Running:
     environment: dict[str, str]
 
     def clients(self, data_dir: Path) -> KafkaClients:
-        servers = (data_dir / "kafka" / "bootstrap").read_text().strip()
-        return KafkaClients(load_settings(_env_file=None), servers)
+        return KafkaClients(load_settings(_env_file=None), running_servers(data_dir))
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time so far by process: the broker, each sender, and the main process with all other roles."""

@@ -19,7 +19,10 @@ def parse_duration(text: str) -> timedelta:
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write a whole number and ms, s, m, h or d, such as 15s")
-    return timedelta(milliseconds=int(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(milliseconds=int(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError(f"{text!r} is longer than any duration can be") from None
 
 
 def format_duration(duration: timedelta) -> str:

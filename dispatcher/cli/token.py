@@ -30,8 +30,6 @@ def token(
     """Print a bearer token for the API, signed with DISPATCHER_AUTH_SECRET or the secret in DISPATCHER_DATA_DIR."""
     try:
         lifetime = parse_duration(ttl)
-    except OverflowError:
-        raise typer.BadParameter("is longer than the calendar", param_hint="--ttl") from None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ttl") from None
     if not lifetime:

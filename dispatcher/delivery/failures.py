@@ -23,7 +23,7 @@ class Failure:
 def of_status(code: int, location: str | None) -> Failure:
     """The failure that an answer's status other than 2xx is."""
     if code == 410:
-        return Failure("gone", "the target answered 410 Gone; the webhook was disabled")
+        return Failure("gone", "the target answered 410 Gone")
     if 300 <= code < 400 and location is not None:
         return Failure("redirect", f"redirect ({code}) to {_shown(location)} not followed")
     return Failure("http_status", f"the target answered {code}")

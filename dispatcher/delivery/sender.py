@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -47,7 +48,7 @@ from dispatcher.observability.metrics import ATTEMPT_SECONDS, ATTEMPTS, DUPLICAT
 from dispatcher.settings import Settings
 from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.follower import ConfigFollower
-from dispatcher.webhooks.webhook import Webhook
+from dispatcher.webhooks.webhook import Webhook, rfc3339
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ _Send = Callable[[], Awaitable[asyncio.Future[Any]]]
 COMMIT_SECONDS = 0.1
 SHOWN_IN_PROGRESS_AFTER_MS = 1_000
 HAND_OVER_SECONDS = 3.0
-STOP_SECONDS = 7.0
+STOP_SECONDS = 5.0
 _RETRY_PRODUCE_SECONDS = 0.5
 _RECORDS_AT_ONCE = 500
 _UNREPORTED_AT_MOST = 5_000
@@ -398,7 +399,7 @@ class Sender:
                 run=delivery.run,
                 attempt=delivery.attempt,
                 error=outcome["error"],
-                next_attempt_at=outcome["next_attempt_at"],
+                next_attempt_at=_shown(outcome["next_attempt_at"]),
             )
         sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
         if conclusion.retry is not None:
@@ -561,6 +562,10 @@ async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
         except KafkaError as error:
             log.warning("Kafka does not take an outcome; trying again", error=str(error))
             await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+
+
+def _shown(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else rfc3339(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 async def _first_to_end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -26,7 +26,10 @@ class KafkaClients:
     def __init__(self, settings: Settings, bootstrap_servers: str | None = None) -> None:
         servers = bootstrap_servers or settings.kafka_bootstrap_servers
         if not servers:
-            raise ConfigurationError("DISPATCHER_KAFKA_BOOTSTRAP_SERVERS is not set; put host:port[,host:port] there")
+            raise ConfigurationError(
+                "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS is not set; put host:port[,host:port] there, "
+                "or start everything on this machine with dispatcher up"
+            )
         self.bootstrap_servers = servers
         self.security = _security(settings)
 
