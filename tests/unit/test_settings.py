@@ -1,0 +1,91 @@
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from dispatcher.errors import ConfigurationError
+from dispatcher.settings import Settings, load_settings
+
+
+def test_the_defaults_need_nothing() -> None:
+    settings = load_settings()
+    assert settings.kafka_bootstrap_servers is None
+    assert settings.http_port == 8080
+    assert settings.http_host == "127.0.0.1"
+    assert settings.clickhouse_http_port == 8123
+    assert settings.data_dir == Path(".data")
+    assert settings.request_timeout == timedelta(seconds=15)
+    assert settings.allowed_target_networks == ()
+    assert settings.topics_file.exists()
+
+
+def test_the_embedded_clickhouse_is_in_the_data_directory(tmp_path: Path) -> None:
+    assert load_settings(data_dir=tmp_path).clickhouse == f"chdb:///{tmp_path / 'clickhouse'}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_PORT", "eighty"),
+        ("HTTP_PORT", "70000"),
+        ("CLICKHOUSE_HTTP_PORT", "-1"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI"),
+        ("KAFKA_PREFIX", "a b"),
+        ("AUTH_SECRET", "short"),
+        ("AUTH_JWKS_URL", "not a url"),
+        ("ALLOWED_TARGET_NETWORKS", "10.0.0.0/8,nonsense"),
+        ("EGRESS_PROXY", "proxy:3128"),
+        ("REQUEST_TIMEOUT", "15"),
+        ("REQUEST_TIMEOUT", "0s"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_bad_value_is_an_error_that_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"DISPATCHER_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"^DISPATCHER_{name}: ") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_about_a_secret_does_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_AUTH_SECRET", "hunter2")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_HTTP_PORT", "x")
+    monkeypatch.setenv("DISPATCHER_LOG_LEVEL", "x")
+    with pytest.raises(ConfigurationError, match=r"DISPATCHER_HTTP_PORT.*; DISPATCHER_LOG_LEVEL"):
+        load_settings()
+
+
+def test_networks_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_ALLOWED_TARGET_NETWORKS", "10.0.0.0/8, fd00::/8,")
+    assert load_settings().allowed_target_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_HTTP_PORT", "")
+    assert load_settings().http_port == 8080
+
+
+def test_a_file_is_read_and_the_environment_outranks_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("DISPATCHER_HTTP_PORT=9001\nDISPATCHER_LOG_LEVEL=debug\nUNRELATED=1\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    monkeypatch.setenv("DISPATCHER_HTTP_PORT", "9002")
+    settings = load_settings()
+    assert (settings.http_port, settings.log_level) == (9002, "debug")
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    settings = load_settings(auth_secret="s" * 40, encryption_key="k" * 44, kafka_sasl_password="p" * 10)
+    shown = repr(settings)
+    assert not any(secret in shown for secret in ("s" * 40, "k" * 44, "p" * 10))
