@@ -16,7 +16,7 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 _ROOM_FOR_BATCH = 64 * 1024
 MAX_REQUEST_BYTES = MAX_RECORD_BYTES + _ROOM_FOR_BATCH
 
-# A producer has one batch for each partition on its way: at the client's default of 16 KiB that is 30 records at a time.
+# A producer has one batch for each partition on its way: the client's default of 16 KiB would be 30 records at a time.
 _BATCH_BYTES = 512 * 1024
 
 
