@@ -80,6 +80,7 @@ class Supervisor:
         self._layers: list[list[Service[object]]] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
+        self._stopping = False
         self._failure: BaseException | None = None
 
     async def start(self, service: Service[T]) -> T:
@@ -122,14 +123,14 @@ class Supervisor:
 
     async def stop(self, within: float) -> None:
         """Stop everything, the last layer first, within so many seconds; what takes longer is given up."""
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._stopping = True
         deadline = asyncio.get_running_loop().time() + within
         while self._layers:
             layer = self._layers.pop()
             left = deadline - asyncio.get_running_loop().time() - _RESERVED_FOR_A_LAYER * len(self._layers)
             await _stop_layer(layer, max(left, _RESERVED_FOR_A_LAYER))
+        # Only now: a service whose wait is cancelled may take that for the end of its work.
+        await _cancel(*self._watchers)
 
     def _add_layer(self) -> list[Service[object]]:
         layer: list[Service[object]] = []
@@ -154,14 +155,16 @@ class Supervisor:
         except DispatcherError as error:
             self._fail(error)
         except Exception as error:
-            log.exception("ended", service=service.name)
+            if not self._stopping:
+                log.exception("ended", service=service.name)
             self._fail(Ended(f"the {service.name} ended: {_shown(error)}; start again"))
         else:
             self._fail(Ended(f"the {service.name} ended by itself; start again"))
 
     def _fail(self, failure: DispatcherError) -> None:
-        self._failure = self._failure or failure
-        self._over.set()
+        if not self._stopping:
+            self._failure = self._failure or failure
+            self._over.set()
 
 
 Body = Callable[[Supervisor], Awaitable[None]]
@@ -215,12 +218,15 @@ class _Signals:
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in _STOP_SIGNALS:
+        # Whoever starts us with nohup means it.
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        self._handled = [number for number in _STOP_SIGNALS if number not in ignored]
+        for number in self._handled:
             loop.add_signal_handler(number, self._handle, number)
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in _STOP_SIGNALS:
+        for number in self._handled:
             loop.remove_signal_handler(number)
 
     def _handle(self, number: int) -> None:

@@ -142,6 +142,45 @@ async def test_an_unforeseen_error_at_the_start_names_the_service(journal: list[
         await supervise(body)
 
 
+async def test_the_work_of_a_service_goes_on_until_it_is_stopped(journal: list[str]) -> None:
+    class Worker(Service):
+        async def start(self) -> str:
+            self.work = asyncio.create_task(self.ended.wait())
+            return await super().start()
+
+        async def wait(self) -> None:
+            await asyncio.gather(self.work)
+
+        async def stop(self) -> None:
+            assert not self.work.cancelled()
+            self.ended.set()
+            await self.work
+            await super().stop()
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(Worker("recorder", journal))
+        supervisor.end()
+
+    await supervise(body)
+    assert journal == ["start recorder", "stop recorder"]
+
+
+async def test_whoever_ignores_hanging_up_goes_on(journal: list[str]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        async def body(supervisor: Supervisor) -> None:
+            await supervisor.start(Service("relay", journal))
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        with structlog.testing.capture_logs() as logs:
+            await supervise(body)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [line["signal"] for line in logs] == ["SIGTERM"]
+
+
 async def test_what_does_not_stop_is_given_up_in_time(journal: list[str]) -> None:
     supervisor = Supervisor()
     stuck = Service("stuck", journal)
