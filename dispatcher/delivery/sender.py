@@ -6,59 +6,43 @@ broker. Whoever takes over a partition reads the outcomes of the last minutes ba
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from dispatcher.delivery.conclusion import (
-    DELETED,
-    DISABLED,
-    UNREADABLE,
-    Conclusion,
-    broken,
-    conclude,
-    conclude_unmade,
-    conclude_without_call,
-    in_progress,
-)
-from dispatcher.delivery.failures import Failure
+from dispatcher.delivery.attempt import AttemptMaker
+from dispatcher.delivery.conclusion import Conclusion
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
-from dispatcher.delivery.memory import REMEMBERED, RecentAttempts, attempt_key
-from dispatcher.delivery.notices import message_failed
-from dispatcher.delivery.outcome import Outcome, encode_outcome
-from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
-from dispatcher.delivery.takeover import outcome_headers, read_back_from, read_finished
-from dispatcher.delivery.target import Request, Target, TargetClient
-from dispatcher.durations import milliseconds_of
+from dispatcher.delivery.memory import attempt_key
+from dispatcher.delivery.record import UnreadableDelivery, read_delivery
+from dispatcher.delivery.reports import Reports
+from dispatcher.delivery.takeover import take_over
+from dispatcher.delivery.target import TargetClient
+from dispatcher.delivery.work import Partition, Work
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
-from dispatcher.kafka.dead_letters import DeadLetters, Record
+from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
-from dispatcher.observability.metrics import ATTEMPT_SECONDS, ATTEMPTS, DUPLICATES, IN_FLIGHT
+from dispatcher.observability.metrics import DUPLICATES, IN_FLIGHT
 from dispatcher.settings import Settings
-from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.follower import ConfigFollower
-from dispatcher.webhooks.webhook import Webhook, rfc3339
 
 log = structlog.get_logger()
-
-_Send = Callable[[], Awaitable[asyncio.Future[Any]]]
 
 COMMIT_SECONDS = 0.1
 SHOWN_IN_PROGRESS_AFTER_MS = 1_000
 HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 5.0
-_RETRY_PRODUCE_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
+_TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 500
 _UNREPORTED_AT_MOST = 5_000
 _MOVING_AT_MOST = 5_000
@@ -67,46 +51,6 @@ _MOVING_AT_MOST = 5_000
 # less than a call, but not nothing.
 _BLOCKED_SECONDS = 1.0
 _PASS_AT_ONCE = 200
-_CONFIG_WAIT_SECONDS = 10.0
-_OVERHEAD_BYTES = 1_500
-
-
-@dataclass(slots=True, eq=False)
-class _Work:
-    """An attempt that this sender is to make, and the records that ask for it."""
-
-    delivery: Delivery
-    key: int
-    due_at: int
-    partition: int
-    places: list[tuple[Watermark, int]]
-    topic: str
-    offset: int
-    target: Target | None = None
-    started_at: int = 0
-    reported: bool = False
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def webhook_id(self) -> str:
-        return self.delivery.webhook_id
-
-    @property
-    def size(self) -> int:
-        return len(self.delivery.body) + _OVERHEAD_BYTES
-
-    def finish(self) -> None:
-        for watermark, offset in self.places:
-            watermark.finish(offset)
-
-
-@dataclass(slots=True, eq=False)
-class _Partition:
-    """What is known of one partition number of deliveries, parked, retries and attempts alike."""
-
-    memory: RecentAttempts = field(default_factory=RecentAttempts)
-    works: dict[int, _Work] = field(default_factory=dict)
-    done: dict[str, set[int]] = field(default_factory=dict)
 
 
 class Sender:
@@ -129,16 +73,15 @@ class Sender:
         self._topics = topics
         self._follower = follower
         self._clock = clock or BrokerClock()
-        self._lanes: Lanes[_Work] = Lanes(limits, self._rate_of)
-        self._partitions: dict[int, _Partition] = {}
+        self._lanes: Lanes[Work] = Lanes(limits, self._rate_of)
+        self._partitions: dict[int, Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
-        self._executing: dict[int, _Work] = {}
+        self._executing: dict[int, Work] = {}
         self._moving: set[asyncio.Task[None]] = set()
         self._blocked: dict[TopicPartition, tuple[float, int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
-        self._targets: dict[str, tuple[Webhook, Target]] = {}
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -159,7 +102,8 @@ class Sender:
         )
         self._consumer.subscribe([self._topics.deliveries, self._topics.parked], listener=_Rebalance(self))
         await self._producer.start()
-        self._dead_letters = DeadLetters(self._producer, self._topics.dead_letter)
+        self._reports = Reports(self._producer, self._topics, self._clock)
+        self._attempts = AttemptMaker(self._client, self._follower, self._topics.schedule, self._clock)
         try:
             await self._check_partitions()
             await self._consumer.start()
@@ -169,7 +113,7 @@ class Sender:
             raise
         self._tasks = [
             asyncio.create_task(loop(), name=f"sender {loop.__name__}")
-            for loop in (self._receive, self._commit_regularly, self._report_progress)
+            for loop in (self._receive, self._commit_regularly, self._look_regularly)
         ]
 
     async def wait(self) -> None:
@@ -215,7 +159,8 @@ class Sender:
             for tp, records in batches.items():
                 self._accept_all(tp, records)
             for work in self._lanes.overflow():
-                self._park(work)
+                self._forget(work)
+                self._move(self._park(work))
             self._execute_next()
             if len(self._moving) > _MOVING_AT_MOST:
                 await asyncio.wait(self._moving, return_when=asyncio.FIRST_COMPLETED)
@@ -243,16 +188,15 @@ class Sender:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
             watermark.begin(offset, now)
-            reason = str(error)
-            self._set_aside(lambda: self._dead_letters.send(record, reason), lambda: watermark.finish(offset))
+            self._move(self._set_aside(record, str(error), watermark))
             return True
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
-        if key in partition.memory or offset in partition.done.get(tp.topic, ()):
+        if key in partition.made or offset in partition.finished.get(tp.topic, ()):
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
             return True
-        known = partition.works.get(key)
+        known = partition.at_hand.get(key)
         if known is not None:
             watermark.begin(offset, now)
             known.places.append((watermark, offset))
@@ -266,12 +210,13 @@ class Sender:
             self._consumer.pause(tp)
             return False
         watermark.begin(offset, now)
-        work = _Work(delivery, key, record.timestamp, tp.partition, [(watermark, offset)], tp.topic, offset)
+        places = [(watermark, offset)]
+        work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places)
         if has_room:
-            partition.works[key] = work
+            partition.at_hand[key] = work
             self._lanes.add(work)
         else:
-            self._park(work)
+            self._move(self._park(work))
         return True
 
     def _may_pass(self, tp: TopicPartition) -> bool:
@@ -286,19 +231,16 @@ class Sender:
         self._blocked[tp] = (blocked_since, passed + 1)
         return True
 
-    def _park(self, work: _Work) -> None:
-        """Let a delivery wait in ``webhooks.parked``; that is no attempt."""
-        self._partitions_of(work).works.pop(work.key, None)
-        self._set_aside(lambda: self._send_delivery(self._topics.parked, work.delivery, work.partition), work.finish)
+    async def _park(self, work: Work) -> None:
+        await self._reports.parked(work)
+        work.finish()
 
-    def _set_aside(self, send: _Send, finish: Callable[[], None]) -> None:
-        """Send a record elsewhere, and be done with it when the broker has it."""
+    async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
+        await self._reports.dead_letter(record, reason)
+        watermark.finish(record.offset)
 
-        async def move() -> None:
-            await _until_acknowledged([send])
-            finish()
-
-        task = asyncio.create_task(move())
+    def _move(self, moving: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(moving)
         self._moving.add(task)
         task.add_done_callback(self._moving.discard)
 
@@ -310,142 +252,58 @@ class Sender:
         now = time.monotonic()
         for work in self._lanes.take(now):
             self._executing[id(work)] = work
+            IN_FLIGHT.inc()
             work.task = asyncio.create_task(self._execute(work))
+            work.task.add_done_callback(partial(self._executed, work))
         turn = self._lanes.next_turn
         if turn is not None:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm = asyncio.get_running_loop().call_later(max(turn - now, 0.001), self._execute_next)
 
-    async def _execute(self, work: _Work) -> None:
-        IN_FLIGHT.inc()
-        try:
-            conclusion: Conclusion | None = None
-            try:
-                conclusion = await self._conclude(work)
-            finally:
-                IN_FLIGHT.dec()
-                success = conclusion is not None and conclusion.outcome["status"] == "successful"
-                self._lanes.ended(work, time.monotonic(), success=success)
-                self._execute_next()
-            await self._report(work, conclusion)
-        except asyncio.CancelledError:
-            return  # the partition is another sender's now, or this one stops: the record comes again
-        finally:
-            del self._executing[id(work)]
-            self._partitions_of(work).works.pop(work.key, None)
-        self._partitions_of(work).memory.add(work.key, self._clock.now())
+    async def _execute(self, work: Work) -> None:
+        conclusion = await self._attempts.make(work)
+        self._call_ended(work, conclusion)
+        partition = self._partitions.get(work.partition)
+        stored_at = await self._reports.conclusion(work, conclusion)
+        if partition is not None:
+            partition.made.add(work.key, self._clock.now())
+            if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
+                partition.read_to = max(partition.read_to or 0, stored_at + 1)
         work.finish()
+
+    def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
+        work.called = True
+        IN_FLIGHT.dec()
+        success = conclusion is not None and conclusion.outcome["status"] == "successful"
+        self._lanes.ended(work, time.monotonic(), success=success)
         self._execute_next()
 
-    async def _conclude(self, work: _Work) -> Conclusion:
-        try:
-            return await self._attempt(work)
-        except Exception as error:
-            # Neither the webhook's other messages nor the partition may suffer from one that we cannot handle.
-            log.exception("an attempt could not be made", message_id=work.delivery.message_id)
-            return self._unmade(work, broken(error))
+    def _executed(self, work: Work, _: asyncio.Task[None]) -> None:
+        """The attempt is over, or was given up: the partition is another sender's now, or this one stops."""
+        if not work.called:
+            self._call_ended(work, None)
+        del self._executing[id(work)]
+        self._forget(work)
+        self._execute_next()
 
-    def _unmade(self, work: _Work, failure: Failure) -> Conclusion:
-        schedule, now = self._topics.schedule, self._clock.now()
-        return conclude_unmade(work.delivery, failure, schedule, due_at=work.due_at, ended_at=now)
-
-    async def _attempt(self, work: _Work) -> Conclusion:
-        delivery = work.delivery
-        if self._follower.directory.next_offset < delivery.config_offset:
-            await self._await_config(delivery.config_offset)
-        webhook = self._follower.directory.get(delivery.webhook_id)
-        if delivery.webhook_id in self._follower.directory.unreadable:
-            return self._unmade(work, UNREADABLE)
-        if webhook is None or not webhook.enabled:
-            failure = DELETED if webhook is None else DISABLED
-            return conclude_without_call(delivery, failure, due_at=work.due_at, ended_at=self._clock.now())
-        work.target = target = self._target(webhook)
-        work.started_at = self._clock.now()
-        request = Request(delivery.message_id, delivery.event_type, delivery.attempt, delivery.body)
-        answer = await self._client.call(target, request)
-        ATTEMPT_SECONDS.observe(answer.duration_ms / 1000)
-        schedule = self._topics.schedule
-        return conclude(delivery, target, answer, schedule, due_at=work.due_at, ended_at=self._clock.now())
-
-    async def _await_config(self, offset: int) -> None:
-        try:
-            async with asyncio.timeout(_CONFIG_WAIT_SECONDS):
-                await self._follower.reached(offset)
-        except TimeoutError:
-            log.warning("the directory of webhooks is behind; going on with what it knows", wanted_offset=offset)
+    def _forget(self, work: Work) -> None:
+        partition = self._partitions.get(work.partition)
+        if partition is not None and partition.at_hand.get(work.key) is work:
+            del partition.at_hand[work.key]
 
     def _rate_of(self, webhook_id: str) -> float | None:
         webhook = self._follower.directory.get(webhook_id)
         return webhook.rate_limit if webhook is not None else None
 
-    def _target(self, webhook: Webhook) -> Target:
-        prepared = self._targets.get(webhook.id)
-        if prepared is None or prepared[0] is not webhook:
-            prepared = self._targets[webhook.id] = (webhook, Target.of(webhook))
-        return prepared[1]
-
-    # Reporting
-
-    async def _report(self, work: _Work, conclusion: Conclusion) -> None:
-        """Return when the broker has the outcome and what follows from it."""
-        outcome, delivery = conclusion.outcome, work.delivery
-        ATTEMPTS.labels(outcome["status"], outcome["reason"]).inc()
-        if outcome["status"] == "failed":
-            log.info(
-                "attempt failed",
-                message_id=delivery.message_id,
-                webhook_id=delivery.webhook_id,
-                run=delivery.run,
-                attempt=delivery.attempt,
-                error=outcome["error"],
-                next_attempt_at=_shown(outcome["next_attempt_at"]),
-            )
-        sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
-        if conclusion.retry is not None:
-            following = replace(delivery, attempt=conclusion.retry.attempt)
-            topic = self._topics.retry[conclusion.retry.delay]
-            sends.append(lambda: self._send_delivery(topic, following, work.partition))
-        elif outcome["status"] == "failed":
-            notice = message_failed(outcome, self._clock.now())
-            sends.append(lambda: self._producer.send(self._topics.notices, value=notice, key=delivery.key))
-        if conclusion.disables_webhook:
-            command = disable_command(delivery.webhook_id, outcome["error"], self._clock.now())
-            sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
-        stored, *_ = await _until_acknowledged(sends)
-        self._clock.learn(stored.timestamp)
-
-    async def _send_outcome(self, work: _Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
-        delivery = work.delivery
-        headers = outcome_headers(
-            delivery.message_id, delivery.run, delivery.attempt, final=final, topic=work.topic, offset=work.offset
-        )
-        future: asyncio.Future[Any] = await self._producer.send(
-            self._topics.attempts,
-            value=encode_outcome(outcome),
-            key=delivery.key,
-            headers=headers,
-            # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.
-            partition=work.partition,
-        )
-        return future
-
-    async def _send_delivery(self, topic: str, delivery: Delivery, partition: int) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await self._producer.send(
-            topic, value=delivery.body, key=delivery.key, headers=delivery.headers(), partition=partition
-        )
-        return future
-
-    async def _report_progress(self) -> None:
+    async def _look_regularly(self) -> None:
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(_LOOK_SECONDS)
             before = self._clock.now() - SHOWN_IN_PROGRESS_AFTER_MS
             for work in list(self._executing.values()):
-                if work.target is not None and not work.reported and work.started_at <= before:
-                    work.reported = True
-                    outcome = in_progress(work.delivery, work.target, work.due_at, work.started_at)
-                    with suppress(KafkaError):  # what is shown for a few seconds is not worth a second try
-                        await self._send_outcome(work, outcome, final=False)
+                if not work.shown_in_progress and not work.called and 0 < work.started_at <= before:
+                    work.shown_in_progress = True
+                    await self._reports.in_progress(work)
             self._lanes.look(time.monotonic())
             self._execute_next()
             # Parked records whose lanes had no room are looked at again.
@@ -491,56 +349,41 @@ class Sender:
         """
         before, numbers = self._partitions, {tp.partition for tp in tps}
         for lost in before.keys() - numbers:
-            for work in before[lost].works.values():
+            for work in before[lost].at_hand.values():
                 if work.task is not None:
                     work.task.cancel()
-        self._partitions = {
-            number: _Partition(works=before[number].works) if number in before else _Partition() for number in numbers
-        }
-        positions = {tp: await self._consumer.position(tp) for tp in tps}
-        await self._learn(positions)
-        self._committed, self._gaps = {}, {}
-        self._blocked = {}
+        self._partitions = {number: before.get(number) or Partition() for number in numbers}
+        positions = await self._take_over(tps)
+        self._committed, self._gaps, self._blocked = {}, {}, {}
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._assigned.set()
 
-    async def _learn(self, positions: Mapping[TopicPartition, int]) -> None:
-        since = await self._working_since(positions)
-        now = self._clock.now()
-        starts = {number: read_back_from(now, since.get(number)) for number in self._partitions}
-        remembered = now - milliseconds_of(REMEMBERED)
-        async for number, finished in read_finished(self._clients, self._topics.attempts, starts):
-            partition = self._partitions[number]
-            if finished.at >= remembered:
-                partition.memory.add(finished.key, finished.at)
-            elif finished.offset >= positions.get(TopicPartition(finished.topic, number), 0):
-                partition.done.setdefault(finished.topic, set()).add(finished.offset)
-
-    async def _working_since(self, tps: Iterable[TopicPartition]) -> dict[int, int]:
-        """When the first uncommitted delivery of each partition was begun, as its last owner noted it."""
-        admin = self._clients.admin()
-        await admin.start()
-        try:
-            committed = await admin.list_consumer_group_offsets(self._topics.group(self.name), partitions=list(tps))
-        finally:
-            await admin.close()
-        since: dict[int, int] = {}
-        for tp, (_, metadata) in committed.items():
-            if metadata.isdigit():
-                since[tp.partition] = min(int(metadata), since.get(tp.partition, int(metadata)))
-        return since
+    async def _take_over(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        while True:
+            try:
+                positions = {tp: await self._consumer.position(tp) for tp in tps}
+                await take_over(
+                    self._clients,
+                    self._topics,
+                    self._topics.group(self.name),
+                    positions,
+                    partitions=self._partitions,
+                    now=self._clock.now(),
+                )
+            except (KafkaError, OSError) as error:
+                log.warning("what was made lately cannot be read back; trying again", error=str(error))
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            else:
+                return positions
 
     def _drop_waiting(self) -> None:
         for work in self._lanes.drop_waiting():
-            self._partitions_of(work).works.pop(work.key, None)
+            self._forget(work)
 
     async def _finish_executing(self, seconds: float) -> None:
         tasks = [work.task for work in self._executing.values() if work.task is not None] + list(self._moving)
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-
-    def _partitions_of(self, work: _Work) -> _Partition:
-        return self._partitions.get(work.partition) or _Partition()
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -552,20 +395,6 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         await self._sender.assigned(assigned)
-
-
-async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
-    while True:
-        try:
-            futures = [await send() for send in sends]
-            return [await future for future in futures]
-        except KafkaError as error:
-            log.warning("Kafka does not take an outcome; trying again", error=str(error))
-            await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
-
-
-def _shown(milliseconds: int | None) -> str | None:
-    return None if milliseconds is None else rfc3339(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 async def _first_to_end(tasks: Sequence[asyncio.Task[None]]) -> None:

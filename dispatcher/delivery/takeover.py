@@ -3,22 +3,25 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
 from dispatcher.delivery.record import VERSION, Headers
+from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.topics import Topics
 
 # The committing sender's clock and the broker's, which stamps outcomes, may differ by so much.
 _CLOCK_SKEW_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class _Finished:
     """An attempt that ended: its key, when (milliseconds), and the delivery that it was made for."""
 
+    partition: int
     key: int
     at: int
     topic: str
@@ -38,7 +41,7 @@ def outcome_headers(message_id: str, run: int, attempt: int, *, final: bool, top
     ]
 
 
-def read_back_from(now: int, working_since: int | None) -> int:
+def _read_back_from(now: int, working_since: int | None) -> int:
     """The time from which on outcomes matter, in milliseconds.
 
     ``working_since`` is when the first delivery that is not committed was begun, as the last owner noted it.
@@ -47,35 +50,76 @@ def read_back_from(now: int, working_since: int | None) -> int:
     return min(remembered, working_since or remembered) - _CLOCK_SKEW_MS
 
 
-async def read_finished(
-    clients: KafkaClients, topic: str, starts: Mapping[int, int]
-) -> AsyncIterator[tuple[int, Finished]]:
-    """The outcomes of partitions since the given times (milliseconds), each with its partition, up to the end."""
+async def take_over(
+    clients: KafkaClients,
+    topics: Topics,
+    group: str,
+    positions: Mapping[TopicPartition, int],
+    *,
+    partitions: Mapping[int, Partition],
+    now: int,
+) -> None:
+    """Let ``partitions`` know what was made in them lately, up to now (milliseconds).
+
+    ``positions`` are the offsets at which the group goes on. A partition that has been read before is read on from
+    there; another one from the time that its last owner noted, and for ten minutes at least.
+    """
+    since = await _working_since(clients, group, positions)
+    remembered = now - milliseconds_of(REMEMBERED)
     consumer = clients.consumer()
-    partitions = {TopicPartition(topic, partition): since for partition, since in starts.items()}
-    consumer.assign(list(partitions))
+    tps = {number: TopicPartition(topics.attempts, number) for number in partitions}
+    consumer.assign(list(tps.values()))
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(list(partitions))
-        found = await consumer.offsets_for_times(partitions)
-        positions = {tp: found[tp].offset if found.get(tp) is not None else ends[tp] for tp in partitions}
-        for tp, position in positions.items():
-            consumer.seek(tp, position)
-        left = {tp for tp in partitions if positions[tp] < ends[tp]}
-        while left:
-            for tp, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
-                for finished in _finished(records):
-                    yield tp.partition, finished
-            left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
+        ends = await consumer.end_offsets(list(tps.values()))
+        found = await consumer.offsets_for_times(
+            {tp: _read_back_from(now, since.get(number)) for number, tp in tps.items()}
+        )
+        for number, tp in tps.items():
+            known = partitions[number].read_to
+            first = found[tp].offset if found.get(tp) is not None else ends[tp]
+            consumer.seek(tp, max(known, first) if known is not None else first)
+            partitions[number].read_to = ends[tp]
+        async for finished in _read_up_to(consumer, ends):
+            partition = partitions[finished.partition]
+            if finished.at >= remembered:
+                partition.made.add(finished.key, finished.at)
+            elif finished.offset >= positions.get(TopicPartition(finished.topic, finished.partition), 0):
+                partition.finished.setdefault(finished.topic, set()).add(finished.offset)
     finally:
         await consumer.stop()
 
 
-def _finished(records: Iterable[Record]) -> Iterable[Finished]:
+async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicPartition]) -> dict[int, int]:
+    """When the first uncommitted delivery of each partition was begun, as its last owner noted it."""
+    admin = clients.admin()
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    finally:
+        await admin.close()
+    since: dict[int, int] = {}
+    for tp, (_, metadata) in committed.items():
+        if metadata.isdigit():
+            since[tp.partition] = min(int(metadata), since.get(tp.partition, int(metadata)))
+    return since
+
+
+async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> AsyncIterator[_Finished]:
+    left = {tp for tp, end in ends.items() if await consumer.position(tp) < end}
+    while left:
+        for records in (await consumer.getmany(*left, timeout_ms=1_000)).values():
+            for finished in _finished(records):
+                yield finished
+        left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
+
+
+def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
     for record in records:
         headers = dict(record.headers)
         if headers.get("final") == b"1":
-            yield Finished(
+            yield _Finished(
+                partition=record.partition,
                 key=attempt_key(headers["message"].decode(), int(headers["run"]), int(headers["attempt"])),
                 at=record.timestamp,
                 topic=headers["topic"].decode(),

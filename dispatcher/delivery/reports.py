@@ -1,0 +1,123 @@
+"""Reports: what a sender writes to Kafka. Each is done when the broker has it, however long that takes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from dispatcher.delivery.conclusion import Conclusion, in_progress
+from dispatcher.delivery.notices import message_failed
+from dispatcher.delivery.outcome import Outcome, encode_outcome
+from dispatcher.delivery.record import Delivery
+from dispatcher.delivery.takeover import outcome_headers
+from dispatcher.delivery.work import Work
+from dispatcher.kafka.clock import BrokerClock
+from dispatcher.kafka.dead_letters import DeadLetters, Record
+from dispatcher.kafka.topics import Topics
+from dispatcher.observability.metrics import ATTEMPTS
+from dispatcher.webhooks.commands import disable_command
+from dispatcher.webhooks.webhook import rfc3339
+
+log = structlog.get_logger()
+
+_TRY_AGAIN_SECONDS = 0.5
+
+_Send = Callable[[], Awaitable[asyncio.Future[Any]]]
+
+
+class Reports:
+    """Writes outcomes, retries, notices and commands, and moves records elsewhere."""
+
+    def __init__(self, producer: AIOKafkaProducer, topics: Topics, clock: BrokerClock) -> None:
+        self._producer = producer
+        self._topics = topics
+        self._clock = clock
+        self._dead_letters = DeadLetters(producer, topics.dead_letter)
+
+    async def conclusion(self, work: Work, conclusion: Conclusion) -> int:
+        """The outcome and what follows from it; returns the outcome's offset."""
+        outcome, delivery = conclusion.outcome, work.delivery
+        ATTEMPTS.labels(outcome["status"], outcome["reason"]).inc()
+        sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
+        if outcome["status"] == "failed":
+            _log_failure(outcome)
+            sends.append(self._what_follows(work, conclusion))
+        if conclusion.disables_webhook:
+            command = disable_command(delivery.webhook_id, outcome["error"], self._clock.now())
+            sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
+        stored, *_ = await _until_acknowledged(sends)
+        self._clock.learn(stored.timestamp)
+        return int(stored.offset)
+
+    def _what_follows(self, work: Work, conclusion: Conclusion) -> _Send:
+        if conclusion.retry is None:
+            notice = message_failed(conclusion.outcome, self._clock.now())
+            return lambda: self._producer.send(self._topics.notices, value=notice, key=work.delivery.key)
+        following = replace(work.delivery, attempt=conclusion.retry.attempt)
+        topic = self._topics.retry[conclusion.retry.delay]
+        return lambda: self._send_delivery(topic, following, work.partition)
+
+    async def in_progress(self, work: Work) -> None:
+        """That the attempt is being made; shown for a few seconds, and so not worth a second try."""
+        if work.target is not None:
+            outcome = in_progress(work.delivery, work.target, work.due_at, work.started_at)
+            with suppress(KafkaError):
+                await self._send_outcome(work, outcome, final=False)
+
+    async def parked(self, work: Work) -> None:
+        """The delivery waits in ``webhooks.parked`` from now on; that is no attempt."""
+        await _until_acknowledged([lambda: self._send_delivery(self._topics.parked, work.delivery, work.partition)])
+
+    async def dead_letter(self, record: Record, reason: str) -> None:
+        """The record could not be understood."""
+        await _until_acknowledged([lambda: self._dead_letters.send(record, reason)])
+
+    async def _send_outcome(self, work: Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
+        delivery = work.delivery
+        headers = outcome_headers(
+            delivery.message_id, delivery.run, delivery.attempt, final=final, topic=work.topic, offset=work.offset
+        )
+        future: asyncio.Future[Any] = await self._producer.send(
+            self._topics.attempts,
+            value=encode_outcome(outcome),
+            key=delivery.key,
+            headers=headers,
+            # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.
+            partition=work.partition,
+        )
+        return future
+
+    async def _send_delivery(self, topic: str, delivery: Delivery, partition: int) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = await self._producer.send(
+            topic, value=delivery.body, key=delivery.key, headers=delivery.headers(), partition=partition
+        )
+        return future
+
+
+def _log_failure(outcome: Outcome) -> None:
+    due = outcome["next_attempt_at"]
+    log.info(
+        "attempt failed",
+        message_id=outcome["message_id"],
+        webhook_id=outcome["webhook_id"],
+        run=outcome["run"],
+        attempt=outcome["attempt"],
+        error=outcome["error"],
+        next_attempt_at=None if due is None else rfc3339(datetime.fromtimestamp(due / 1000, UTC)),
+    )
+
+
+async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
+    while True:
+        try:
+            futures = [await send() for send in sends]
+            return [await future for future in futures]
+        except KafkaError as error:
+            log.warning("Kafka does not take what a sender reports; trying again", error=str(error))
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)

@@ -1,0 +1,61 @@
+"""What a sender has in its hands: attempts to make, and what it knows of each partition."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from dispatcher.delivery.memory import RecentAttempts
+from dispatcher.delivery.record import Delivery
+from dispatcher.delivery.target import Target
+from dispatcher.kafka.watermark import Watermark
+
+# What an attempt takes in memory beside its body.
+_OVERHEAD_BYTES = 1_500
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """An attempt to make, and the places in Kafka of the records that ask for it: finished when it is."""
+
+    delivery: Delivery
+    key: int
+    due_at: int
+    partition: int
+    topic: str
+    offset: int
+    places: list[tuple[Watermark, int]]
+    target: Target | None = None
+    """Set when its call begins."""
+    started_at: int = 0
+    shown_in_progress: bool = False
+    called: bool = False
+    """Whether the call has ended; the report of it may still be on its way."""
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def webhook_id(self) -> str:
+        """The lane that it waits in."""
+        return self.delivery.webhook_id
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps in memory."""
+        return len(self.delivery.body) + _OVERHEAD_BYTES
+
+    def finish(self) -> None:
+        """The broker has what became of it."""
+        for watermark, offset in self.places:
+            watermark.finish(offset)
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """One partition number of deliveries, parked, retries and attempts alike.
+
+    ``made`` are the attempts of the last minutes, ``at_hand`` those that wait or are being made, both by their key;
+    ``finished`` are offsets, by topic, that were dealt with and not committed. Outcomes before ``read_to`` are known.
+    """
+
+    made: RecentAttempts = field(default_factory=RecentAttempts)
+    at_hand: dict[int, Work] = field(default_factory=dict)
+    finished: dict[str, set[int]] = field(default_factory=dict)
+    read_to: int | None = None
