@@ -21,6 +21,7 @@ class _Commands(LazyGroup):
         "run": "Run one or several roles against configured servers.",
         "topics": "Compare topics.yaml with the cluster, or make the cluster match it.",
         "events": "Publish events from a file, or simulate Portal.",
+        "dead-letters": "Look at records that could not be understood, or send them again.",
         "token": "Print a bearer token for the API.",
         "schemas": "Write, or check, the JSON Schemas and the AsyncAPI document.",
     }
@@ -58,7 +59,7 @@ def main() -> Never:
     1 with one line where something is wrong, 2 where the command line is, 130 after Ctrl-C.
     """
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="dispatcher", standalone_mode=False))
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
