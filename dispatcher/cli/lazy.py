@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class LazyGroup(TyperGroup):
-    """Each command is the Typer ``app`` of the module of its name in ``package``.
+    """Each command is the Typer ``app`` of the module of its name in ``package``, with _ for -.
 
     ``summaries`` has the names, in the order of the group's help, with the line that it shows for each.
     """
@@ -27,7 +27,7 @@ class LazyGroup(TyperGroup):
         """The command itself in the place of the line that describes it."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and command is not None:
-            app: typer.Typer = import_module(f"{self.package}.{name}").app
+            app: typer.Typer = import_module(f"{self.package}.{name.replace('-', '_')}").app
             app._add_completion = False  # noqa: SLF001 - an option of the whole program, not of each command
             command = typer.main.get_command(app)
             command.name = name

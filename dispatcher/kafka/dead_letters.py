@@ -1,12 +1,26 @@
 """Dead letters: records that could not be understood, kept as they came with the reason in their headers."""
 
 import asyncio
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 
+from dispatcher.kafka.clients import MAX_RECORD_BYTES
 from dispatcher.observability.metrics import DEAD_LETTERS
+
+MAX_REASON_CHARACTERS = 1_000
+
+_REASON = "dead-letter-reason"
+_OMITTED = "dead-letter-omitted"
+_OVERHEAD_OF_HEADER = 10
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_LARGEST_TIME_MS = 62_135_596_800_000
+
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Record(Protocol):
@@ -18,7 +32,66 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
+
+
+class NotADeadLetter(ValueError):
+    """A record of ``webhooks.dead-letter`` that somebody else put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record was read that could not be understood; its time there in milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that was set aside. ``omitted`` says what of it was not kept, if anything."""
+
+    reason: str
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    omitted: str = ""
+
+
+def read_dead_letter(record: Record) -> DeadLetter:
+    """What was set aside, as it came.
+
+    Raises:
+        NotADeadLetter: the headers that say why and from where are missing.
+    """
+    headers = tuple(record.headers)
+    # A record may have brought headers of these names itself; ours come last.
+    starts = [position for position, (name, _) in enumerate(headers) if name == _REASON]
+    if not starts:
+        raise NotADeadLetter("it was not put here by the dispatcher")
+    own, ours = headers[: starts[-1]], dict(headers[starts[-1] :])
+    try:
+        origin = Origin(
+            topic=ours["dead-letter-topic"].decode(),
+            partition=int(ours["dead-letter-partition"]),
+            offset=int(ours["dead-letter-offset"]),
+            time=int(ours["dead-letter-time"]),
+        )
+    except (KeyError, ValueError):
+        raise NotADeadLetter("its headers do not say where it comes from") from None
+    if not _TOPIC.fullmatch(origin.topic) or abs(origin.time) > _LARGEST_TIME_MS:
+        raise NotADeadLetter("its headers name no topic, or no time, that there can be")
+    return DeadLetter(
+        reason=ours[_REASON].decode(errors="replace"),
+        origin=origin,
+        key=record.key,
+        value=record.value,
+        headers=own,
+        omitted=ours.get(_OMITTED, b"").decode(errors="replace"),
+    )
 
 
 class DeadLetters:
@@ -28,18 +101,37 @@ class DeadLetters:
         self._producer = producer
         self._topic = topic
 
-    async def send(self, record: Record, reason: str) -> asyncio.Future[Any]:
-        """Set a record aside; the future ends when the broker has it, and only then may its offset be committed."""
+    async def send(self, record: Record, reason: str, *, with_value: bool = True) -> asyncio.Future[Any]:
+        """Set a record aside; the future ends when the broker has it, and only then may its offset be committed.
+
+        What does not fit beside the headers that are added is left out: its own topic has it still.
+        """
         DEAD_LETTERS.labels(record.topic).inc()
-        headers = [
-            *record.headers,
-            ("dead-letter-reason", reason.encode(errors="replace")),
+        about = [
+            (_REASON, _short(reason).encode(errors="replace")),
             ("dead-letter-topic", record.topic.encode()),
             ("dead-letter-partition", b"%d" % record.partition),
             ("dead-letter-offset", b"%d" % record.offset),
             ("dead-letter-time", b"%d" % record.timestamp),
         ]
+        key, value, own = record.key, record.value, list(record.headers)
+        if not with_value or _size(key, value, [*own, *about]) > MAX_RECORD_BYTES:
+            value, omitted = None, b"value"
+            if _size(key, value, [*own, *about]) > MAX_RECORD_BYTES:
+                key, own, omitted = None, [], b"key, value and headers"
+            about.append((_OMITTED, omitted))
+        if key is None and value is None:
+            value = b""  # aiokafka sends no record that has neither
         future: asyncio.Future[Any] = await self._producer.send(
-            self._topic, value=record.value, key=record.key, headers=headers
+            self._topic, value=value, key=key, headers=[*own, *about]
         )
         return future
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= MAX_REASON_CHARACTERS else f"{reason[: MAX_REASON_CHARACTERS - 1]}…"
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    of_headers = sum(len(name.encode()) + len(content or b"") + _OVERHEAD_OF_HEADER for name, content in headers)
+    return len(key or b"") + len(value or b"") + of_headers
