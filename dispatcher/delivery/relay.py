@@ -119,7 +119,8 @@ class Relay:
             futures = [
                 await self._producer.send(
                     self._topics.deliveries,
-                    value=record.value,
+                    # Not a delivery without both, which the sender tells; aiokafka would send nothing at all.
+                    value=record.value if record.key is not None else record.value or b"",
                     key=record.key,
                     headers=list(record.headers),
                     # The partition of the attempt before: its sender knows what was made of this message.
