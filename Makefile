@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help environment up test check bench lock clean
+.PHONY: help environment up test check faults bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: environment ## Run the tests, on a real Kafka
 
 check: environment ## Lint, types, drift of generated files
 	@$(BIN)/python -m tools.check
+
+faults: environment ## Kill and hang everything, and show what that costs
+	@$(BIN)/python -m pytest tests/faults -m "faults_full or not faults_full"
 
 bench: environment ## Deliveries a second, and what they cost
 	@$(BIN)/python -m benchmarks.throughput
