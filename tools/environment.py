@@ -66,21 +66,13 @@ def make(stamp: Path, digest: str) -> None:
     """Install everything, by hash, and remember what it was made from."""
     python = VENV / "bin" / "python"
     print("Making the environment in .venv …", flush=True)
-    if not works(python):
-        run(interpreter(), "-m", "venv", "--clear", VENV)
+    # From nothing: packages that gave way to others may have shared files with them.
+    run(interpreter(), "-m", "venv", "--clear", VENV)
     run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", BUILD)
     uv = VENV / "bin" / "uv"
-    run(uv, "pip", "sync", "--quiet", "--require-hashes", BUILD, LOCK)
+    run(uv, "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
     run(uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     stamp.write_text(digest)
-
-
-def works(python: Path) -> bool:
-    """Whether the environment's interpreter is there, new enough, and has pip."""
-    if not python.exists():
-        return False
-    probe = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
-    return subprocess.run([str(python), "-c", probe], capture_output=True, check=False).returncode == 0
 
 
 def main() -> None:
