@@ -134,4 +134,6 @@ def _as_typed() -> str:
     """How the person who started this would start another command."""
     if shutil.which("dispatcher") is not None:
         return "dispatcher"
-    return shlex.quote(os.path.relpath(Path(sys.argv[0]).absolute()))
+    program = Path(sys.argv[0]).absolute()
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
