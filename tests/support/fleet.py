@@ -104,6 +104,12 @@ class Fleet:
         await asyncio.gather(*(member.ready() for member in members))
         return members
 
+    def assert_running(self, *members: RoleProcess) -> None:
+        """These run, and no others: nobody died who was not killed."""
+        for member in members:
+            assert member.running, member.log.read_text()
+        assert sum(member.running for member in self.members) == len(members)
+
     async def close(self) -> None:
         await asyncio.gather(*(member.end() for member in self.members))
 

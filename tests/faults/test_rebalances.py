@@ -1,0 +1,110 @@
+"""Senders and matchers join and leave while messages flow: none lost, none twice, no long stall."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from dispatcher.assembly import RoleName
+from dispatcher.kafka.topics import Topics
+from tests.support.fault_table import FaultTable, Row
+from tests.support.fleet import Fleet, RoleProcess
+from tests.support.kafka import MakeTopics
+from tests.support.tally import after
+from tests.support.traffic import Traffic
+
+ORGANIZATIONS = tuple(f"org-{number}" for number in range(8))
+RATE = 150.0
+MOST_SECONDS = 6.0
+"""The longest that all messages may stand still when a member joins or leaves."""
+
+full = pytest.mark.faults_full
+
+
+@pytest.fixture
+async def topics(make_topics: MakeTopics) -> Topics:
+    return await make_topics(partitions=8, event_partitions=4)
+
+
+@pytest.mark.parametrize(
+    ("role", "sizes", "settings"),
+    [
+        pytest.param(RoleName.SENDER, (1, 4, 2, 1), {}, id="senders-1-4-2-1", marks=full),
+        pytest.param(RoleName.MATCHER, (1, 3, 1), {}, id="matchers-1-3-1", marks=full),
+        pytest.param(RoleName.RELAY, (1, 3, 1), {}, id="relays-1-3-1", marks=full),
+        pytest.param(RoleName.SENDER, (1, 2, 1), {}, id="senders-1-2-1"),
+    ],
+)
+async def test_joining_and_leaving(
+    fleet: Fleet,
+    traffic: Traffic,
+    table: FaultTable,
+    role: RoleName,
+    sizes: tuple[int, ...],
+    settings: dict[str, str],
+) -> None:
+    for organization in ORGANIZATIONS:
+        await traffic.webhook(f"target-of-{organization}", after(0.05), organization)
+    others = tuple(each for each in (RoleName.MATCHER, RoleName.SENDER, RoleName.RELAY) if each is not role)
+    first, _ = await fleet.start_all((role,), others)
+    members = [first]
+    flowing = Flow(traffic)
+    for size in sizes[1:]:
+        await flowing.for_a_while()
+        members = await resize(fleet, members, role, size)
+    await flowing.for_a_while()
+    await flowing.end()
+    await traffic.have_arrived()
+    await traffic.quiet()
+    stalls = stalls_of(traffic)
+    twice = traffic.tally.made_more_than_once().total()
+    table.add(
+        Row(
+            f"{role}s {' → '.join(map(str, sizes))}, leaving by SIGTERM",
+            messages=len(traffic.expected),
+            lost=len(traffic.lost()),
+            twice=twice,
+            worst_delay=max(traffic.delays()),
+            notes=f"longest time without any arrival {max(stalls):.2f} s",
+        )
+    )
+    assert twice == 0
+    assert not traffic.tally.ids_that_changed()
+    assert max(stalls) < MOST_SECONDS
+    # One stall at most for each member that came or went: no storm.
+    assert sum(stall > 1 for stall in stalls) <= sum(abs(later - earlier) for earlier, later in pairwise(sizes))
+
+
+class Flow:
+    """Publishes at a steady rate until told to end."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._over = False
+        self._task = asyncio.create_task(self._publish())
+
+    async def for_a_while(self, messages: int = 200) -> None:
+        """Return when so many more have arrived."""
+        await self._traffic.calls(len(self._traffic.tally.calls) + messages)
+
+    async def end(self) -> None:
+        self._over = True
+        await self._task
+
+    async def _publish(self) -> None:
+        while not self._over:
+            await self._traffic.publish(30, ORGANIZATIONS, RATE)
+
+
+async def resize(fleet: Fleet, members: list[RoleProcess], role: RoleName, size: int) -> list[RoleProcess]:
+    """Let members join, or the oldest leave, one soon after the other."""
+    if size > len(members):
+        return members + await fleet.start_all(*[(role,)] * (size - len(members)))
+    leaving, staying = members[: len(members) - size], members[len(members) - size :]
+    await asyncio.gather(*(member.stop() for member in leaving))
+    return staying
+
+
+def stalls_of(traffic: Traffic) -> list[float]:
+    """The times between one arrival and the next, of whichever webhook."""
+    return [later - earlier for earlier, later in pairwise(sorted(call.at for call in traffic.tally.calls))]
