@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
@@ -15,6 +16,8 @@ from dispatcher.kafka.topics import Topics
 
 # The committing sender's clock and the broker's, which stamps outcomes, may differ by so much.
 _CLOCK_SKEW_MS = 60_000
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,9 @@ async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, 
 def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
     for record in records:
         headers = dict(record.headers)
-        if headers.get("final") == b"1":
+        if headers.get("final") != b"1":
+            continue
+        try:
             yield _Finished(
                 partition=record.partition,
                 key=attempt_key(headers["message"].decode(), int(headers["run"]), int(headers["attempt"])),
@@ -125,3 +130,6 @@ def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
                 topic=headers["topic"].decode(),
                 offset=int(headers["offset"]),
             )
+        except (KeyError, ValueError) as error:
+            # Whoever wrote it, it must not keep a partition from having a sender.
+            log.warning("an outcome does not say of which attempt it is", offset=record.offset, error=repr(error))
