@@ -20,6 +20,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.events.resources import Resources, UnreadableResource
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal import health
 from dispatcher.portal.attempts import AttemptsApi
@@ -30,6 +31,7 @@ from dispatcher.portal.choices import ChoicesApi
 from dispatcher.portal.commands import CommandConsumer
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.idempotency import IdempotencyKeys
+from dispatcher.portal.inspection import Inspection
 from dispatcher.portal.jwks import Jwks
 from dispatcher.portal.openapi import openapi_document
 from dispatcher.portal.operation import AnyOperation
@@ -112,10 +114,11 @@ class Portal:
             changes = Changes(directory, store, audit, self._clock)
             trail, resources = AuditTrail(), Resources()
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
-            services: dict[str, CompactedTopic | CommandConsumer] = {
+            services: dict[str, CompactedTopic | CommandConsumer | InTurn] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "commands": CommandConsumer(clients, topics, producer, changes),
+                "inspection": Inspection(producer, topics, self._vault).work(clients),
             }
             try:
                 stack.push_async_callback(producer.stop)

@@ -42,12 +42,31 @@ class AuditEntry(BaseModel):
     reason: str | None = None
 
 
-class _Record(BaseModel):
+class UnreadableAudit(ValueError):
+    """A record that is no entry of the audit of a format this version reads."""
+
+
+class AuditRecord(BaseModel):
+    """A record of ``webhooks.audit``."""
+
     v: Literal[1]
     organization_id: str
     webhook_id: str
     webhook_name: str
     entry: AuditEntry
+
+
+def read_audit_record(value: bytes | None) -> AuditRecord:
+    """The record with this value.
+
+    Raises:
+        UnreadableAudit: it is none; the message names what is wrong with it.
+    """
+    try:
+        return AuditRecord.model_validate_json(value or b"")
+    except ValidationError as error:
+        members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
+        raise UnreadableAudit(f"not an entry of the audit of this version: {members}") from None
 
 
 class AuditTrail:
@@ -59,9 +78,9 @@ class AuditTrail:
     def apply(self, consumed: ConsumerRecord) -> None:
         """Take in a record; a webhook that is deleted takes its entries with it."""
         try:
-            record = _Record.model_validate_json(consumed.value or b"")
-        except ValidationError:
-            _log.warning("an audit record cannot be read", topic=consumed.topic, offset=consumed.offset)
+            record = read_audit_record(consumed.value)
+        except UnreadableAudit as error:
+            _log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
             return
         if record.entry.action == "deleted":
             self._entries.pop(record.webhook_id, None)

@@ -1,0 +1,54 @@
+"""Dead letters for the topics that are read without a group: resources, the audit, and the webhooks themselves.
+
+Every portal reads these from their beginning at each start, and passes over what it cannot read. If it set that aside
+each time, one such record would be a dead letter a start and a portal. So a group reads them once more, and each
+unreadable record is set aside once. The record itself stays where it is, to be read by a version or with a key that
+can: that is why `dispatcher dead-letters replay` leaves these alone.
+"""
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+
+from dispatcher.events.resources import UnreadableResource, read_resource
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.in_turn import InTurn
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal.audit import UnreadableAudit, read_audit_record
+from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
+from dispatcher.webhooks.vault import UndecipherableConfig, Vault
+
+
+class Inspection:
+    """Finds what cannot be read."""
+
+    def __init__(self, producer: AIOKafkaProducer, topics: Topics, vault: Vault) -> None:
+        self._dead_letters = DeadLetters(producer, topics.dead_letter)
+        self._topics = topics
+        self._vault = vault
+
+    def work(self, clients: KafkaClients) -> InTurn:
+        """The work of the group."""
+        inspected = (self._topics.config, self._topics.resources, self._topics.audit)
+        return InTurn(clients, self._topics.group("inspection"), inspected, self._inspect)
+
+    async def _inspect(self, record: ConsumerRecord) -> None:
+        try:
+            self._read(record)
+        except (
+            UnreadableResource,
+            UnreadableAudit,
+            UnreadableChange,
+            UnreadableWebhook,
+            UndecipherableConfig,
+        ) as error:
+            # What webhooks.config holds are secrets, encrypted or not: they are kept in one place.
+            with_value = record.topic != self._topics.config
+            await (await self._dead_letters.send(record, str(error), with_value=with_value))
+
+    def _read(self, record: ConsumerRecord) -> None:
+        if record.topic == self._topics.config:
+            read_webhook(read_place(record.key, record.headers), record.value, self._vault)
+        elif record.topic == self._topics.audit:
+            read_audit_record(record.value)
+        elif record.value is not None:
+            read_resource(record.key, record.value)
