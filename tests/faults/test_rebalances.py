@@ -27,12 +27,12 @@ async def topics(make_topics: MakeTopics) -> Topics:
 
 
 @pytest.mark.parametrize(
-    ("role", "sizes", "settings"),
+    ("role", "sizes"),
     [
-        pytest.param(RoleName.SENDER, (1, 4, 2, 1), {}, id="senders-1-4-2-1", marks=full),
-        pytest.param(RoleName.MATCHER, (1, 3, 1), {}, id="matchers-1-3-1", marks=full),
-        pytest.param(RoleName.RELAY, (1, 3, 1), {}, id="relays-1-3-1", marks=full),
-        pytest.param(RoleName.SENDER, (1, 2, 1), {}, id="senders-1-2-1"),
+        pytest.param(RoleName.SENDER, (1, 4, 2, 1), id="senders-1-4-2-1", marks=full),
+        pytest.param(RoleName.MATCHER, (1, 3, 1), id="matchers-1-3-1", marks=full),
+        pytest.param(RoleName.RELAY, (1, 3, 1), id="relays-1-3-1", marks=full),
+        pytest.param(RoleName.SENDER, (1, 2, 1), id="senders-1-2-1"),
     ],
 )
 async def test_joining_and_leaving(
@@ -41,7 +41,6 @@ async def test_joining_and_leaving(
     table: FaultTable,
     role: RoleName,
     sizes: tuple[int, ...],
-    settings: dict[str, str],
 ) -> None:
     for organization in ORGANIZATIONS:
         await traffic.webhook(f"target-of-{organization}", after(0.05), organization)

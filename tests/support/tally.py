@@ -145,10 +145,6 @@ class Connection(asyncio.Protocol):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
-    def speak_nonsense(self) -> None:
-        """Answer with what is no HTTP."""
-        self._transport.write(b"\x00\x01 nonsense\r\n\r\n")
-
     def _drop(self) -> None:
         if not self._transport.is_closing():
             self._transport.write(b".")
@@ -202,11 +198,6 @@ def drip(connection: Connection, _: Call) -> None:
 def reset(connection: Connection, _: Call) -> None:
     """The connection breaks off."""
     connection.reset()
-
-
-def nonsense(connection: Connection, _: Call) -> None:
-    """No HTTP."""
-    connection.speak_nonsense()
 
 
 @asynccontextmanager

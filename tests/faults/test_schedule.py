@@ -1,0 +1,148 @@
+"""Attempts that wait: on time when many come due, and neither early, skipped nor repeated, whatever happens."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from time import time
+
+import pytest
+
+from dispatcher.assembly import RoleName
+from dispatcher.delivery.relay import Relay
+from dispatcher.kafka.clock import BrokerClock
+from dispatcher.kafka.topics import Topics
+from tests.support.fault_table import FaultTable, Row, quantile
+from tests.support.fleet import Fleet, RoleProcess
+from tests.support.kafka import MakeTopics
+from tests.support.mixed_targets import ORGANIZATIONS
+from tests.support.tally import Message, fail_first
+from tests.support.traffic import Traffic
+
+MATCHER, SENDER, RELAY = RoleName.MATCHER, RoleName.SENDER, RoleName.RELAY
+
+full = pytest.mark.faults_full
+
+Members = dict[RoleName, RoleProcess]
+Disturbance = Callable[[Fleet, Members], Awaitable[None]]
+
+DELAY = 5.0
+
+
+@pytest.fixture
+async def topics(make_topics: MakeTopics) -> Topics:
+    return await make_topics(("0s", "5s"), partitions=4)
+
+
+async def nothing(_fleet: Fleet, _members: Members) -> None:
+    """All is well."""
+
+
+async def restarts(fleet: Fleet, members: Members) -> None:
+    """Relay and sender are stopped and started again, as for a new version."""
+    for role in (RELAY, SENDER):
+        await members[role].stop()
+        members[role] = await fleet.start(role)
+
+
+async def rebalances(fleet: Fleet, members: Members) -> None:
+    """More of them join, and the first ones leave."""
+    for role, new in zip((RELAY, SENDER), await fleet.start_all((RELAY,), (SENDER,)), strict=True):
+        await members[role].stop()
+        members[role] = new
+
+
+async def kills(fleet: Fleet, members: Members) -> None:
+    """Relay and sender are killed."""
+    for role in (RELAY, SENDER):
+        await members[role].kill()
+    members.update(zip((RELAY, SENDER), await fleet.start_all((RELAY,), (SENDER,)), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("disturbance", "events", "rate", "goal"),
+    [
+        pytest.param(nothing, 10_000, 170.0, 0.5, id="10000-due-within-a-minute", marks=full),
+        pytest.param(nothing, 2_000, 500.0, 0.5, id="2000-due-within-seconds", marks=full),
+        pytest.param(restarts, 500, 500.0, 3.0, id="restarts"),
+        pytest.param(rebalances, 500, 500.0, 3.0, id="rebalances", marks=full),
+        pytest.param(kills, 500, 500.0, 10.0, id="kills", marks=full),
+    ],
+)
+async def test_waiting_attempts(
+    fleet: Fleet,
+    traffic: Traffic,
+    table: FaultTable,
+    disturbance: Disturbance,
+    events: int,
+    rate: float,
+    goal: float,
+) -> None:
+    for organization in ORGANIZATIONS:
+        await traffic.webhook(f"heals-{organization}", fail_first(1), organization)
+    roles = (MATCHER, SENDER, RELAY)
+    members = dict(zip(roles, await fleet.start_all(*((role,) for role in roles)), strict=True))
+    await traffic.publish(events, ORGANIZATIONS, rate)
+    await traffic.have_arrived()
+    await disturbance(fleet, members)
+    await traffic.calls(2 * events)
+    await traffic.quiet()
+    lateness = lateness_of_retries(traffic)
+    twice = traffic.tally.made_more_than_once().total()
+    p50, p99 = quantile(lateness, 0.5), quantile(lateness, 0.99)
+    table.add(
+        Row(
+            f"{events:,} attempts wait 5 s; {disturbance.__name__}",
+            messages=events,
+            lost=events - len(lateness),
+            twice=twice,
+            worst_delay=max(lateness),
+            notes=f"lateness of the second attempt: p50 {p50:.3f}, p99 {p99:.3f} s",
+        )
+    )
+    assert len(lateness) == events
+    assert twice == 0 or disturbance is kills
+    assert set(map(tuple, map(sorted, map(set, traffic.tally.attempts().values())))) == {(1, 2)}
+    assert min(lateness) >= 0
+    assert p99 < goal
+
+
+def lateness_of_retries(traffic: Traffic) -> list[float]:
+    """By how much longer than the schedule says the second attempts came after the first had failed."""
+    first: dict[Message, float] = {}
+    second: defaultdict[Message, list[float]] = defaultdict(list)
+    for call in traffic.tally.calls:
+        if call.attempt == 1:
+            first.setdefault(call.message, call.at)
+        else:
+            second[call.message].append(call.at)
+    return [min(second[message]) - first[message] - DELAY for message in first if message in second]
+
+
+@pytest.mark.parametrize("jump", [-3_600.0, 3_600.0], ids=["behind", "ahead"])
+async def test_a_machine_whose_clock_is_an_hour_off(
+    fleet: Fleet, traffic: Traffic, table: FaultTable, jump: float
+) -> None:
+    """The relay's clock; the broker's is right, and it is the one that counts."""
+    for organization in ORGANIZATIONS:
+        await traffic.webhook(f"heals-{organization}", fail_first(1), organization)
+    await fleet.start_all((MATCHER,), (SENDER,))
+    relay = Relay(traffic.clients, traffic.topics, clock=BrokerClock(wall=lambda: time() + jump))
+    await relay.start()
+    try:
+        await traffic.publish(100, ORGANIZATIONS)
+        await traffic.calls(200, timeout=20)
+        await traffic.quiet()
+    finally:
+        await relay.stop()
+    lateness = lateness_of_retries(traffic)
+    table.add(
+        Row(
+            f"the relay's machine is an hour {'behind' if jump < 0 else 'ahead'}",
+            messages=100,
+            lost=100 - len(lateness),
+            twice=traffic.tally.made_more_than_once().total(),
+            worst_delay=max(lateness),
+            notes=f"lateness of the second attempt: from {min(lateness):.3f} s",
+        )
+    )
+    assert min(lateness) >= 0
+    assert max(lateness) < 3
