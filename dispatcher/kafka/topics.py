@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dispatcher.delivery.schedule import RetrySchedule
 from dispatcher.durations import Duration, format_duration, milliseconds_of, parse_duration
@@ -47,6 +48,13 @@ class _Deliveries(_Kept):
 
 class _Compacted(_Section):
     min_compaction_lag: Duration = parse_duration("0s")
+    max_compaction_lag: Duration = parse_duration("1d")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_compaction_lag < self.min_compaction_lag:
+            raise ValueError("max_compaction_lag is at least min_compaction_lag")
+        return self
 
 
 class _TopicsFile(_Section):
@@ -135,12 +143,21 @@ def _kept(name: str, partitions: int, retention: Duration) -> Topic:
 
 
 def _compacted(name: str, about: _Compacted) -> Topic:
-    lag = str(milliseconds_of(about.min_compaction_lag))
-    return Topic(name, 1, {**_EVERY_TOPIC, "cleanup.policy": "compact", "min.compaction.lag.ms": lag})
+    lags = {
+        "min.compaction.lag.ms": str(milliseconds_of(about.min_compaction_lag)),
+        "max.compaction.lag.ms": str(milliseconds_of(about.max_compaction_lag)),
+    }
+    return Topic(name, 1, {**_EVERY_TOPIC, "cleanup.policy": "compact", **lags})
 
 
-# A batch of one record of the largest size is larger than the record.
-_EVERY_TOPIC = {"max.message.bytes": str(MAX_REQUEST_BYTES), "message.timestamp.type": "LogAppendTime"}
+_EVERY_TOPIC = {
+    # A batch of one record of the largest size is larger than the record.
+    "max.message.bytes": str(MAX_REQUEST_BYTES),
+    "message.timestamp.type": "LogAppendTime",
+    # Kafka deletes, and compacts, whole segments that nothing is written to any more: what is too old, or was erased,
+    # stays up to this much longer.
+    "segment.ms": str(milliseconds_of(parse_duration("1d"))),
+}
 
 _NEEDED = {
     "compacted": ("portal.resources", "webhooks.config"),
