@@ -22,6 +22,7 @@ class _Commands(LazyGroup):
         "topics": "Compare topics.yaml with the cluster, or make the cluster match it.",
         "events": "Publish events from a file, or simulate Portal.",
         "dead-letters": "Look at records that could not be understood, or send them again.",
+        "organizations": "Erase an organization.",
         "token": "Print a bearer token for the API.",
         "schemas": "Write, or check, the JSON Schemas and the AsyncAPI document.",
     }

@@ -1,5 +1,6 @@
 """Notices for operators' own systems: CloudEvents about messages that failed for good."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
@@ -22,13 +23,19 @@ def message_failed(outcome: Outcome, now: int) -> bytes:
         "reason": outcome["reason"],
         "error": outcome["error"],
     }
+    id = f"{outcome['message_id']}-{outcome['run']}-failed"
+    return notice(id, "message_failed", data, datetime.fromtimestamp(now / 1000, UTC))
+
+
+def notice(id: str, type: str, data: Mapping[str, object], moment: datetime) -> bytes:
+    """A CloudEvent; the same ``id`` again where the same thing is told twice."""
     return orjson.dumps(
         {
             "specversion": "1.0",
-            "id": f"{outcome['message_id']}-{outcome['run']}-failed",
+            "id": id,
             "source": SOURCE,
-            "type": "message_failed",
-            "time": rfc3339(datetime.fromtimestamp(now / 1000, UTC)),
+            "type": type,
+            "time": rfc3339(moment),
             "datacontenttype": "application/json",
             "data": data,
         }

@@ -22,6 +22,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
+from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import health
 from dispatcher.portal.attempts import AttemptsApi
 from dispatcher.portal.audit import Audit, AuditTrail
@@ -85,6 +86,7 @@ class Portal:
         self._topics = topics
         self._follower = follower
         self._vault = vault
+        self._clickhouse = clickhouse
         self._log = DeliveryLog(clickhouse)
         self._clock = clock
         self._monotonic = monotonic
@@ -114,11 +116,15 @@ class Portal:
             changes = Changes(directory, store, audit, self._clock)
             trail, resources = AuditTrail(), Resources()
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
-            services: dict[str, CompactedTopic | CommandConsumer | InTurn] = {
+            clickhouse = self._clickhouse
+            erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
+            services: dict[str, CompactedTopic | CommandConsumer | InTurn | Sweeping] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "commands": CommandConsumer(clients, topics, producer, changes),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
+                "erasure": erasure.work(),
+                "sweeping": Sweeping(clickhouse),
             }
             try:
                 stack.push_async_callback(producer.stop)

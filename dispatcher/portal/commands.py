@@ -5,12 +5,12 @@ A command may be read again after a crash, or by two portals during a rebalance:
 
 import asyncio
 import contextlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
@@ -35,6 +35,19 @@ class Disable(BaseModel):
     webhook_id: str
     reason: str
     time: AwareDatetime
+
+
+class Erase(BaseModel):
+    """Erase an organization, because its operator said so."""
+
+    v: Literal[1]
+    command: Literal["erase"]
+    id: str
+    organization_id: Annotated[str, Field(min_length=1)]
+    time: AwareDatetime
+
+
+_COMMAND: TypeAdapter[Disable | Erase] = TypeAdapter(Annotated[Disable | Erase, Field(discriminator="command")])
 
 
 class CommandConsumer:
@@ -86,11 +99,13 @@ class CommandConsumer:
 
     async def _carry_out(self, record: ConsumerRecord) -> None:
         try:
-            command = Disable.model_validate_json(record.value or b"")
+            command = _COMMAND.validate_json(record.value or b"")
         except ValidationError as error:
             members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
             await (await self._dead_letters.send(record, f"not a command of this version: {members}"))
             return
+        if isinstance(command, Erase):
+            return  # it takes long, and has a group of its own
         try:
             await self._changes.change(
                 command.webhook_id,

@@ -41,8 +41,6 @@ _ATTEMPT = """
     toUnixTimestamp64Milli(at) AS at_ms
 """
 
-_ERASED = ("attempt_states", "message_states", "message_bodies", "attempt_details")
-
 
 class DeliveryLog:
     """Reads about one webhook at a time. Times are aware; every method may raise ClickHouseUnavailable."""
@@ -203,15 +201,6 @@ class DeliveryLog:
             },
         )
         return [row["message_id"] for row in rows]
-
-    async def erase(self, organization_id: str) -> None:
-        """Remove everything of an organization, and return when it is gone from the disk's active parts."""
-        for table in _ERASED:
-            await self._clickhouse.command(
-                f"ALTER TABLE {table} DELETE WHERE organization_id = {{organization_id:String}}"
-                " SETTINGS mutations_sync = 2",
-                {"organization_id": organization_id},
-            )
 
 
 _AFTER_CURSOR = """

@@ -24,6 +24,7 @@ from dispatcher.recording import queued
 from dispatcher.recording.backoff import Backoff
 from dispatcher.recording.batches import Batch, BatchPolicy, Gathering, Sized
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
+from dispatcher.recording.erasing import ErasedWebhooks
 from dispatcher.recording.schema import migrate
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clients = clients
         self._topics = topics
         self._clickhouse = clickhouse
+        self._erased = ErasedWebhooks(clickhouse)
         self._gathering = Gathering(policy or BatchPolicy())
         self._clock = clock
         self._backoff = Backoff(chance)
@@ -244,7 +246,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._has_schema = True
 
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
-        waiting, outcomes, empty = self._rows(batch)
+        waiting, outcomes, empty = self._rows(batch, await self._erased.keys())
         with RECORDER_INSERT_SECONDS.time():
             # Nobody would miss the waiting rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(waiting):
@@ -256,10 +258,12 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         for rows, topic in ((waiting, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 
-    def _rows(self, batch: Batch) -> tuple[_Rows, _Rows, list[Sized]]:
+    def _rows(self, batch: Batch, erased: frozenset[bytes]) -> tuple[_Rows, _Rows, list[Sized]]:
         """Waiting first attempts, outcomes, and the records of outcomes that ClickHouse would pass over in silence."""
         waiting, outcomes, empty = [], [], []
         for record in batch.records:
+            if record.key in erased:
+                continue
             if record.topic == self._topics.attempts:
                 if record.value and not record.value.isspace():
                     outcomes.append((record, record.value))

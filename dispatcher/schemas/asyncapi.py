@@ -93,20 +93,41 @@ _DEAD_LETTER_HEADERS = _headers(
         "dead-letter-partition": _number("The partition there"),
         "dead-letter-offset": _number("The offset there"),
         "dead-letter-time": _number(f"The record's time there, in {_MILLISECONDS}"),
-    }
+        "dead-letter-omitted": _text("What of the record was not kept here, such as its value; absent otherwise"),
+    },
+    ["dead-letter-reason", "dead-letter-topic", "dead-letter-partition", "dead-letter-offset", "dead-letter-time"],
 )
 
+_ASKED_AT = {"type": "integer", "description": f"When it was asked for, in {_MILLISECONDS}"}
+
 _COMMAND = {
-    "type": "object",
     "title": "Command",
-    "required": ["v", "command", "webhook_id", "reason", "time"],
-    "properties": {
-        "v": {"const": 1},
-        "command": {"const": "disable"},
-        "webhook_id": {"type": "string"},
-        "reason": {"type": "string", "description": "What people are shown as the reason"},
-        "time": {"type": "integer", "description": f"When it was asked for, in {_MILLISECONDS}"},
-    },
+    "oneOf": [
+        {
+            "type": "object",
+            "description": "Disable a webhook",
+            "required": ["v", "command", "webhook_id", "reason", "time"],
+            "properties": {
+                "v": {"const": 1},
+                "command": {"const": "disable"},
+                "webhook_id": {"type": "string"},
+                "reason": {"type": "string", "description": "What people are shown as the reason"},
+                "time": _ASKED_AT,
+            },
+        },
+        {
+            "type": "object",
+            "description": "Erase an organization",
+            "required": ["v", "command", "id", "organization_id", "time"],
+            "properties": {
+                "v": {"const": 1},
+                "command": {"const": "erase"},
+                "id": {"type": "string", "description": "The id of the notice that will tell what was done"},
+                "organization_id": {"type": "string"},
+                "time": _ASKED_AT,
+            },
+        },
+    ],
 }
 
 _NOTICE = {
@@ -123,7 +144,7 @@ _NOTICE = {
         "datacontenttype": {"const": "application/json"},
         "data": {
             "type": "object",
-            "required": ["organization_id", "webhook_id"],
+            "required": ["organization_id"],
             "properties": {
                 "organization_id": {"type": "string"},
                 "webhook_id": {"type": "string"},
@@ -133,6 +154,14 @@ _NOTICE = {
                 "attempts": {"type": "integer", "description": "How often the message was tried in this run"},
                 "reason": {"type": "string", "description": "Why, for programs"},
                 "error": {"type": "string", "description": "Why, for people"},
+                **{
+                    name: {"type": "integer", "description": f"How many {name} an erased organization had"}
+                    for name in ("webhooks", "resources", "messages")
+                },
+                "undecipherable": {
+                    "type": "integer",
+                    "description": "Webhooks that may be of an erased organization: nobody can decrypt them",
+                },
             },
         },
     },
@@ -186,7 +215,11 @@ def _messages() -> dict[str, Document]:
             _CONFIG_HEADERS,
             content_type="application/octet-stream",
         ),
-        "command": _message("Asks the portal to disable a webhook", _payload("Command"), _WEBHOOK),
+        "command": _message(
+            "Asks the portal to disable a webhook, or to erase an organization",
+            _payload("Command"),
+            "The webhook's or the organization's id",
+        ),
         "delivery": _message(
             "An attempt to make",
             {"type": "object", "description": "The rendered body, as it is sent and signed"},
@@ -194,11 +227,16 @@ def _messages() -> dict[str, Document]:
             _DELIVERY_HEADERS,
         ),
         "attempt": _message("What became of an attempt", _payload("Outcome"), _WEBHOOK, _ATTEMPT_HEADERS),
-        "notice": _message("A message failed for good, or a webhook was disabled", _payload("Notice"), _WEBHOOK),
+        "notice": _message(
+            "A message failed for good, a webhook was disabled, or an organization was erased",
+            _payload("Notice"),
+            "The webhook's or the organization's id",
+        ),
         "audit": _message("Who changed what", _payload("AuditRecord"), _WEBHOOK),
         "dead_letter": _message(
-            "A record that could not be understood, with its own headers and these",
-            {"description": "The value as it came"},
+            "A record that could not be understood, with its own headers and these; or, with the header "
+            "dead-letter-replayed alone, the offsets here of those that were sent again",
+            {"description": "The value as it came; or offsets in this partition, separated by commas"},
             "As it came",
             _DEAD_LETTER_HEADERS,
             content_type="application/octet-stream",

@@ -13,6 +13,7 @@ from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.recording import queued
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
+from dispatcher.recording.erasing import ErasedWebhooks, erase_organization, erase_stragglers
 from dispatcher.recording.history import Attempt, Metrics
 from dispatcher.recording.schema import migrate, migrations, missing_migrations
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, delivery, insert, outcome
@@ -236,11 +237,22 @@ async def test_an_organization_is_erased_and_no_other(clickhouse: ClickHouse) ->
     await insert_queued(clickhouse, queued_row("m"))
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, request_url="https://target.test/")])
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, organization_id="other's")])
-    await log.erase(ORGANIZATION)
+    assert await erase_organization(clickhouse, ORGANIZATION) == 1
     for table in ("attempt_states", "message_states", "message_bodies", "attempt_details"):
         rows = await clickhouse.query(f"SELECT DISTINCT organization_id AS who FROM {table}")
         assert {row["who"] for row in rows} <= {"other's"}
     assert (await log.metrics("other's", WEBHOOK)).successful == 1
+
+
+async def test_what_comes_late_about_an_erased_webhook_is_removed(clickhouse: ClickHouse) -> None:
+    await insert(clickhouse, [outcome("m", 1, "successful", at=NOW)])
+    assert await erase_stragglers(clickhouse) is False
+    await erase_organization(clickhouse, ORGANIZATION)
+    assert await ErasedWebhooks(clickhouse).keys() == {WEBHOOK.encode()}
+    await insert(clickhouse, [outcome("m", 1, "successful", at=NOW), outcome("n", 1, "failed", at=NOW, webhook_id="x")])
+    assert await erase_stragglers(clickhouse) is True
+    assert await erase_stragglers(clickhouse) is False
+    assert [row["message_id"] for row in await clickhouse.query("SELECT message_id FROM messages")] == ["n"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dispatcher.kafka.topics import load_topics
 from dispatcher.schemas.asyncapi import asyncapi_document
 from dispatcher.settings import default_topics_file
 from dispatcher.webhooks.change import Place
+from dispatcher.webhooks.commands import disable_command, erase_command
 
 TOPICS = load_topics(default_topics_file())
 DOCUMENT = asyncapi_document(TOPICS)
@@ -98,6 +99,13 @@ def test_notices() -> None:
     described = DOCUMENT["components"]["schemas"]["Notice"]
     Draft202012Validator(described).validate(notice)
     assert set(notice["data"]) <= set(described["properties"]["data"]["properties"])
+
+
+def test_commands() -> None:
+    validator = Draft202012Validator(DOCUMENT["components"]["schemas"]["Command"])
+    for command in (disable_command("wh-1", "gone", 1_700_000_000_000), erase_command("org-1", "e", 1_700_000_000_000)):
+        validator.validate(json.loads(command))
+    assert not validator.is_valid({"v": 1, "command": "erase"})
 
 
 def _check_headers(message: str, headers: list[tuple[str, bytes]]) -> None:

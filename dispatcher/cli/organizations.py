@@ -1,0 +1,94 @@
+"""``dispatcher organizations``: erase an organization."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dispatcher.cli.cluster import open_cluster
+from dispatcher.durations import parse_duration
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.organizations.removal import remove
+from dispatcher.organizations.stores import stores
+
+app = typer.Typer(no_args_is_help=True, help="Erase an organization.")
+
+_LONGEST_ID = 200
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `remove` a command of its own while it is the only one."""
+
+
+@app.command("remove")
+def remove_organization(
+    *,
+    organization: Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[str, typer.Option(help="How long to wait for it to be done.")] = "5m",
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")] = False,
+) -> None:
+    """Erase an organization: its webhooks, what was recorded of them, what waits to be sent.
+
+    A running portal does it (`dispatcher up`, or `dispatcher run portal`). What is erased cannot be had back.
+    """
+    if not organization or len(organization) > _LONGEST_ID or not organization.isprintable():
+        raise typer.BadParameter(f"is not 1 to {_LONGEST_ID} printable characters", param_hint="ORG")
+    try:
+        within = parse_duration(wait).total_seconds()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error), param_hint="--wait") from None
+    clients, topics = open_cluster()
+    if not yes:
+        _ask(organization)
+    erased = asyncio.run(_remove(clients, topics, organization, within))
+    if as_json:
+        places = [store.as_json() for store in stores(topics)]
+        typer.echo(json.dumps({"organization_id": organization, **erased, "stores": places}, indent=2))
+    else:
+        _report(organization, erased, topics)
+
+
+def _ask(organization: str) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask at; add --yes", param_hint="--yes")
+    typer.confirm(
+        f"Erase {organization} with its webhooks and everything recorded of them? It cannot be had back.", abort=True
+    )
+
+
+async def _remove(clients: KafkaClients, topics: Topics, organization: str, within: float) -> dict[str, int]:
+    console = Console(stderr=True)
+    with console.status(f"Erasing {organization}"):
+        return await remove(clients, topics, organization, within)
+
+
+def _report(organization: str, erased: dict[str, int], topics: Topics) -> None:
+    console = Console(highlight=False)
+    counts = {name: erased.get(name, 0) for name in ("webhooks", "resources", "messages")}
+    if any(counts.values()):
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        console.print(Text(f"{organization} is erased: {told}."), soft_wrap=True)
+    else:
+        console.print(Text(f"There was nothing of {organization}."), soft_wrap=True)
+    if undecipherable := erased.get("undecipherable", 0):
+        console.print(
+            f"{undecipherable} webhooks cannot be decrypted with DISPATCHER_ENCRYPTION_KEY: whether they are of this "
+            "organization cannot be told. Add the key that they were written with, and run this again.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if any(counts.values()):
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("Where", "What", "Now", "Bytes gone"):
+            table.add_column(heading, overflow="fold")
+        for store in stores(topics):
+            table.add_row(Text(store.name), store.holds, store.now, store.gone)
+        console.print(table)

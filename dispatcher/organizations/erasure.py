@@ -1,0 +1,182 @@
+"""The portal's part of erasing an organization: the commands ``erase`` of ``webhooks.commands``.
+
+Whoever asks writes a command, so that it is not lost when nobody carries it out now, and any portal can. What is done
+is told in ``webhooks.notices``. Doing it again changes nothing.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import structlog
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from pydantic import ValidationError
+
+from dispatcher.delivery.notices import notice
+from dispatcher.errors import DispatcherError
+from dispatcher.events.types import ResourceKind
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.in_turn import InTurn
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal.commands import DISPATCHER, Erase
+from dispatcher.portal.problems import Problem
+from dispatcher.portal.webhooks import Changes
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
+from dispatcher.recording.erasing import erase_organization, erase_stragglers, forget_webhooks
+from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.vault import UndecipherableConfig
+
+ORGANIZATION_ERASED = "organization_erased"
+
+_SWEEP_EVERY_SECONDS = 300.0
+_FIRST_SWEEP_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class NotErased(DispatcherError):
+    """Something kept an organization from being erased; it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much there was. ``undecipherable`` are webhooks that might be of the organization, and nobody can tell."""
+
+    webhooks: int = 0
+    resources: int = 0
+    messages: int = 0
+    undecipherable: int = 0
+
+
+class Erasure:
+    """Erases organizations. ``producer`` is started and stopped by whoever made it; ``clock`` gives the time."""
+
+    def __init__(
+        self,
+        clients: KafkaClients,
+        topics: Topics,
+        producer: AIOKafkaProducer,
+        follower: ConfigFollower,
+        changes: Changes,
+        clickhouse: ClickHouse,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._producer = producer
+        self._follower = follower
+        self._changes = changes
+        self._clickhouse = clickhouse
+        self._clock = clock
+        self._found: dict[str, Counter[str]] = {}
+
+    def work(self) -> InTurn:
+        """The work of the group of portals; other commands are others' work, and a bad one is theirs to judge."""
+        return InTurn(self._clients, self._topics.group("erasure"), [self._topics.commands], self._carry_out)
+
+    async def erase(self, organization_id: str, request: str) -> Erased:
+        """Erase an organization; how much there was, with what earlier tries of this ``request`` here had found.
+
+        The ids of its webhooks are remembered first, so that what is still reported about them is not recorded; then
+        they are deleted, so that nothing more is sent; then what was recorded goes.
+
+        Raises:
+            DispatcherError: Kafka or ClickHouse does not do it now.
+        """
+        found = self._found.setdefault(request, Counter())
+        try:
+            await self._delete_webhooks(organization_id, found)
+            found["resources"] += await self._delete_resources(organization_id)
+            found["messages"] += await erase_organization(self._clickhouse, organization_id)
+            await erase_stragglers(self._clickhouse)
+        except (Problem, QueryFailed) as error:
+            raise NotErased(f"{organization_id} is not erased yet: {error}") from error
+        del self._found[request]
+        return Erased(found["webhooks"], found["resources"], found["messages"], len(self._changes.directory.unreadable))
+
+    async def _carry_out(self, record: ConsumerRecord) -> None:
+        try:
+            command = Erase.model_validate_json(record.value or b"")
+        except ValidationError:
+            return
+        erased = await self.erase(command.organization_id, command.id)
+        log.info("an organization was erased", request=command.id, **asdict(erased))
+        told = notice(
+            command.id,
+            ORGANIZATION_ERASED,
+            {"organization_id": command.organization_id, **asdict(erased)},
+            self._clock(),
+        )
+        await self._producer.send_and_wait(self._topics.notices, told, key=command.organization_id.encode())
+
+    async def _delete_webhooks(self, organization_id: str, found: Counter[str]) -> None:
+        directory = self._changes.directory
+        await self._follower.catch_up()
+        while webhooks := [
+            each for each in directory.of_organization(organization_id) if each.id not in directory.unreadable
+        ]:
+            await forget_webhooks(self._clickhouse, [each.id for each in webhooks])
+            for webhook in webhooks:
+                with contextlib.suppress(UndecipherableConfig):
+                    await self._changes.delete(webhook.id, DISPATCHER, only_this=lambda _: False)
+                    found["webhooks"] += 1
+
+    async def _delete_resources(self, organization_id: str) -> int:
+        """Write a tombstone for each; not by what is shown of them, but by the keys, readable or not."""
+        kinds = "|".join(kind.value for kind in ResourceKind)
+        of_organization = re.compile(f"{re.escape(organization_id)}/({kinds})/.*".encode(), re.DOTALL)
+        keys: set[bytes] = set()
+
+        def apply(record: ConsumerRecord) -> None:
+            key = record.key or b""
+            if record.value is None:
+                keys.discard(key)
+            elif of_organization.fullmatch(key):
+                keys.add(key)
+
+        reader = CompactedTopic(self._clients, self._topics.resources, apply)
+        await reader.start()
+        await reader.stop()
+        sent = [await self._producer.send(self._topics.resources, value=None, key=key) for key in sorted(keys)]
+        for each in sent:
+            await each
+        return len(keys)
+
+
+class Sweeping:
+    """Now and then removes what was recorded about erased webhooks by a recorder that did not know yet."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._sweep(), name="sweeping")
+
+    async def wait(self) -> None:
+        """Run until it fails or is stopped."""
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """End it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(_FIRST_SWEEP_SECONDS)
+        while True:
+            try:
+                if await erase_stragglers(self._clickhouse):
+                    log.info("late rows about erased webhooks were removed")
+            except (DispatcherError, QueryFailed) as error:
+                log.warning("late rows about erased webhooks are removed later", error=str(error))
+            await asyncio.sleep(_SWEEP_EVERY_SECONDS)

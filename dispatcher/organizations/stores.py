@@ -1,0 +1,55 @@
+"""Where an organization's data is kept, and when the bytes of what was erased are gone from the disks."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from dispatcher.durations import format_duration
+from dispatcher.kafka.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One place. ``gone`` says when and by what the bytes disappear, counted from the erasure."""
+
+    name: str
+    holds: str
+    now: str
+    gone: str
+
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return asdict(self)
+
+
+def stores(topics: Topics) -> Iterator[Store]:
+    """Every place, with what stands in ``topics.yaml`` about it."""
+    declared = {topic.name: topic.config for topic in topics.declared}
+
+    def kept(*names: str) -> str:
+        longest = max(int(declared[name]["retention.ms"]) + int(declared[name]["segment.ms"]) for name in names)
+        return f"by retention, within {_days(longest)}"
+
+    def compacted(name: str) -> str:
+        lag = _days(int(declared[name]["max.compaction.lag.ms"]))
+        return f"by compaction, when its segment is {lag} old and something else has been written to the topic"
+
+    yield Store(topics.config, "webhooks, encrypted", "deleted", compacted(topics.config))
+    yield Store(topics.resources, "what webhooks can be limited to", "deleted", compacted(topics.resources))
+    yield Store(
+        "ClickHouse", "messages, attempts, bodies, answers", "deleted", "within 10 minutes, with inactive parts"
+    )
+    waiting = (topics.deliveries, topics.parked, *topics.retry.values())
+    yield Store(f"{topics.deliveries}, .parked, .retry.*", "bodies that wait", "will never be sent", kept(*waiting))
+    yield Store(topics.attempts, "outcomes, answers", "not recorded any more", kept(topics.attempts))
+    events = tuple(topics.events.values())
+    yield Store(f"{topics.prefix}portal.* (events)", "events", "match no webhook", kept(*events))
+    yield Store(topics.dead_letter, "records that could not be read", "kept", kept(topics.dead_letter))
+    yield Store(topics.notices, "messages that failed, this erasure", "kept", kept(topics.notices))
+    yield Store(topics.commands, "this request", "kept", kept(topics.commands))
+    yield Store(topics.audit, "who changed what", "not shown any more", kept(topics.audit))
+    yield Store("portals' memory", "answers by Idempotency-Key", "kept", "within a day, or at the portal's restart")
+
+
+def _days(milliseconds: int) -> str:
+    return format_duration(timedelta(milliseconds=milliseconds))

@@ -1,0 +1,119 @@
+"""Erasing an organization from ClickHouse, so that nothing of it comes back."""
+
+# Only constants of this module are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+import asyncio
+import json
+from collections.abc import Iterable
+
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.recording.clickhouse import ClickHouse
+
+TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
+
+_LOOK_FIRST_SECONDS = 0.05
+_LOOK_LONGEST_SECONDS = 2.0
+
+_ERASED = "webhook_id IN (SELECT webhook_id FROM erased_webhooks)"
+_OF_ORGANIZATION = "organization_id = {organization_id:String}"
+
+
+class ErasedWebhooks:
+    """The webhooks that nothing is to be recorded of any more, as a recorder asks for them before each insert."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._state: tuple[int, int] = (0, 0)
+        self._keys: frozenset[bytes] = frozenset()
+
+    async def keys(self) -> frozenset[bytes]:
+        """Their ids as the keys of records.
+
+        Raises:
+            ClickHouseUnavailable: it does not answer.
+            QueryFailed: it has no such table yet.
+        """
+        [row] = await self._clickhouse.query(
+            "SELECT count() AS ids, toUnixTimestamp64Milli(max(erased_on)) AS last FROM erased_webhooks"
+        )
+        state = row["ids"], row["last"]
+        if state != self._state:
+            rows = await self._clickhouse.query("SELECT webhook_id FROM erased_webhooks")
+            self._keys = frozenset(each["webhook_id"].encode() for each in rows)
+            self._state = state
+        return self._keys
+
+
+async def forget_webhooks(clickhouse: ClickHouse, webhook_ids: Iterable[str]) -> None:
+    """Have nothing recorded of these webhooks any more; what was recorded stays until it is erased.
+
+    Raises:
+        ClickHouseUnavailable: it does not answer, or has no such table yet.
+    """
+    rows = "\n".join(json.dumps({"webhook_id": id}) for id in sorted(webhook_ids))
+    if rows:
+        await clickhouse.insert("erased_webhooks", rows.encode())
+
+
+async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> int:
+    """Remove everything that was recorded of an organization; how many messages that were.
+
+    Nothing more is recorded of the webhooks that are found here either.
+
+    Returns when no active part on the disk has any of it. Inactive parts go within ten minutes.
+
+    Raises:
+        ClickHouseUnavailable: it does not answer, or cannot remove it.
+        QueryFailed: it refuses.
+    """
+    parameters = {"organization_id": organization_id}
+    [counted] = await clickhouse.query(
+        f"SELECT uniqExact(webhook_id, message_id) AS messages FROM message_states WHERE {_OF_ORGANIZATION}", parameters
+    )
+    ids: set[str] = set()
+    for table in TABLES:
+        rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {_OF_ORGANIZATION}", parameters)
+        ids.update(row["webhook_id"] for row in rows)
+    if ids:
+        await forget_webhooks(clickhouse, ids)
+        for table in TABLES:
+            await clickhouse.command(f"ALTER TABLE {table} DELETE WHERE {_OF_ORGANIZATION}", parameters)
+        await _until_mutated(clickhouse)
+    return int(counted["messages"])
+
+
+async def erase_stragglers(clickhouse: ClickHouse) -> bool:
+    """Remove what was inserted about erased webhooks by a recorder that did not know yet; whether there was any.
+
+    Raises:
+        ClickHouseUnavailable: it does not answer, or cannot remove it.
+        QueryFailed: it refuses.
+    """
+    [known] = await clickhouse.query("SELECT count() AS ids FROM erased_webhooks")
+    if not known["ids"]:
+        return False
+    found = [table for table in TABLES if await clickhouse.query(f"SELECT 1 FROM {table} WHERE {_ERASED} LIMIT 1")]
+    for table in found:
+        await clickhouse.command(
+            f"ALTER TABLE {table} DELETE WHERE {_ERASED} SETTINGS allow_nondeterministic_mutations = 1"
+        )
+    await _until_mutated(clickhouse)
+    return bool(found)
+
+
+async def _until_mutated(clickhouse: ClickHouse) -> None:
+    """A mutation of millions of rows takes longer than one statement may: it goes on by itself and is looked at."""
+    wait = _LOOK_FIRST_SECONDS
+    while waiting := await clickhouse.query(
+        "SELECT table, latest_fail_reason FROM system.mutations "
+        "WHERE database = currentDatabase() AND table IN {tables:Array(String)} AND NOT is_done",
+        {"tables": list(TABLES)},
+    ):
+        for row in waiting:
+            if row["latest_fail_reason"]:
+                raise ClickHouseUnavailable(
+                    f"ClickHouse cannot remove rows from {row['table']}: {row['latest_fail_reason'][:300]}"
+                )
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, _LOOK_LONGEST_SECONDS)
