@@ -5,6 +5,7 @@ partition of which records are held back is paused: what is held is bounded by o
 """
 
 import asyncio
+import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -93,9 +94,11 @@ class Relay:
             return  # revoked meanwhile
         for record in records:
             waiting.add(record.timestamp, record)
+        # A machine that is behind would keep everything waiting, and be told of it only when it hands something over.
+        self._clock.at_least(records[-1].timestamp)
 
     async def _hand_over(self) -> None:
-        due = {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(self._clock.now()))}
+        due = self._take_due()
         if not due:
             return
         await self._send([(tp, record) for tp, taken in due.items() for _, record in taken])
@@ -107,6 +110,15 @@ class Relay:
                 RETRY_LATENESS_SECONDS.observe(max(now - came_due, 0) / 1000)
         await self._commit({tp: taken[-1][1].offset + 1 for tp, taken in due.items()})
 
+    def _take_due(self) -> dict[TopicPartition, list[tuple[int, Record]]]:
+        now = self._clock.now()
+        if self._clock.confirmed:
+            return {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(now))}
+        # On a machine that is ahead everything would seem to be due. The answer to the first record puts that right.
+        first = min(self._waiting.items(), key=lambda item: item[1].next_due or math.inf, default=None)
+        taken = first[1].take_due(now, at_most=1) if first is not None else []
+        return {first[0]: taken} if first is not None and taken else {}
+
     def _pause_those_that_wait(self) -> None:
         assigned, paused = self._consumer.assignment(), self._consumer.paused()
         for tp, waiting in self._waiting.items():
@@ -116,6 +128,7 @@ class Relay:
     async def _send(self, records: Iterable[tuple[TopicPartition, Record]]) -> None:
         left = list(records)
         while left:
+            began = self._clock.elapsed()
             futures = [
                 await self._producer.send(
                     self._topics.deliveries,
@@ -131,7 +144,7 @@ class Relay:
             results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
             for result in results:
                 if not isinstance(result, BaseException):
-                    self._clock.learn(result.timestamp)
+                    self._clock.learn(result.timestamp, began)
             errors = [result for result in results if isinstance(result, BaseException)]
             left = [item for item, result in zip(left, results, strict=True) if isinstance(result, BaseException)]
             if left:

@@ -141,8 +141,9 @@ async def test_a_machine_whose_clock_is_an_hour_off(
             lost=100 - len(lateness),
             twice=traffic.tally.made_more_than_once().total(),
             worst_delay=max(lateness),
-            notes=f"lateness of the second attempt: from {min(lateness):.3f} s",
+            notes=f"too early: {sum(each < 0 for each in lateness)}",
         )
     )
-    assert min(lateness) >= 0
+    # A relay whose clock is ahead learns so from the broker's answer to the first record that it hands over.
+    assert sum(each < 0 for each in lateness) <= (1 if jump > 0 else 0)
     assert max(lateness) < 3

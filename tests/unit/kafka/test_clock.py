@@ -38,3 +38,43 @@ def test_a_wall_clock_that_jumps_changes_nothing() -> None:
     clock = BrokerClock(machine.wall, machine.monotonic)
     machine.elapsed, machine.off = 10, 3_600
     assert clock.now() == machine.broker()
+
+
+def test_a_machine_that_is_ahead_learns_so_from_the_first_answer() -> None:
+    machine = Machine(3_600)
+    clock = BrokerClock(machine.wall, machine.monotonic)
+    sent = clock.elapsed()
+    machine.elapsed += 0.02
+    clock.learn(machine.broker() - 5, sent)
+    assert machine.broker() - 5 <= clock.now() <= machine.broker() + 20
+
+
+def test_is_confirmed_by_an_answer_and_not_by_what_is_read() -> None:
+    machine = Machine(0)
+    clocks = [BrokerClock(machine.wall, machine.monotonic) for _ in range(3)]
+    clocks[1].at_least(machine.broker())
+    clocks[2].learn(machine.broker())
+    assert [clock.confirmed for clock in clocks] == [False, False, True]
+
+
+def test_a_machine_that_is_behind_learns_so_from_what_it_reads() -> None:
+    machine = Machine(-3_600)
+    clock = BrokerClock(machine.wall, machine.monotonic)
+    clock.at_least(machine.broker() - 30)
+    clock.at_least(machine.broker() - 60_000)
+    assert clock.now() == machine.broker() - 30
+    machine.elapsed += 40
+    assert clock.now() == machine.broker() - 30
+
+
+@given(st.floats(-7200, 7200), st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1))
+def test_the_time_lies_between_what_answers_allow(off: float, answers: list[tuple[int, int]]) -> None:
+    machine = Machine(off)
+    clock = BrokerClock(machine.wall, machine.monotonic)
+    for there, back in answers:
+        sent = clock.elapsed()
+        machine.elapsed += there / 1000
+        stamped = machine.broker()
+        machine.elapsed += back / 1000
+        clock.learn(stamped, sent)
+        assert -max(each for _, each in answers) - 2 <= clock.now() - machine.broker() <= there + 2
