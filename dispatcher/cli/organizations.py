@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from dispatcher.cli.cluster import open_cluster
@@ -74,7 +73,7 @@ def _report(organization: str, erased: dict[str, int], topics: Topics) -> None:
     console = Console(highlight=False)
     counts = {name: erased.get(name, 0) for name in ("webhooks", "resources", "messages")}
     if any(counts.values()):
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        told = ", ".join(f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
         console.print(Text(f"{organization} is erased: {told}."), soft_wrap=True)
     else:
         console.print(Text(f"There was nothing of {organization}."), soft_wrap=True)
@@ -86,9 +85,7 @@ def _report(organization: str, erased: dict[str, int], topics: Topics) -> None:
             soft_wrap=True,
         )
     if any(counts.values()):
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("Where", "What", "Now", "Bytes gone"):
-            table.add_column(heading, overflow="fold")
+        console.print("When the bytes are gone from the disks:")
         for store in stores(topics):
-            table.add_row(Text(store.name), store.holds, store.now, store.gone)
-        console.print(table)
+            console.print(Text.assemble("  ", (store.name, "bold"), f": {store.holds}, {store.now}"), soft_wrap=True)
+            console.print(Text(f"      {store.gone}"), soft_wrap=True)

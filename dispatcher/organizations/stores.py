@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 
-from dispatcher.durations import format_duration
 from dispatcher.kafka.topics import Topics
+
+_DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,5 @@ def stores(topics: Topics) -> Iterator[Store]:
 
 
 def _days(milliseconds: int) -> str:
-    return format_duration(timedelta(milliseconds=milliseconds))
+    days = -(-milliseconds // _DAY_MS)
+    return "a day" if days == 1 else f"{days} days"

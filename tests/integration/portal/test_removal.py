@@ -155,5 +155,5 @@ async def test_the_command(api: Api, settings: Settings) -> None:
     assert (status, out) == (0, f"There was nothing of {ORGANIZATION}.\n")
     await api.create()
     status, out, _ = await command(settings, ORGANIZATION, "--yes")
-    assert f"{ORGANIZATION} is erased: 1 webhooks, 0 resources, 0 messages." in out
+    assert f"{ORGANIZATION} is erased: 1 webhook, 0 resources, 0 messages." in out
     assert "by compaction" in out
