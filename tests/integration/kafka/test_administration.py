@@ -52,14 +52,14 @@ async def partitions_of(producer: AIOKafkaProducer, topic: str) -> set[int]:
 
 
 async def test_only_the_settings_that_differ_are_altered(clients: KafkaClients, topics: Topics) -> None:
-    foreign = AlterConfig(topics.audit, {"segment.ms": (None, "12345678"), "retention.ms": (None, "1000000")})
+    foreign = AlterConfig(topics.audit, {"flush.ms": (None, "12345678"), "retention.ms": (None, "1000000")})
     await apply(clients, Plan((foreign,), ()))
     found = await changes(clients, topics)
     assert [change.topic for change in found.changes] == [topics.audit]
     await apply(clients, found)
     assert await changes(clients, topics) == Plan((), ())
     present = (await read_cluster(clients, topics)).topics[topics.audit]
-    assert present.config["segment.ms"] == "12345678"
+    assert present.config["flush.ms"] == "12345678"
 
 
 async def test_partitions_too_many_are_told_and_stay(
