@@ -29,6 +29,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.polling import take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import DUPLICATES, IN_FLIGHT
@@ -43,7 +44,7 @@ HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
-_RECORDS_AT_ONCE = 500
+_RECORDS_AT_ONCE = 100
 _UNREPORTED_AT_MOST = 5_000
 _MOVING_AT_MOST = 5_000
 
@@ -98,7 +99,7 @@ class Sender:
             group=self._topics.group(self.name),
             # Range gives the same partitions of deliveries and of parked to the same sender.
             partition_assignment_strategy=(RangePartitionAssignor,),
-            rebalance_timeout_ms=30_000,
+            rebalance_timeout_ms=15_000,
         )
         self._consumer.subscribe([self._topics.deliveries, self._topics.parked], listener=_Rebalance(self))
         await self._producer.start()
@@ -155,7 +156,7 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await self._consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_AT_ONCE)
+            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
             for tp, records in batches.items():
                 self._accept_all(tp, records)
             for work in self._lanes.overflow():

@@ -1,4 +1,4 @@
-"""Fixtures for tests of delivery: targets on loopback may be called, and get two seconds."""
+"""Fixtures for tests of delivery: targets on loopback may be called."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -17,7 +17,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(
         update={
             "allowed_target_networks": Settings(allowed_target_networks="127.0.0.0/8").allowed_target_networks,
-            "request_timeout": Settings(request_timeout="2s").request_timeout,
         }
     )
 
