@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
+from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.reading import UnreadableEvent, read_event
@@ -85,7 +86,7 @@ class Matcher:
                 started.push_async_callback(_stop_producer, producer)
                 await producer.start()
                 self._outbox = Outbox(producer, DeadLetters(producer, self._topics.dead_letter))
-                await self._outbox.open(self._topics.deliveries, self._topics.attempts)
+                await self._outbox.open(self._topics.deliveries, self._topics.attempts, self._topics.notices)
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 app = faust_app(self._clients, self._topics.group(self.name), self._types, self._match_all)
                 started.push_async_callback(_stop_app, app)
@@ -161,8 +162,10 @@ class Matcher:
 
     def _put(self, result: Delivery | TooLarge) -> None:
         if isinstance(result, TooLarge):
-            outcome = encode_outcome(_failed(result, round(self._now() * 1000)))
-            self._outbox.put(self._topics.attempts, result.delivery.webhook_id, outcome, [])
+            now = round(self._now() * 1000)
+            outcome = _failed(result, now)
+            self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), [])
+            self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now), [])
             ATTEMPTS.labels("failed", TOO_LARGE).inc()
         else:
             self._outbox.put(self._topics.deliveries, result.webhook_id, result.body, result.headers())

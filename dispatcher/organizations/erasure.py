@@ -16,7 +16,6 @@ import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from pydantic import ValidationError
 
-from dispatcher.delivery.notices import notice
 from dispatcher.errors import DispatcherError
 from dispatcher.events.types import ResourceKind
 from dispatcher.kafka.clients import KafkaClients
@@ -29,9 +28,8 @@ from dispatcher.portal.webhooks import Changes
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.erasing import erase_organization, erase_stragglers, forget_webhooks
 from dispatcher.webhooks.follower import ConfigFollower
+from dispatcher.webhooks.notices import ErasedOrganization, OrganizationErased
 from dispatcher.webhooks.vault import UndecipherableConfig
-
-ORGANIZATION_ERASED = "organization_erased"
 
 _SWEEP_EVERY_SECONDS = 300.0
 _FIRST_SWEEP_SECONDS = 30.0
@@ -106,13 +104,12 @@ class Erasure:
             return
         erased = await self.erase(command.organization_id, command.id)
         log.info("an organization was erased", request=command.id, **asdict(erased))
-        told = notice(
-            command.id,
-            ORGANIZATION_ERASED,
-            {"organization_id": command.organization_id, **asdict(erased)},
-            self._clock(),
+        told = OrganizationErased(
+            id=command.id,
+            time=self._clock(),
+            data=ErasedOrganization(organization_id=command.organization_id, **asdict(erased)),
         )
-        await self._producer.send_and_wait(self._topics.notices, told, key=command.organization_id.encode())
+        await self._producer.send_and_wait(self._topics.notices, told.encode(), key=command.organization_id.encode())
 
     async def _delete_webhooks(self, organization_id: str, found: Counter[str]) -> None:
         directory = self._changes.directory

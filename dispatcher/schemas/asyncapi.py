@@ -6,7 +6,6 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, create_model
 from pydantic.json_schema import models_json_schema
 
-from dispatcher.delivery import notices
 from dispatcher.delivery.outcome import Outcome
 from dispatcher.events.models import MODELS
 from dispatcher.events.resources import Resource
@@ -14,6 +13,7 @@ from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.topics import Topic, Topics
 from dispatcher.portal.audit import AuditEntry
 from dispatcher.schemas.plain import PlainJsonSchema
+from dispatcher.webhooks.notices import NOTICES
 
 Document = dict[str, Any]
 
@@ -130,42 +130,7 @@ _COMMAND = {
     ],
 }
 
-_NOTICE = {
-    "type": "object",
-    "title": "Notice",
-    "description": "A CloudEvents 1.0 event in structured JSON mode",
-    "required": ["specversion", "id", "source", "type", "time", "datacontenttype", "data"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "description": "The same again when the same thing is told twice"},
-        "source": {"const": notices.SOURCE},
-        "type": {"type": "string", "description": "What happened, such as message_failed"},
-        "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"const": "application/json"},
-        "data": {
-            "type": "object",
-            "required": ["organization_id"],
-            "properties": {
-                "organization_id": {"type": "string"},
-                "webhook_id": {"type": "string"},
-                "event_type": {"type": "string"},
-                "message_id": {"type": "string"},
-                "run": {"type": "integer"},
-                "attempts": {"type": "integer", "description": "How often the message was tried in this run"},
-                "reason": {"type": "string", "description": "Why, for programs"},
-                "error": {"type": "string", "description": "Why, for people"},
-                **{
-                    name: {"type": "integer", "description": f"How many {name} an erased organization had"}
-                    for name in ("webhooks", "resources", "messages")
-                },
-                "undecipherable": {
-                    "type": "integer",
-                    "description": "Webhooks that may be of an erased organization: nobody can decrypt them",
-                },
-            },
-        },
-    },
-}
+_NOTICE = {"title": "Notice", "oneOf": [{"$ref": _SCHEMA.format(model=each.__name__)} for each in NOTICES]}
 
 _AUDIT_RECORD = {
     "type": "object",
@@ -295,9 +260,12 @@ def asyncapi_document(topics: Topics) -> Document:
     """The document of the topics as they are declared."""
     declared = {topic.name: topic for topic in topics.declared}
     contents = list(_contents(topics))
-    models: list[type[BaseModel]] = [*MODELS.values(), Resource, _outcome_model(), AuditEntry]
+    read: list[type[BaseModel]] = [*MODELS.values(), Resource, _outcome_model(), AuditEntry]
     _, described = models_json_schema(
-        [(model, "validation") for model in models], ref_template=_SCHEMA, schema_generator=PlainJsonSchema
+        # What is only written has every member: one with a default is no less there.
+        [*((model, "validation") for model in read), *((model, "serialization") for model in NOTICES)],
+        ref_template=_SCHEMA,
+        schema_generator=PlainJsonSchema,
     )
     return {
         "asyncapi": "3.0.0",

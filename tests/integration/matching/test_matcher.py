@@ -125,11 +125,13 @@ async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, top
         matching(clients, topics, following(large, small)),
         Reader(clients, topics.deliveries) as deliveries,
         Reader(clients, topics.attempts) as attempts,
+        Reader(clients, topics.notices) as notices,
     ):
         event = an_event(ALERTS, alert_name="Disk full", alert_information="x" * 312 * 1024)
         await publish(clients, topics.events[ALERTS], [event])
         await deliveries.until(1)
         await attempts.until(1)
+        await notices.until(1)
         assert await deliveries.take() == 1
     assert deliveries.deliveries[0].webhook_id == "wh-small"
     outcome = json.loads(attempts.records[0].value)
@@ -139,6 +141,11 @@ async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, top
     assert outcome["next_attempt_at"] is None
     assert outcome["executed_on"] >= outcome["message_created_on"] - 60_000
     assert outcome["target_host"] == "target.example"
+    assert notices.records[0].key == b"wh-large"
+    notice = json.loads(notices.records[0].value)
+    assert (notice["type"], notice["id"]) == ("message_failed", f"{outcome['message_id']}-1-failed")
+    assert notice["data"]["reason"] == "too_large"
+    assert notice["data"]["error"] == outcome["error"]
 
 
 async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topics: Topics) -> None:

@@ -17,6 +17,8 @@ from dispatcher.schemas.asyncapi import asyncapi_document
 from dispatcher.settings import default_topics_file
 from dispatcher.webhooks.change import Place
 from dispatcher.webhooks.commands import disable_command, erase_command
+from dispatcher.webhooks.notices import webhook_disabled
+from tests.support.webhooks import a_webhook
 
 TOPICS = load_topics(default_topics_file())
 DOCUMENT = asyncapi_document(TOPICS)
@@ -95,10 +97,13 @@ def test_events_are_described(event_type: EventType) -> None:
 
 def test_notices() -> None:
     outcome: Any = {**dict.fromkeys(get_type_hints(Outcome), "x"), "run": 1, "attempt": 8}
-    notice = json.loads(message_failed(outcome, 1_700_000_000_000))
-    described = DOCUMENT["components"]["schemas"]["Notice"]
-    Draft202012Validator(described).validate(notice)
-    assert set(notice["data"]) <= set(described["properties"]["data"]["properties"])
+    failed = json.loads(message_failed(outcome, 1_700_000_000_000))
+    disabled = json.loads(webhook_disabled(a_webhook(disabled_reason="the target answered 410 Gone")).encode())
+    validator = _validator(DOCUMENT["components"]["messages"]["notice"]["payload"])
+    for notice in (failed, disabled):
+        validator.validate(notice)
+        assert not validator.is_valid({**notice, "data": {}})
+        assert not validator.is_valid({**notice, "type": "sunrise"})
 
 
 def test_commands() -> None:
