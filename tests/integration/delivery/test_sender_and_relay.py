@@ -156,7 +156,7 @@ async def test_a_second_sender_takes_over_and_nothing_is_sent_twice(delivering: 
     await first.stop()
     for number in range(6):
         await delivering.deliver(f"wh-{number}", *(f"{each}y{number}" for each in ids[number::6]))
-    await eventually(lambda: len({each.message_id for each in target.received}) >= 1_200, timeout=20)
+    await eventually(lambda: len({each.message_id for each in target.received}) >= 1_200, timeout=40)
     await second.stop()
     assert Counter(Counter(each.message_id for each in target.received).values()) == {1: 1_200}
     ended = [each for each in await delivering.outcomes(1_200) if each["status"] != "in_progress"]
