@@ -1,5 +1,6 @@
 """Settings: environment variables with the prefix ``DISPATCHER_``, also read from a ``.env`` file."""
 
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
     allowed_target_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     egress_proxy: AnyHttpUrl | None = None
     request_timeout: Duration = Field(default=parse_duration("15s"))
+    disable_failing_after: Duration | None = None
+    """How long a webhook may fail before it is disabled; None: for ever."""
+    disable_failing_rate: float = Field(default=0.99, gt=0, le=1)
+    """The share of its attempts within that time that have failed then."""
 
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -77,6 +82,14 @@ class Settings(BaseSettings):
     def _positive(cls, value: Duration) -> Duration:
         if not value:
             raise ValueError("must be longer than nothing")
+        return value
+
+    @field_validator("disable_failing_after")
+    @classmethod
+    def _of_days(cls, value: Duration | None) -> Duration | None:
+        # Attempts are kept for 28 days.
+        if value is not None and not timedelta(days=1) <= value <= timedelta(days=27):
+            raise ValueError("must be from 1d to 27d, or left out: then no webhook is disabled for failing")
         return value
 
     @property

@@ -30,6 +30,8 @@ from dispatcher.portal.audit_log import AuditApi
 from dispatcher.portal.auth import Authentication, Keys, SharedSecret, check_authentication_settings
 from dispatcher.portal.choices import ChoicesApi
 from dispatcher.portal.commands import CommandConsumer
+from dispatcher.portal.disabled_notices import DisabledNotices
+from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.idempotency import IdempotencyKeys
 from dispatcher.portal.inspection import Inspection
@@ -43,6 +45,7 @@ from dispatcher.portal.webhooks import Changes, WebhooksApi
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.settings import Settings
+from dispatcher.webhooks.failing import FailingPolicy
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.vault import Vault
@@ -118,14 +121,19 @@ class Portal:
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
-            services: dict[str, CompactedTopic | CommandConsumer | InTurn | Sweeping] = {
+            services: dict[str, CompactedTopic | CommandConsumer | InTurn | Sweeping | FailingWebhooks] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "commands": CommandConsumer(clients, topics, producer, changes),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
                 "erasure": erasure.work(),
                 "sweeping": Sweeping(clickhouse),
+                "disabled notices": DisabledNotices(producer, topics, self._vault, self._follower).work(clients),
             }
+            window = self._settings.disable_failing_after
+            if window is not None:
+                policy = FailingPolicy(window, self._settings.disable_failing_rate)
+                services["failing webhooks"] = FailingWebhooks(policy, changes, clickhouse, self._clock)
             try:
                 stack.push_async_callback(producer.stop)
                 await producer.start()

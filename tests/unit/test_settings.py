@@ -17,6 +17,7 @@ def test_the_defaults_need_nothing() -> None:
     assert settings.data_dir == Path(".data")
     assert settings.request_timeout == timedelta(seconds=15)
     assert settings.allowed_target_networks == ()
+    assert settings.disable_failing_after is None
     assert settings.topics_file.exists()
 
 
@@ -39,6 +40,11 @@ def test_the_embedded_clickhouse_is_in_the_data_directory(tmp_path: Path) -> Non
         ("EGRESS_PROXY", "proxy:3128"),
         ("REQUEST_TIMEOUT", "15"),
         ("REQUEST_TIMEOUT", "0s"),
+        ("DISABLE_FAILING_AFTER", "5 days"),
+        ("DISABLE_FAILING_AFTER", "12h"),
+        ("DISABLE_FAILING_AFTER", "28d"),
+        ("DISABLE_FAILING_RATE", "0"),
+        ("DISABLE_FAILING_RATE", "1.1"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
     ],
