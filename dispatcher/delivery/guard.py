@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 Network = IPv4Network | IPv6Network
+IPAddress = IPv4Address | IPv6Address
 
 # What `is_global` lets pass although it does not lead, or does not only lead, to the public internet.
 _NOT_PUBLIC: tuple[Network, ...] = tuple(
@@ -35,14 +36,35 @@ NOT_PERMITTED = "calls to addresses that are not public are not permitted"
 
 
 class ForbiddenTarget(OSError):
-    """The target's ``address`` is not public and not in an allowed network.
+    """A target's address is not public and not in an allowed network.
 
-    The text is the same for every address: for a name with several of them, errors of one text are raised as one.
+    ``address`` is None where a name led to it: what names of an internal network resolve to is nobody's business. For
+    the same reason the text is the same for every address; and errors of one text are raised as one when a name has
+    several addresses.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: IPAddress | None = None) -> None:
         super().__init__(NOT_PERMITTED)
         self.address = address
+
+
+def literal_address(host: str) -> IPAddress | None:
+    """The address that a URL's host is, in any spelling that resolvers take (``127.1``, ``0x7f.1``); None for names.
+
+    ``localhost`` and everything below it is an address too (RFC 6761).
+    """
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+    return _address(found[0][4][0])
+
+
+def _address(written: object) -> IPAddress:
+    return ip_address(str(written).partition("%")[0])
 
 
 class TargetGuard:
@@ -51,7 +73,7 @@ class TargetGuard:
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed)
 
-    def permits(self, address: IPv4Address | IPv6Address) -> bool:
+    def permits(self, address: IPAddress) -> bool:
         """Whether targets at this address may be called."""
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
@@ -63,6 +85,15 @@ class TargetGuard:
             and not any(address.version == network.version and address in network for network in _NOT_PUBLIC)
         )
 
+    def check(self, literal: IPAddress | None) -> None:
+        """Refuse a URL's host before anything is looked up or asked of a proxy.
+
+        Raises:
+            ForbiddenTarget: it is an address, and calls to it are not permitted.
+        """
+        if literal is not None and not self.permits(literal):
+            raise ForbiddenTarget(literal)
+
     def socket(self, address_info: tuple[Any, ...]) -> socket.socket:
         """Make the socket for an address as ``getaddrinfo`` describes it, for aiohttp's ``socket_factory``.
 
@@ -70,7 +101,6 @@ class TargetGuard:
             ForbiddenTarget: calls to this address are not permitted.
         """
         family, kind, protocol, _, where = address_info
-        host = str(where[0]).partition("%")[0]
-        if not self.permits(ip_address(host)):
-            raise ForbiddenTarget(host)
+        if not self.permits(_address(where[0])):
+            raise ForbiddenTarget
         return socket.socket(family, kind, protocol)

@@ -1,13 +1,15 @@
 """What of a request and its answer may be shown and stored: secret values are masked."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from yarl import URL
 
 from dispatcher.webhooks.target_headers import MASK
 
 _SECRET_SEGMENT = re.compile(r"[^/]{20,}")
+_MASK_BYTES = MASK.encode()
 _SECRET_ANSWER_HEADERS = frozenset({"set-cookie", "www-authenticate", "authorization", "proxy-authenticate"})
 
 
@@ -21,13 +23,48 @@ def mask_url(url: URL) -> str:
     return f"{url.scheme}://{url.raw_authority}{path}" + (f"?{query}" if query else "")
 
 
+def secrets_of(url: URL, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What must not be shown of a webhook's URL and headers, wherever it turns up: targets echo what they are sent.
+
+    Values of a few characters are left out: they would mask words that have nothing to do with them.
+    """
+    parts = [piece for value in headers.values() for piece in value.split() if len(piece) >= 8]
+    values = [value for value in headers.values() if len(value) >= 4]
+    tokens = _SECRET_SEGMENT.findall(url.raw_path) + [value for value in url.query.values() if len(value) >= 8]
+    written = {
+        spelling
+        for secret in (*values, *parts, *tokens)
+        for spelling in (secret, json.dumps(secret)[1:-1], secret.replace("/", "\\/"))
+    }
+    return tuple(sorted(written, key=len, reverse=True))
+
+
+def mask_text(text: str, secrets: Sequence[str]) -> str:
+    """The text with every occurrence of a secret masked."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def mask_bytes(content: bytes, secrets: Sequence[str]) -> bytes:
+    """The content with every occurrence of a secret masked, also of one that is cut off at its end."""
+    for secret in map(str.encode, secrets):
+        content = content.replace(secret, _MASK_BYTES)
+        begun = next((length for length in range(len(secret) - 1, 7, -1) if content.endswith(secret[:length])), 0)
+        if begun:
+            content = content[:-begun] + _MASK_BYTES
+    return content
+
+
 def mask_headers(headers: Iterable[tuple[str, str]], secret: Mapping[str, str]) -> dict[str, str]:
     """The headers, names in lower case, with the values of those named in ``secret`` masked."""
     names = {name.lower() for name in secret}
     return {name.lower(): MASK if name.lower() in names else value for name, value in headers}
 
 
-def mask_answer_headers(headers: Iterable[tuple[str, str]], limit: int = 16 * 1024) -> dict[str, str]:
+def mask_answer_headers(
+    headers: Iterable[tuple[str, str]], secrets: Sequence[str] = (), limit: int = 16 * 1024
+) -> dict[str, str]:
     """An answer's headers, names in lower case, repeated ones joined, cut after ``limit`` characters in all."""
     shown: dict[str, str] = {}
     for name, value in headers:
@@ -35,6 +72,6 @@ def mask_answer_headers(headers: Iterable[tuple[str, str]], limit: int = 16 * 10
         if limit < 0:
             break
         lower = name.lower()
-        visible = MASK if lower in _SECRET_ANSWER_HEADERS else value
+        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(value, secrets)
         shown[lower] = f"{shown[lower]}, {visible}" if lower in shown else visible
     return shown

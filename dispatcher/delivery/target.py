@@ -1,19 +1,29 @@
 """Calling a target: one POST, what was answered, and nothing that a target does can cost more than its limits."""
 
+import asyncio
+import ssl
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from time import perf_counter, time
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from yarl import URL
 
-from dispatcher.delivery.failures import Failure, of_exception, of_status
-from dispatcher.delivery.guard import TargetGuard
-from dispatcher.delivery.masking import mask_answer_headers, mask_headers, mask_url
+from dispatcher.delivery.connections import CURRENT_CALL, Progress, TargetConnector
+from dispatcher.delivery.failures import Failure, of_exception, of_status, of_time_out
+from dispatcher.delivery.guard import IPAddress, TargetGuard, literal_address
+from dispatcher.delivery.masking import (
+    mask_answer_headers,
+    mask_bytes,
+    mask_headers,
+    mask_text,
+    mask_url,
+    secrets_of,
+)
 from dispatcher.delivery.signing import sign
 from dispatcher.events.types import EventType
 from dispatcher.settings import Settings
@@ -27,6 +37,8 @@ USER_AGENT = "Portal-Webhooks/1"
 
 # Node's servers close idle connections after 5 s: one that is about to be closed must not be used again.
 _KEEP_IDLE_SECONDS = 4
+
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +71,16 @@ class Target:
 
     url: URL
     host: str
+    literal: IPAddress | None
+    """The address that the host is, unless it is a name."""
+
     shown_url: str
     headers: Mapping[str, str]
     keys: tuple[tuple[bytes, float | None], ...]
     """Each with the time (seconds since the epoch) until which it signs, or None."""
+
+    hidden: tuple[str, ...]
+    """What may be shown nowhere."""
 
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
@@ -71,12 +89,14 @@ class Target:
         return cls(
             url=url,
             host=url.host or "",
+            literal=literal_address(url.host or ""),
             shown_url=mask_url(url),
             headers=webhook.headers,
             keys=tuple(
                 (key_of(secret.value), secret.expires_on.timestamp() if secret.expires_on else None)
                 for secret in webhook.secrets
             ),
+            hidden=secrets_of(url, webhook.headers),
         )
 
     def signing_keys(self, now: float) -> Sequence[bytes]:
@@ -85,29 +105,55 @@ class Target:
 
 
 class TargetClient:
-    """Makes calls, and keeps connections open between them until it is closed. Made inside a running loop."""
+    """Makes calls, and keeps connections open between them until it is closed. Made inside a running loop.
 
-    def __init__(self, settings: Settings, guard: TargetGuard) -> None:
+    TLS is always verified: by ``tls``, by default with the machine's authorities. ``resolver`` looks names up, by
+    default with the machine's name servers, and without threads: look-ups that hang hold up no others. One that is
+    given is not closed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: TargetGuard,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolver: aiohttp.abc.AbstractResolver | None = None,
+    ) -> None:
         self._timeout = settings.request_timeout
+        self._guard = guard
         self._proxy = str(settings.egress_proxy) if settings.egress_proxy is not None else None
-        connector = aiohttp.TCPConnector(
+        self._own_resolver = None if resolver else aiohttp.AsyncResolver()
+        self._tls = tls
+        self._resolver = resolver or self._own_resolver
+        self._session = self._new_session(keepalive_timeout=_KEEP_IDLE_SECONDS)
+        self._unpooled = self._new_session(force_close=True)
+
+    def _new_session(self, **options: Any) -> aiohttp.ClientSession:
+        connector = TargetConnector(
             limit=0,
-            keepalive_timeout=_KEEP_IDLE_SECONDS,
+            resolver=self._resolver,
+            ssl=self._tls or True,
             # A proxy does its own look-ups and stands inside the network: what it may reach is its configuration's.
-            socket_factory=None if self._proxy else guard.socket,
+            socket_factory=None if self._proxy else self._guard.socket,
+            **options,
         )
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
+            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
+            read_bufsize=KEPT_OF_ANSWER,
             skip_auto_headers=("accept-encoding", "accept", "user-agent"),
         )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+        await self._unpooled.close()
+        if self._own_resolver is not None:
+            await self._own_resolver.close()
 
     async def call(self, target: Target, request: Request) -> Answer:
         """POST the message once. Whatever goes wrong is in the answer; nothing is raised."""
@@ -123,30 +169,35 @@ class TargetClient:
             "webhook-attempt": str(request.attempt),
         }
         started = perf_counter()
+        progress = Progress()
+        CURRENT_CALL.set(progress)
         code: int | None = None
         response_headers: Mapping[str, str] = {}
         body, truncated, failure, retry_after = b"", False, None, None
         try:
-            response = await self._session.post(
-                target.url, data=request.body, headers=headers, allow_redirects=False, proxy=self._proxy
-            )
-            try:
-                code = response.status
-                response_headers = mask_answer_headers(response.headers.items())
-                retry_after = response.headers.get("retry-after")
-                if not 200 <= code < 300:
-                    failure = of_status(code, response.headers.get("location"))
-                body, truncated = await _read_start(response.content)
-            finally:
-                if truncated or not response.content.at_eof():
-                    response.close()
-                else:
-                    response.release()
-            if response_headers.get("content-encoding") in ("gzip", "deflate"):
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                self._guard.check(target.literal)
+                response = await self._post(target, request.body, headers, progress)
+                try:
+                    code = response.status
+                    response_headers = mask_answer_headers(response.headers.items(), target.hidden)
+                    retry_after = response.headers.get("retry-after")
+                    if not 200 <= code < 300:
+                        failure = of_status(code, response_headers.get("location"))
+                    body, truncated = await _read_start(response.content)
+                finally:
+                    if truncated or not response.content.at_eof():
+                        response.close()
+                    else:
+                        response.release()
+            if response.headers.get("content-encoding", "").lower() in _COMPRESSED:
                 body, truncated = _decompressed(body, truncated)
+        except TimeoutError:
+            failure = failure or of_time_out(progress, code, self._timeout)
         except Exception as error:  # noqa: BLE001 - whatever a target makes the client raise is the attempt's failure
-            if failure is None:
-                failure = of_exception(error, self._timeout)
+            failure = failure or of_exception(error)
+        if failure is not None and target.hidden:
+            failure = replace(failure, error=mask_text(failure.error, target.hidden))
         return Answer(
             failure=failure,
             duration_ms=round((perf_counter() - started) * 1000),
@@ -154,9 +205,24 @@ class TargetClient:
             retry_after=retry_after,
             request_headers=mask_headers(headers.items(), target.headers),
             response_headers=response_headers,
-            response_body=body,
+            response_body=mask_bytes(body, target.hidden),
             response_truncated=truncated,
         )
+
+    async def _post(
+        self, target: Target, body: bytes, headers: Mapping[str, str], progress: Progress
+    ) -> aiohttp.ClientResponse:
+        async def post(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+            return await session.post(target.url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy)
+
+        try:
+            return await post(self._session)
+        except aiohttp.ClientConnectionError:
+            # A server may close an idle connection just when it is used again: that says nothing about the target.
+            # The message would be repeated after a failed attempt in any case, under the same id.
+            if not progress.reused or progress.answered:
+                raise
+            return await post(self._unpooled)
 
 
 async def _read_start(content: aiohttp.StreamReader) -> tuple[bytes, bool]:

@@ -1,0 +1,220 @@
+"""Answers that are no answers: each is a failure that a person understands, and none takes longer than its time."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from dispatcher.delivery.target import KEPT_OF_ANSWER
+from tests.support.raw_target import (
+    OK,
+    answering,
+    call,
+    dripping,
+    failure_of,
+    listening,
+    silent,
+    speaking_first,
+)
+
+NOT_HTTP = "the answer is not valid HTTP: "
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", "b'SSH-2.0-OpenSSH_9'"),
+        (b"<html>HTTP/0.9 had no headers</html>\n", "Bad status line"),
+        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64", "Bad status line"),  # HTTP/2's first frame
+        (b"HTTP/2 200\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", "Invalid status code"),
+        (b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n", r"Invalid HTTP header: b'a\x00b'"),
+        (b"HTTP/1.1 200 OK\r\nX\xff y: b\r\nContent-Length: 0\r\n\r\n", "Invalid header token"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nabc", "Invalid character in Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc", "Duplicate Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n", "Content-Length overflow"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nmore than announced", "Bad status line"),
+        (CHUNKED + b"zz\r\nabc\r\n", "Invalid character in chunk size"),
+        (CHUNKED + b"-1\r\nabc\r\n", "Invalid character in chunk size"),
+        (CHUNKED + b"ffffffffffffffffffff\r\nabc\r\n", "Chunk size overflow"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 200 + b"\r\n", "Too many headers"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", "too long"),
+        (b"HTTP/1.1 200 " + b"a" * 20_000 + b"\r\n\r\n", "too long"),
+    ],
+)
+async def test_what_is_not_http(raw: bytes, words: str) -> None:
+    async with listening(answering(raw, then="hang")) as target:
+        answer = await call(target.url)
+    reason, error = failure_of(answer)
+    assert reason == "broken_answer"
+    assert error.startswith(NOT_HTTP)
+    assert words in error
+    assert len(error) < 300
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", b"too short"),
+        (CHUNKED + b"10\r\n", b"abc"),
+        (CHUNKED, b"3\r\nabc\r\n"),
+    ],
+)
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_a_body_that_breaks_off(parts: tuple[bytes, ...], then: str) -> None:
+    async with listening(answering(*parts, then=then)) as target:
+        answer = await call(target.url)
+    reason, error = failure_of(answer)
+    # Where a reset overtakes the answer, the client never sees that there was one.
+    allowed = [("broken_answer", "the answer broke off before its end")]
+    if then == "reset":
+        allowed.append(("connection_reset", "the target reset the connection"))
+    assert (reason, error) in allowed
+
+
+async def test_chunks_that_break_once_the_body_is_being_read() -> None:
+    async with listening(dripping(CHUNKED + b"3\r\nabc\r\n", b"zz\r\n", every=0.05)) as target:
+        answer = await call(target.url)
+    reason, error = failure_of(answer)
+    assert reason == "broken_answer"
+    assert "Invalid character in chunk size" in error
+    assert answer.duration_ms < 4_000
+
+
+async def test_no_answer() -> None:
+    async with listening(answering(b"")) as target:
+        closed = await call(target.url)
+    async with listening(answering(b"", then="reset")) as target:
+        reset = await call(target.url)
+    async with listening(silent) as target:
+        nothing = await call(target.url, timeout="300ms")
+    assert failure_of(closed) == ("connection_closed", "the target closed the connection without an answer")
+    assert failure_of(reset)[1] in {
+        "the target reset the connection",
+        "the target closed the connection without an answer",
+    }
+    assert failure_of(nothing) == ("timeout", "no answer within 300 ms")
+
+
+async def test_an_answer_before_the_request() -> None:
+    async with listening(speaking_first(OK)) as target:
+        answer = await call(target.url)
+    assert answer.response_code in (200, None)  # a server in a hurry; neither hangs nor raises
+
+
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"]
+)
+async def test_interim_answers_are_passed_over(interim: bytes) -> None:
+    async with listening(answering(interim, interim, OK)) as target:
+        answer = await call(target.url)
+    assert (answer.failure, answer.response_body) == (None, b"ok")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",),
+        (CHUNKED + b"3;extension=", b"a"),
+    ],
+    ids=["interim answers", "a chunk's extension"],
+)
+async def test_what_never_becomes_an_answer_ends_early(parts: tuple[bytes, ...]) -> None:
+    async with listening(answering(*parts, then="endless")) as target:
+        answer = await call(target.url, timeout="60s")
+    assert failure_of(answer) == ("broken_answer", "the target sent more than 512 KiB that are no answer")
+    assert answer.duration_ms < 5_000
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n"), (b"HTTP/1.1 200 OK\r\nX: ", b"a"), (b"HTTP/1.1 200 ", b"a")],
+    ids=["headers", "a header", "a status line"],
+)
+async def test_endless_heads_end_early(parts: tuple[bytes, ...]) -> None:
+    async with listening(answering(*parts, then="endless")) as target:
+        answer = await call(target.url, timeout="60s")
+    assert failure_of(answer)[0] == "broken_answer"
+    assert answer.duration_ms < 5_000
+
+
+@pytest.mark.parametrize(
+    ("head", "drop", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"a", "the target began to answer, but its answer's headers did not end within"),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n", "the target began to answer, but"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+            b"a",
+            "the target answered 200, but its answer did not end",
+        ),
+        (CHUNKED, b"1\r\na\r\n", "the target answered 200, but its answer did not end within"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"a", "the target answered 200, but its answer did not end"),
+    ],
+)
+async def test_what_drips_ends_at_the_time_out(head: bytes, drop: bytes, words: str) -> None:
+    async with listening(dripping(head, drop, every=0.05)) as target:
+        answer = await call(target.url, timeout="400ms")
+    reason, error = failure_of(answer)
+    assert reason == "timeout"
+    assert error.startswith(words)
+    assert error.endswith("400 ms")
+    assert 400 <= answer.duration_ms < 1_500
+
+
+async def test_a_failure_keeps_its_status_when_its_body_hangs() -> None:
+    async with listening(answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n", then="hang")) as target:
+        answer = await call(target.url, timeout="300ms")
+    assert failure_of(answer) == ("http_status", "the target answered 503")
+
+
+@pytest.mark.parametrize(
+    ("head", "endless"),
+    [
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n", b"x"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"fffffffffff\r\n", b"x"),
+    ],
+)
+async def test_an_endless_answer_is_a_success_of_which_the_start_is_kept(head: bytes, endless: bytes) -> None:
+    async with listening(answering(head, endless, then="endless")) as target:
+        answer = await call(target.url)
+    assert answer.failure is None
+    assert answer.response_body == b"x" * KEPT_OF_ANSWER
+    assert answer.response_truncated
+
+
+def deflate(content: bytes) -> bytes:
+    return zlib.compress(content)
+
+
+@pytest.mark.parametrize(
+    ("compress", "encoding"), [(gzip.compress, b"gzip"), (deflate, b"deflate"), (deflate, b"GZIP")]
+)
+async def test_a_compressed_bomb_is_cut(compress: Callable[[bytes], bytes], encoding: bytes) -> None:
+    bomb = compress(b"0" * 10_000_000)
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (encoding, len(bomb))
+    async with listening(answering(raw + bomb)) as target:
+        answer = await call(target.url)
+    assert answer.failure is None
+    assert answer.response_body == b"0" * KEPT_OF_ANSWER
+    assert answer.response_truncated
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"br", b"zstd", b"gzip, gzip", b"nonsense"])
+async def test_what_cannot_be_decompressed_stays_as_it_is(encoding: bytes) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: 5\r\n\r\n\x1b\x00\xf8\xff\x01" % encoding
+    async with listening(answering(raw)) as target:
+        answer = await call(target.url)
+    assert (answer.failure, answer.response_body) == (None, b"\x1b\x00\xf8\xff\x01")
+
+
+async def test_connection_refused() -> None:
+    async with listening(silent) as target:
+        pass
+    assert failure_of(await call(target.url)) == ("connection_refused", "connection refused")
