@@ -12,7 +12,7 @@ import faust
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.sensors.monitor import Monitor
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import CrashingSupervisor
 
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES, KafkaClients
@@ -25,6 +25,8 @@ HEARTBEAT_SECONDS = 1.5
 
 BUFFERED_EVENTS = 512
 """Events that were fetched and wait for the agent."""
+
+_OF_A_PARTITION_AT_ONCE = 100
 
 _BUFFER_POLL_SECONDS = 0.002
 
@@ -110,7 +112,26 @@ class _NoMonitor(Monitor):
         return
 
 
+class _ConsumerThread(AIOKafkaConsumerThread):
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        # Faust's own takes all that has been fetched, thousands of records of an organization that floods: events of
+        # others that come meanwhile would wait for the last of them.
+        del max_records
+        most = _OF_A_PARTITION_AT_ONCE
+        taken = await super()._fetch_records(consumer, active_partitions, timeout, most)
+        more = taken
+        while more and (others := active_partitions - taken.keys()):
+            more = await super()._fetch_records(consumer, others, 0, most)
+            taken = {**taken, **more}
+        return taken
+
+
 class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
     async def _drain_messages(self, fetcher: Any) -> None:
         # Faust's own starts four tasks for every record, so that a full buffer cannot hold up a rebalance, and then
         # looks up anew who wants the record and how it is decoded. Here there is one reader, of raw bytes: the room
