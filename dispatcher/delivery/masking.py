@@ -46,13 +46,13 @@ def mask_text(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-def mask_bytes(content: bytes, secrets: Sequence[str]) -> bytes:
-    """The content with every occurrence of a secret masked, also of one that is cut off at its end."""
+def mask_bytes(content: bytes, secrets: Sequence[str], *, cut: bool) -> bytes:
+    """The content with every occurrence of a secret masked; where it was cut, also one that begins at its end."""
     for secret in map(str.encode, secrets):
         content = content.replace(secret, _MASK_BYTES)
-        begun = next((length for length in range(len(secret) - 1, 7, -1) if content.endswith(secret[:length])), 0)
-        if begun:
-            content = content[:-begun] + _MASK_BYTES
+        begun = (secret[:length] for length in range(len(secret) - 1, 3, -1)) if cut else ()
+        for start in begun:
+            content = content.removesuffix(start)
     return content
 
 

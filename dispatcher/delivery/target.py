@@ -205,7 +205,7 @@ class TargetClient:
             retry_after=retry_after,
             request_headers=mask_headers(headers.items(), target.headers),
             response_headers=response_headers,
-            response_body=mask_bytes(body, target.hidden),
+            response_body=mask_bytes(body, target.hidden, cut=truncated),
             response_truncated=truncated,
         )
 

@@ -1,7 +1,7 @@
 import pytest
 from yarl import URL
 
-from dispatcher.delivery.masking import mask_answer_headers, mask_headers, mask_url
+from dispatcher.delivery.masking import mask_answer_headers, mask_bytes, mask_headers, mask_text, mask_url, secrets_of
 from dispatcher.webhooks.target_headers import MASK
 
 
@@ -36,3 +36,20 @@ def test_the_webhooks_own_headers_are_masked_whatever_their_case() -> None:
 def test_an_answers_headers_are_masked_joined_and_cut() -> None:
     headers = [("Set-Cookie", "s=1"), ("Vary", "a"), ("vary", "b"), ("X-Huge", "x" * 100), ("After", "y")]
     assert mask_answer_headers(headers, limit=60) == {"set-cookie": MASK, "vary": "a, b"}
+
+
+def test_what_is_secret_of_a_webhook_is_found_wherever_it_turns_up() -> None:
+    url = URL("https://hooks.slack.com/services/T0/B0/XXXXXXXXXXXXXXXXXXXXXXXX?sig=abcdefgh%2F", encoded=True)
+    secrets = secrets_of(url, {"Authorization": "Bearer abc/def/ghi", "X-Short": "on"})
+    for shown in ("Bearer abc/def/ghi", "<abc/def/ghi>", r'{"a":"Bearer abc\/def\/ghi"}', "sig abcdefgh/ X" + 23 * "X"):
+        masked = mask_text(shown, secrets)
+        assert MASK in masked
+        assert not any(secret in masked for secret in ("def", "abcdefgh", "XXXX"))
+    assert mask_text("on the whole, Bearer", secrets) == "on the whole, Bearer"
+
+
+def test_a_secret_that_is_cut_off_is_masked_too() -> None:
+    secrets = ("Bearer abcdefghij",)
+    assert mask_bytes(b"you sent Bearer abcdefghij.", secrets, cut=False) == f"you sent {MASK}.".encode()
+    assert mask_bytes(b"you sent Bearer abcd", secrets, cut=True) == b"you sent "
+    assert mask_bytes(b"you sent Bearer abcd", secrets, cut=False) == b"you sent Bearer abcd"
