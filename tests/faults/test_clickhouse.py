@@ -55,7 +55,7 @@ async def hanging(server: ClickHouseServer) -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("fault", "events", "rate"),
     [
-        pytest.param(killed, 300, 150.0, id="killed"),
+        pytest.param(killed, 150, 150.0, id="killed"),
         pytest.param(hanging, 300, 150.0, id="hanging", marks=full),
         pytest.param(killed, 9_000, 100.0, id="killed-for-minutes", marks=full),
         pytest.param(hanging, 9_000, 100.0, id="hanging-for-minutes", marks=full),
@@ -94,6 +94,7 @@ async def test_clickhouse_away(
     fleet.assert_running(*members)
 
 
+@full
 async def test_rows_that_clickhouse_refuses(
     fleet: Fleet, traffic: Traffic, table: FaultTable, clickhouse_server: ClickHouseServer
 ) -> None:

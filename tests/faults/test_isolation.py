@@ -23,8 +23,9 @@ from tests.support.traffic import Traffic
 HEALTHY = tuple(f"healthy-{number}" for number in range(8))
 FLOODING = "flooding"
 RATE = 50.0
+FULL_SECONDS = 600
 
-full = pytest.mark.faults_full
+full = (pytest.mark.faults_full, pytest.mark.timeout(FULL_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def settings(settings: Settings, scale: Scale) -> Settings:
         pytest.param(Scale(50, 2_000, 100_000, 3_000, "15s", 1_000), id="50x2000-flood-100000", marks=full),
         pytest.param(Scale(50, 2_000, 0, 2_000, "15s", 1_000), id="50x2000", marks=full),
         pytest.param(Scale(0, 0, 100_000, 2_000, "15s", 1_000), id="flood-100000", marks=full),
-        pytest.param(Scale(14, 100, 2_000, 300, "10s", 400), id="14x100-flood-2000"),
+        pytest.param(Scale(14, 100, 2_000, 150, "10s", 400), id="14x100-flood-2000"),
     ],
 )
 async def test_healthy_targets_notice_nothing(
@@ -91,8 +92,9 @@ async def test_healthy_targets_notice_nothing(
     )
     assert twice == 0
     assert max(memory.seen) < scale.most_memory
-    # What a shared machine allows to promise; the table has the figures.
-    assert quantile(among_bad, 0.99) < 1
+    # The goal is twice of what it is alone, and the table has the figures. What holds on a machine that others share as
+    # well: whoever waited behind a target that hangs would wait for its time-out at least.
+    assert quantile(among_bad, 0.99) < settings.request_timeout.total_seconds() / 2
     assert sender.running
 
 
@@ -121,7 +123,7 @@ async def measure(traffic: Traffic, messages: int, healthy: list[str]) -> list[f
     """Seconds from publishing to arrival of so many messages for the healthy targets, at a steady rate."""
     before = set(traffic.expected_at(*healthy))
     await traffic.publish(messages, HEALTHY, RATE)
-    await traffic.have_arrived(*healthy)
+    await traffic.have_arrived(*healthy, timeout=FULL_SECONDS)
     return [
         traffic.tally.arrived[message] - traffic.expected[message]
         for message in traffic.expected_at(*healthy)

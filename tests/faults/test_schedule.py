@@ -117,6 +117,7 @@ def lateness_of_retries(traffic: Traffic) -> list[float]:
     return [min(second[message]) - first[message] - DELAY for message in first if message in second]
 
 
+@full
 @pytest.mark.parametrize("jump", [-3_600.0, 3_600.0], ids=["behind", "ahead"])
 async def test_a_machine_whose_clock_is_an_hour_off(
     fleet: Fleet, traffic: Traffic, table: FaultTable, jump: float
