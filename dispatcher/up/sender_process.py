@@ -48,8 +48,11 @@ class SenderProcess:
         pause = _FIRST_PAUSE
         while True:
             started = clock()
-            if self._process is not None:
-                status = await self._process.wait()
+            process = self._process
+            if process is not None:
+                status = await process.wait()
+                if self._process is not process:
+                    return  # it was stopped
                 if clock() - started > _SETTLED_AFTER:
                     pause = _FIRST_PAUSE
                 log.error(
