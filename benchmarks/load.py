@@ -32,10 +32,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def receiver() -> AsyncIterator[str]:
-    """The receiver in a process of its own; yields its URL."""
+async def receiver(module: str = "benchmarks.receiver") -> AsyncIterator[str]:
+    """A receiver in a process of its own; yields its URL."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.receiver", str(port)])
+    process = subprocess.Popen([sys.executable, "-m", module, str(port)])
     try:
         url = f"http://127.0.0.1:{port}/"
         await _until_answers(url)
@@ -93,27 +93,28 @@ class Running:
             return orjson.loads(answer) if answer else None
 
     async def create_webhooks(self, urls: Sequence[str]) -> list[str]:
-        ids = []
-        for number, url in enumerate(urls):
-            webhook = await self.request(
-                "POST",
-                "/webhooks",
-                {
-                    "name": f"Benchmark {number}",
-                    "event_type": "object_created",
-                    "target_url": url,
-                    "items": {"all": True},
-                    "payload_template": {"text": "#entity_name was created by #triggered_by_name", "at": "#timestamp"},
-                },
-            )
-            await self.request("POST", f"/webhooks/{webhook['id']}/enable")
-            ids.append(webhook["id"])
-        return ids
+        return [await self.create_webhook(f"Benchmark {number}", url) for number, url in enumerate(urls)]
+
+    async def create_webhook(self, name: str, url: str, entity_types: Sequence[str] = ()) -> str:
+        """A webhook for objects of these types, or of all; enabled."""
+        webhook = await self.request(
+            "POST",
+            "/webhooks",
+            {
+                "name": name,
+                "event_type": "object_created",
+                "target_url": url,
+                "items": {"ids": list(entity_types)} if entity_types else {"all": True},
+                "payload_template": {"text": "#entity_name was created by #triggered_by_name", "at": "#timestamp"},
+            },
+        )
+        await self.request("POST", f"/webhooks/{webhook['id']}/enable")
+        return str(webhook["id"])
 
 
 @asynccontextmanager
-async def dispatcher(senders: int, data_dir: Path) -> AsyncIterator[Running]:
-    """`dispatcher up --senders N`, ready."""
+async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIterator[Running]:
+    """`dispatcher up --senders N`, ready; ``settings`` are variables without their prefix."""
     port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("DISPATCHER_")},
@@ -122,6 +123,7 @@ async def dispatcher(senders: int, data_dir: Path) -> AsyncIterator[Running]:
         "DISPATCHER_CLICKHOUSE_HTTP_PORT": "0",
         "DISPATCHER_ALLOWED_TARGET_NETWORKS": "127.0.0.0/8",
         "DISPATCHER_LOG_LEVEL": "warning",
+        **{f"DISPATCHER_{name}": value for name, value in settings.items()},
     }
     process = subprocess.Popen([str(DISPATCHER), "up", "--senders", str(senders)], env=environment)
     try:

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -39,12 +40,13 @@ class Relay:
         self._clients = clients
         self._topics = topics
         self._clock = clock or BrokerClock()
-        self._delays = {name: delay for delay, name in topics.retry.items()}
+        self._delays: dict[str, timedelta] = {}
         self._waiting: dict[TopicPartition, WaitingRecords[Record]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Join the group."""
+        self._delays = await self._existing()
         if not self._delays:
             return  # a schedule of a single attempt has nothing to wait for
         self._producer: AIOKafkaProducer = self._clients.producer()
@@ -59,6 +61,16 @@ class Relay:
             await self._producer.stop()
             raise
         self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def _existing(self) -> dict[str, timedelta]:
+        """The retry topics that there are, and their delays: attempts may wait in those of an earlier schedule too."""
+        admin = self._clients.admin()
+        await admin.start()
+        try:
+            names = await admin.list_topics()
+        finally:
+            await admin.close()
+        return {name: delay for name in names if (delay := self._topics.retry_delay(name))}
 
     async def wait(self) -> None:
         """Run until the relay ends by itself."""

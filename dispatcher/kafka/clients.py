@@ -19,6 +19,9 @@ MAX_REQUEST_BYTES = MAX_RECORD_BYTES + _ROOM_FOR_BATCH
 # A producer has one batch for each partition on its way: the client's default of 16 KiB would be 30 records at a time.
 _BATCH_BYTES = 512 * 1024
 
+METADATA_MAX_AGE_MS = 10_000
+"""New partitions are noticed within this time."""
+
 
 class KafkaClients:
     """Makes producers, consumers and admin clients for one cluster."""
@@ -38,7 +41,13 @@ class KafkaClients:
         return AIOKafkaProducer(
             bootstrap_servers=self.bootstrap_servers,
             **self.security,
-            **{"acks": "all", "max_request_size": MAX_REQUEST_BYTES, "max_batch_size": _BATCH_BYTES, **options},
+            **{
+                "acks": "all",
+                "max_request_size": MAX_REQUEST_BYTES,
+                "max_batch_size": _BATCH_BYTES,
+                "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+                **options,
+            },
         )
 
     def consumer(self, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
@@ -54,6 +63,7 @@ class KafkaClients:
                 "max_partition_fetch_bytes": MAX_REQUEST_BYTES,
                 "session_timeout_ms": 6_000,
                 "heartbeat_interval_ms": 1_500,
+                "metadata_max_age_ms": METADATA_MAX_AGE_MS,
                 **options,
             },
         )

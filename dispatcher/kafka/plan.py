@@ -202,7 +202,7 @@ def _undeclared(topics: Topics, cluster: Cluster) -> list[Drift]:
     return [
         Drift(
             name,
-            "is not in retry.schedule: attempts that wait there are not relayed until its delay is declared again"
+            "is not in retry.schedule any more: attempts that wait there are still made when they come due"
             if name.startswith(f"{topics.prefix}webhooks.retry.")
             else "is not declared: it stays as it is",
         )

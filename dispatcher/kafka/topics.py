@@ -1,6 +1,7 @@
 """``topics.yaml``: which topics there are, their settings, and the retry schedule that the delay topics follow from."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -107,6 +108,14 @@ class Topics:
     def group(self, role: str) -> str:
         """The consumer group of a role."""
         return f"{self.prefix}webhooks.{role}"
+
+    def retry_delay(self, topic: str) -> timedelta | None:
+        """How long attempts wait in a retry topic, of this schedule or of another one; None for any other topic."""
+        name = topic.removeprefix(f"{self.prefix}webhooks.retry.")
+        try:
+            return parse_duration(name) if name != topic else None
+        except ValueError:
+            return None
 
     def event_type(self, topic: str) -> EventType:
         """The type whose events Portal publishes to ``topic``."""

@@ -15,7 +15,7 @@ from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import CrashingSupervisor
 
-from dispatcher.kafka.clients import MAX_REQUEST_BYTES, KafkaClients
+from dispatcher.kafka.clients import MAX_REQUEST_BYTES, METADATA_MAX_AGE_MS, KafkaClients
 
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
@@ -45,6 +45,7 @@ def faust_app(clients: KafkaClients, group: str, topics: Iterable[str], agent: A
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MAX_REQUEST_BYTES,
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         stream_buffer_maxsize=BUFFERED_EVENTS,
         # What was taken from the stream is finished before partitions are given up, or the program ends.
         stream_wait_empty=True,

@@ -6,8 +6,9 @@ import orjson
 import pytest
 from standardwebhooks import Webhook as StandardWebhook
 
+from dispatcher.kafka.topics import load_topics
 from tests.support.delivering import Delivering
-from tests.support.kafka import consume
+from tests.support.kafka import consume, write_topics_file
 from tests.support.target import Target, answer, fail_first, hang
 from tests.support.waiting import eventually
 
@@ -175,3 +176,20 @@ async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target
     assert Counter((each.message_id, each.attempt) for each in target.received) == {
         (message_id, attempt): 1 for message_id in IDS for attempt in (1, 2)
     }
+
+
+async def test_what_waits_by_an_earlier_schedule_is_tried_again_all_the_same(
+    delivering: Delivering, target: Target
+) -> None:
+    await delivering.webhook("wh", target.url("heals", fail_first(1)))
+    sender = await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    await eventually(lambda: len(target.received) >= 1)
+    await sender.stop()
+    file = write_topics_file(delivering.settings.topics_file, ("0s",))
+    delivering.topics = load_topics(file, delivering.settings.kafka_prefix)
+    await delivering.sender()
+    await delivering.relay()
+    await eventually(lambda: len(target.received) >= 2)
+    first, second = await delivering.outcomes(2)
+    assert (first["attempt"], second["attempt"], second["status"]) == (1, 2, "successful")
