@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import aiohttp
+import chdb
 import jwt
 import pytest
 
@@ -98,7 +99,6 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
-    chdb = pytest.importorskip("chdb", reason="install the extra `embedded`")
     path = tmp_path_factory.mktemp("clickhouse").resolve()
     held = chdb.connect(str(path))
     yield f"chdb://{path}"

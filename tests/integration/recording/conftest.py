@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import chdb
 import pytest
 from testcontainers.community.clickhouse import ClickHouseContainer
 
@@ -17,7 +18,6 @@ from tests.support.clickhouse import a_database
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
-    chdb = pytest.importorskip("chdb", reason="install the extra `embedded`")
     path = tmp_path_factory.mktemp("clickhouse").resolve()
     held = chdb.connect(str(path))
     yield f"chdb://{path}"
