@@ -1,7 +1,8 @@
 """Settings: environment variables with the prefix ``DISPATCHER_``, also read from a ``.env`` file."""
 
+import re
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.durations import Duration, parse_duration
 from dispatcher.errors import ConfigurationError
+from dispatcher.validation import problems_of
 
 PREFIX = "DISPATCHER_"
+
+_SERVER = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", re.ASCII)
 
 
 def default_topics_file() -> Path:
@@ -63,12 +67,26 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _of_hosts_and_ports(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        servers = _parts(value)
+        for server in servers:
+            found = _SERVER.fullmatch(server)
+            if found is None or not 0 < int(found[1]) <= 65535:
+                raise ValueError(
+                    f"{server!r} is not host:port; write host:port[,host:port], an IPv6 address in brackets: [::1]:9092"
+                )
+        if not servers:
+            raise ValueError("names no server; write host:port[,host:port]")
+        return ",".join(servers)
+
     @field_validator("allowed_target_networks", mode="before")
     @classmethod
-    def _split_networks(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _of_networks(cls, value: object) -> object:
+        return tuple(_network(part) for part in _parts(value)) if isinstance(value, str) else value
 
     @field_validator("auth_secret")
     @classmethod
@@ -108,7 +126,19 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(
-            f"{PREFIX}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}: {problem['msg']}"
-            for problem in error.errors()
+            f"{PREFIX}{'_'.join(str(part) for part in where[:1]).upper()}: {what}" for where, what in problems_of(error)
         )
         raise ConfigurationError(problems) from None
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a network; write such as 10.0.0.0/8 or fd00::/8, with no bits set after the prefix"
+        ) from None

@@ -14,6 +14,8 @@ from dispatcher.durations import Duration, format_duration, milliseconds_of, par
 from dispatcher.errors import ConfigurationError
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES
+from dispatcher.settings import default_topics_file
+from dispatcher.validation import problems_of
 
 
 class _Section(BaseModel):
@@ -188,12 +190,16 @@ def load_topics(path: Path, prefix: str = "") -> Topics:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{path} {'is empty' if content is None else 'does not hold sections'}: it needs the sections "
+            f"{', '.join(_TopicsFile.model_fields)}, as {default_topics_file()} has them"
+        )
     try:
         file = _TopicsFile.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']}"
-            for problem in error.errors()
+            f"{'.'.join(str(part) for part in where) or 'the file'}: {what}" for where, what in problems_of(error)
         )
         raise ConfigurationError(f"{path}: {problems}") from None
     for section, names in _NEEDED.items():

@@ -31,12 +31,23 @@ def test_the_embedded_clickhouse_is_in_the_data_directory(tmp_path: Path) -> Non
         ("HTTP_PORT", "eighty"),
         ("HTTP_PORT", "70000"),
         ("CLICKHOUSE_HTTP_PORT", "-1"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "nohost"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka-1:9092,kafka-2"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:0"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:65536"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", ":9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "::1:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka://kafka:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", ","),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("KAFKA_PREFIX", "a b"),
         ("AUTH_SECRET", "short"),
         ("AUTH_JWKS_URL", "not a url"),
         ("ALLOWED_TARGET_NETWORKS", "10.0.0.0/8,nonsense"),
+        ("ALLOWED_TARGET_NETWORKS", "1.2.3"),
+        ("ALLOWED_TARGET_NETWORKS", "10.0.0.1/8"),
         ("EGRESS_PROXY", "proxy:3128"),
         ("REQUEST_TIMEOUT", "15"),
         ("REQUEST_TIMEOUT", "0s"),
@@ -55,7 +66,10 @@ def test_a_bad_value_is_an_error_that_names_its_variable(
     monkeypatch.setenv(f"DISPATCHER_{name}", value)
     with pytest.raises(ConfigurationError, match=f"^DISPATCHER_{name}: ") as caught:
         load_settings()
-    assert "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.count("DISPATCHER_") == 1
+    assert "Value error" not in message
 
 
 def test_an_error_about_a_secret_does_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +89,19 @@ def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_networks_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPATCHER_ALLOWED_TARGET_NETWORKS", "10.0.0.0/8, fd00::/8,")
     assert load_settings().allowed_target_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+@pytest.mark.parametrize(
+    ("value", "servers"),
+    [
+        ("kafka:9092", "kafka:9092"),
+        (" kafka-1.example:9092, 10.0.0.2:9093 ,", "kafka-1.example:9092,10.0.0.2:9093"),
+        ("[::1]:9092", "[::1]:9092"),
+    ],
+)
+def test_servers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, value: str, servers: str) -> None:
+    monkeypatch.setenv("DISPATCHER_KAFKA_BOOTSTRAP_SERVERS", value)
+    assert load_settings().kafka_bootstrap_servers == servers
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,10 @@ def load(tmp_path: Path, before: str, instead: str) -> None:
 @pytest.mark.parametrize(
     ("before", "instead", "message"),
     [
-        ("[0s, 5s,", "[5s, 5s,", "retry.schedule: Value error, retry.schedule starts with 0s"),
+        ("[0s, 5s,", "[5s, 5s,", "retry.schedule: retry.schedule starts with 0s"),
         ("[0s, 5s,", "[0s, 0s,", "every entry of retry.schedule after the first is longer than 0s"),
-        ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: Value error, '5 seconds' is not a duration"),
-        ("retention: 7d", "retention: a week", "events.retention: Value error, 'a week' is not a duration"),
+        ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: '5 seconds' is not a duration"),
+        ("retention: 7d", "retention: a week", "events.retention: 'a week' is not a duration"),
         ("partitions: 12", "partitions: 0", "deliveries.partitions: Input should be greater than or equal to 1"),
         ("partitions: 12", "partitions: many", "deliveries.partitions: Input should be a valid integer"),
         ("retry_margin:", "retry_marge:", "deliveries.retry_marge: Extra inputs are not permitted"),
@@ -53,11 +53,14 @@ def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "said"), [("", "is empty"), ("- retry", "does not hold sections")])
+def test_a_file_without_sections(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "topics.yaml"
-    file.touch()
-    with pytest.raises(ConfigurationError, match="the file: "):
+    file.write_text(content, encoding="utf-8")
+    needed = f"{said}: it needs the sections retry, replication, events, deliveries, compacted, others, as "
+    with pytest.raises(ConfigurationError, match=needed) as raised:
         load_topics(file)
+    assert str(default_topics_file()) in str(raised.value)
 
 
 def test_the_schedule_makes_the_delay_topics(tmp_path: Path) -> None:

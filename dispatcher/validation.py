@@ -1,0 +1,10 @@
+"""What pydantic says of a wrong value, as people who wrote the value should read it."""
+
+from pydantic import ValidationError
+
+_PREFIX = "Value error, "
+
+
+def problems_of(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """Where each problem is, and what is wrong there: messages of our own validators as these wrote them."""
+    return [(problem["loc"], problem["msg"].removeprefix(_PREFIX)) for problem in error.errors()]
