@@ -14,7 +14,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.administration import check_topics
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import load_topics
-from dispatcher.observability.logs import configure_logging
+from dispatcher.observability.logs import configure_logging, kafka_client_silenced
 from dispatcher.settings import Settings, load_settings
 from dispatcher.supervision import Supervisor
 from dispatcher.supervision import run as run_supervised
@@ -50,7 +50,8 @@ def run(
 
     async def start(supervisor: Supervisor) -> None:
         made = [assembly.role(name) for name in wanted]
-        await check_topics(assembly.clients, assembly.topics)
+        with kafka_client_silenced(settings):
+            await check_topics(assembly.clients, assembly.topics)
         for foundation in assembly.foundations(wanted):
             await supervisor.start(foundation)
         await supervisor.start_all(made)

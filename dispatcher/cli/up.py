@@ -29,6 +29,7 @@ from dispatcher.settings import Settings, load_settings
 from dispatcher.supervision import Part, Supervisor
 from dispatcher.supervision import run as run_supervised
 from dispatcher.up.machine import Running, start_everything
+from dispatcher.up.preflight import check_ports, check_settings
 from dispatcher.up.welcome import Welcome
 
 app = typer.Typer()
@@ -61,9 +62,11 @@ def up(
     if demo:
         settings = _with_loopback(settings)
     topics = load_topics(settings.topics_file, settings.kafka_prefix)
+    check_settings(settings)
     configure_logging(settings)
 
     async def start(supervisor: Supervisor) -> None:
+        await check_ports(settings)
         targets = None
         if demo_secret is not None:
             # They stop after the senders, which may be calling them.

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -57,6 +59,19 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def kafka_client_silenced(settings: Settings) -> Iterator[None]:
+    """Until a cluster has answered once: what its client logs then is in the one error that ends the command."""
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    if settings.log_level != "debug":
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _is_harmless(record: logging.LogRecord) -> bool:

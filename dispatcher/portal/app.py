@@ -192,7 +192,7 @@ class Portal:
         try:
             await web.TCPSite(runner, settings.http_host, settings.http_port).start()
         except OSError as error:
-            raise _cannot_listen(settings, error) from error
+            raise cannot_listen(settings, error) from error
         port = runner.addresses[0][1]
         host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
         self._url = f"http://{host}:{port}"
@@ -229,7 +229,8 @@ def _applied_to(resources: Resources) -> Callable[[ConsumerRecord], None]:
     return apply
 
 
-def _cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
+def cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
+    """The error to show when the API's address cannot be had."""
     where = f"{settings.http_host}:{settings.http_port}"
     if error.errno == errno.EADDRINUSE:
         return ConfigurationError(

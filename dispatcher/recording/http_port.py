@@ -9,6 +9,7 @@ import asyncio
 import functools
 import ipaddress
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,6 +22,9 @@ from dispatcher.recording.embedded import Answer, EmbeddedSessions, Refused, Sta
 from dispatcher.recording.read_only import NotReadOnly
 
 T = TypeVar("T")
+
+HOST = "127.0.0.1"
+"""Where the port is: only this machine asks."""
 
 _THREADS = 2
 _MOST_BYTES_OF_A_REQUEST = 64 * 1024 * 1024
@@ -62,9 +66,7 @@ _STATUS_OF_CODE = {36: 400, 46: 404, 47: 404, 60: 404, 62: 400, 81: 404, 115: 40
 class HttpPort:
     """The port, from ``start`` to ``stop``. ``writable`` is for tests that drive a real client through inserts."""
 
-    def __init__(
-        self, clickhouse: ClickHouse, port: int = 8123, *, host: str = "127.0.0.1", writable: bool = False
-    ) -> None:
+    def __init__(self, clickhouse: ClickHouse, port: int = 8123, *, host: str = HOST, writable: bool = False) -> None:
         if clickhouse.url.path is None:
             raise ValueError("only the embedded engine needs this port; a server has its own")
         self._sessions = EmbeddedSessions(clickhouse.url.path, clickhouse.database, writable=writable)
@@ -97,10 +99,7 @@ class HttpPort:
             await web.TCPSite(runner, self._host, self._asked_port).start()
         except OSError as error:
             await runner.cleanup()
-            raise ConfigurationError(
-                f"DISPATCHER_CLICKHOUSE_HTTP_PORT: {self._host}:{self._asked_port} cannot be listened on "
-                f"({error.strerror}); choose another port, or 0 for none"
-            ) from error
+            raise cannot_listen(self._host, self._asked_port, error) from error
         self._runner = runner
 
     async def stop(self) -> None:
@@ -129,6 +128,14 @@ class HttpPort:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    """The error to show when the port cannot be had."""
+    return ConfigurationError(
+        f"DISPATCHER_CLICKHOUSE_HTTP_PORT: {host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}); "
+        "choose another port, or 0 for none"
+    )
 
 
 async def _statement(request: web.Request) -> Statement | None:

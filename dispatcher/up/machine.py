@@ -10,6 +10,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
+from dispatcher.observability.logs import kafka_client_silenced
 from dispatcher.recording.http_port import HttpPort
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.supervision import Part, Service, Supervisor
@@ -42,7 +43,9 @@ async def start_everything(
         servers = await supervisor.start(Part("embedded Kafka", kafka.start, kafka.stop, kafka.wait))
         settings = settings.model_copy(update={"kafka_bootstrap_servers": servers})
     assembly = Assembly(settings, KafkaClients(settings), topics)
-    await apply(assembly.clients, plan(topics, await read_cluster(assembly.clients, topics)))
+    with kafka_client_silenced(settings):
+        cluster = await read_cluster(assembly.clients, topics)
+    await apply(assembly.clients, plan(topics, cluster))
 
     say("Starting the roles")
     here = [name for name in RoleName if senders == 0 or name is not RoleName.SENDER]

@@ -16,8 +16,9 @@ def error_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as exited:
         cli.main()
     assert exited.value.code == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = capsys.readouterr().err
     assert error.startswith("error: ")
+    assert error.count("\n") == 1
     return error
 
 
