@@ -6,6 +6,8 @@ loop busy until the time-out. It takes what an idle connection received for the 
 tell whoever reads a body that what follows it cannot be parsed.
 """
 
+import asyncio
+import select
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +30,8 @@ class Progress:
     """How far a call has come."""
 
     connected: bool = False
-    reused: bool = False
-    """Whether the connection has served an earlier request."""
+    unsent: bool = False
+    """Whether the connection turned out to be dead before anything was written to it."""
 
     answered: bool = False
     """Whether a byte of an answer has arrived."""
@@ -55,12 +57,13 @@ class _LimitedHandler(ResponseHandler):
         """aiohttp calls this in the task that makes the request, just before the request is written."""
         reused = self._progress is not None
         self._progress = CURRENT_CALL.get()
-        self._progress.connected, self._progress.reused = True, reused
+        self._progress.connected = True
         self._received = 0
-        if self._buffer and self.transport is not None:
-            # Something arrived that nobody had asked for. This connection cannot be trusted to answer in turn.
+        if reused and self.transport is not None and (self._buffer or _is_readable(self.transport)):
+            # The server closed it, or sent what nobody had asked for. What is not written now was not sent.
+            self._progress.unsent = True
             self._buffer.clear()
-            self.transport.close()
+            self.transport.abort()
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -79,3 +82,10 @@ class _LimitedHandler(ResponseHandler):
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc, exc_cause)
         super().set_exception(exc, exc_cause)
+
+
+def _is_readable(transport: asyncio.BaseTransport) -> bool:
+    """Whether something waits in the kernel, the end of the connection among it, that the event loop has not seen."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

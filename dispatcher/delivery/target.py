@@ -218,9 +218,8 @@ class TargetClient:
         try:
             return await post(self._session)
         except aiohttp.ClientConnectionError:
-            # A server may close an idle connection just when it is used again: that says nothing about the target.
-            # The message would be repeated after a failed attempt in any case, under the same id.
-            if not progress.reused or progress.answered:
+            # Once a byte was sent the target may have the message, and only the schedule may repeat it.
+            if not progress.unsent:
                 raise
             return await post(self._unpooled)
 
