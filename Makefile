@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help environment up test check faults bench lock clean
+.PHONY: help environment up test check faults soak bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ check: environment ## Lint, types, drift of generated files
 
 faults: environment ## Kill and hang everything, and show what that costs
 	@$(BIN)/python -m pytest tests/faults -m "faults_full or not faults_full"
+
+soak: environment ## An hour of mixed targets: is anything lost, twice, or growing? MINUTES=1 for a short one
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 bench: environment ## Deliveries a second, and what they cost
 	@$(BIN)/python -m benchmarks.throughput

@@ -1,5 +1,7 @@
 """Every Prometheus metric of every role, in one place. Labels are event types, statuses, topics: never ids."""
 
+import asyncio
+
 from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("dispatcher_events_total", "Events read by the matcher", ["event_type"])
@@ -25,3 +27,14 @@ DEAD_LETTERS = Counter("dispatcher_dead_letters_total", "Records that could not 
 UNREADABLE_CONFIG = Counter(
     "dispatcher_unreadable_config_total", "Records of webhooks.config that could not be decrypted or read"
 )
+TASKS = Gauge("dispatcher_tasks", "Tasks of the event loop that answers this")
+
+
+def _tasks() -> float:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # asked from a thread without an event loop
+        return 0
+
+
+TASKS.set_function(_tasks)
