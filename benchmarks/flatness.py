@@ -12,8 +12,8 @@ Sample = Mapping[tuple[str, str], float]
 
 # How much more the last quarter of a run may hold than the second one, as a share and as an amount; the larger counts.
 # In short runs the embedded ClickHouse is still warming up: when it first merges it starts some 130 threads and opens
-# dozens of files, once. In an hour, with some 150,000 attempts between the two quarters, one file or thread in a thousand
-# attempts that is not let go of exceeds the amounts.
+# dozens of files, once. In an hour, with some 250,000 attempts between the two quarters, a file or thread that is not
+# let go of in one of a thousand attempts exceeds the amounts.
 ALLOWED_GROWTH = {
     "memory (MiB)": (0.10, 64.0),
     "open files": (0.05, 96.0),
