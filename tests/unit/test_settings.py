@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_settings_do_not_show_their_secrets() -> None:
     settings = load_settings(auth_secret="s" * 40, encryption_key="k" * 44, kafka_sasl_password="p" * 10)
     shown = repr(settings)
     assert not any(secret in shown for secret in ("s" * 40, "k" * 44, "p" * 10))
+
+
+def test_every_setting_is_described_and_no_other() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "operations.md"
+    _, section = guide.read_text(encoding="utf-8").split("\n## Settings\n")
+    section, *_ = section.split("\n## ")
+    rows = [row for row in section.splitlines() if row.startswith("| ")]
+    known = {name.upper() for name in Settings.model_fields}
+    assert known <= set(re.findall(r"`([A-Z_]+)`", "".join(rows)))
+    assert set(re.findall(r"`([A-Z_]+)`", "".join(row.split("|")[1] for row in rows))) <= known
