@@ -12,7 +12,7 @@ Sample = Mapping[tuple[str, str], float]
 
 # How much more the last quarter of a run may hold than the second one, as a share and as an amount; the larger counts.
 # In short runs the embedded ClickHouse is still warming up: when it first merges it starts some 130 threads and opens
-# dozens of files, once. In an hour, with some 250,000 attempts between the two quarters, a file or thread that is not
+# dozens of files, once. In an hour, with some 200,000 attempts between the two quarters, a file or thread that is not
 # let go of in one of a thousand attempts exceeds the amounts.
 ALLOWED_GROWTH = {
     "memory (MiB)": (0.10, 64.0),

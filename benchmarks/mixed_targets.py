@@ -20,7 +20,7 @@ async def good(_: web.Request) -> web.StreamResponse:
 
 
 async def slow(_: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.4)
     return web.Response(text="at last")
 
 
