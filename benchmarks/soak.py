@@ -31,8 +31,8 @@ SCHEDULE = ("0s", "1s", "3s", "10s")
 TIMEOUT_SECONDS = 2
 DRAIN_SECONDS = 120.0
 RARE_EVERY = 40
-"""One in so many events is of the type that bad targets want. A target that hangs is called ten times at once at most: if
-more came than can end within the time-out, what waits for it would grow for as long as the soak lasts."""
+"""One in so many events is of the type that bad targets want. A target that hangs is called ten times at once at most:
+if more came than can end within the time-out, what waits for it would grow for as long as the soak lasts."""
 
 _EACH_EVENT = ("good", "slow", "flaky", "endless")
 _SUCCEED = frozenset(_EACH_EVENT)
