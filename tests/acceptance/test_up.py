@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,12 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import load_topics
+from dispatcher.settings import default_topics_file, load_settings
 from dispatcher.webhooks.webhook import rfc3339
 from tests.support.dispatcher import Api, Up, descendants, is_alive, running
+from tests.support.kafka import consume_all
 from tests.support.receiver import Received, Receiver, receiver
 from tests.support.waiting import eventually
 
@@ -92,10 +95,8 @@ async def test_an_event_reaches_its_target_signed_and_shows_in_the_api(up: Up) -
         return True
 
     await eventually(shown, timeout=15)
-    sql = f"SELECT status, attempts FROM messages WHERE webhook_id = '{webhook['id']}' FORMAT TSV"
-    address = f"http://127.0.0.1:{up.clickhouse_port}/?database=webhooks"
-    async with aiohttp.ClientSession() as session, session.post(address, data=sql) as response:
-        assert await response.text() == "successful\t1\n"
+    sql = f"SELECT status, attempts FROM messages WHERE webhook_id = '{webhook['id']}'"
+    assert await up.ask(sql) == [["successful", "1"]]
 
 
 def test_says_where_to_look_and_how_to_sign_in(up: Up) -> None:
@@ -106,8 +107,17 @@ def test_says_where_to_look_and_how_to_sign_in(up: Up) -> None:
     assert f"127.0.0.1:{up.clickhouse_port}" in printed
 
 
-def test_makes_up_nothing_without_demo(up: Up) -> None:
-    assert "events published" not in "".join(up.output)
+async def test_makes_up_nothing_without_demo(up: Up) -> None:
+    token = up.token(*DEFAULT_ORGANIZATIONS)
+    for organization in DEFAULT_ORGANIZATIONS:
+        assert (await Api(up, organization, token)("GET", "/webhooks"))["items"] == []
+    assert await up.ask(f"SELECT count() FROM messages WHERE organization_id != '{ORGANIZATION}'") == [["0"]]
+    servers = next(line.split()[-1] for line in up.output if line.strip().startswith("Kafka "))
+    clients, topics = KafkaClients(load_settings(), servers), load_topics(default_topics_file())
+    assert await consume_all(clients, topics.resources) == []
+    for topic in topics.events.values():
+        for record in await consume_all(clients, topic):
+            assert json.loads(record.value)["data"]["organization_id"] == ORGANIZATION
 
 
 def test_the_topics_are_as_declared(up: Up) -> None:
@@ -123,17 +133,6 @@ def test_a_second_one_on_the_same_data_is_one_clear_error(up: Up) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_port_is_one_clear_error(up: Up, tmp_path: Path) -> None:
-    servers = next(line.split()[-1] for line in up.output if line.strip().startswith("Kafka "))
-    other = Up(tmp_path / "data", settings={"KAFKA_BOOTSTRAP_SERVERS": servers, "KAFKA_PREFIX": "other."})
-    with socket.create_server(("127.0.0.1", other.http_port)):
-        done = other.run("up", "--senders", "0")
-    assert done.returncode == 1
-    [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "DISPATCHER_HTTP_PORT" in error
-    assert "Traceback" not in done.stderr
-
-
 async def test_a_sender_that_was_killed_is_replaced(up: Up) -> None:
     def senders() -> list[int]:
         return [pid for pid, command in descendants(up.process.pid).items() if "run sender" in command]
@@ -146,11 +145,19 @@ async def test_a_sender_that_was_killed_is_replaced(up: Up) -> None:
         await publish_and_receive(up, target)
 
 
-async def test_stops_cleanly_goes_on_with_its_data_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
+async def test_a_demonstration_stops_cleanly_and_the_next_start_goes_on_with_its_data(tmp_path: Path) -> None:
+    demo_organization = next(iter(DEFAULT_ORGANIZATIONS))
     async with receiver() as target:
-        with running(Up(tmp_path / "data", ("--senders", "0"))) as up:
-            webhook = await enabled_webhook(Api(up, ORGANIZATION), target.url)
+        with running(Up(tmp_path / "data", ("--demo", "--senders", "0"))) as up:
+            printed = "".join(up.output)
+            assert f"{up.api}/api/v1/organizations/{demo_organization}/webhooks" in printed
+            assert f"token --organization {demo_organization}" in printed
+            token = up.token(ORGANIZATION, demo_organization)
+            webhook = await enabled_webhook(Api(up, ORGANIZATION, token), target.url)
             await publish_and_receive(up, target)
+            await eventually(lambda: shows_every_outcome(up), timeout=60, every=0.5)
+            demonstrated = await ids(Api(up, demo_organization, token))
+            assert demonstrated
             children = descendants(up.process.pid)
             assert any("kafka.Kafka" in command for command in children.values())
             assert not any("run sender" in command for command in children.values())
@@ -159,14 +166,29 @@ async def test_stops_cleanly_goes_on_with_its_data_and_leaves_nothing_when_kille
             assert time.monotonic() - started < 10
             assert not [pid for pid in children if is_alive(pid)]
         with running(Up(tmp_path / "data", ("--senders", "1"))) as up:
-            api = Api(up, ORGANIZATION)
-            assert [each["id"] for each in (await api("GET", "/webhooks"))["items"]] == [webhook["id"]]
+            api = Api(up, ORGANIZATION, token)
+            assert await ids(api) == [webhook["id"]]
+            assert await ids(Api(up, demo_organization, token)) == demonstrated
             await eventually(lambda: counted(api, webhook["id"], 1), timeout=15)
             await publish_and_receive(up, target)
             children = descendants(up.process.pid)
             assert any("run sender" in command for command in children.values())
             up.process.kill()
             await eventually(lambda: not [pid for pid in children if is_alive(pid)], timeout=30, what="the end of all")
+
+
+async def shows_every_outcome(up: Up) -> bool:
+    """Whether what has been recorded succeeded, failed and waits, each of several event types."""
+    by_status = dict(await up.ask("SELECT status, uniq(event_type) FROM messages GROUP BY status"))
+    [[failed]] = await up.ask("SELECT uniq(event_type) FROM attempts WHERE status = 'failed'")
+    assert int(by_status.get("successful", 0)) > 2, by_status
+    assert int(by_status.get("pending", 0)) > 1, by_status
+    assert int(failed) > 1, failed
+    return True
+
+
+async def ids(api: Api) -> list[str]:
+    return [webhook["id"] for webhook in (await api("GET", "/webhooks"))["items"]]
 
 
 async def counted(api: Api, webhook_id: str, messages: int) -> bool:

@@ -88,7 +88,7 @@ class Up:
         self.output: list[str] = []
 
     def start(self) -> None:
-        """Return when it says that it is ready."""
+        """Return when it is ready, and has said where to look."""
         self.process = subprocess.Popen(
             [DISPATCHER, "up", *self.arguments],
             env=self.env,
@@ -102,7 +102,7 @@ class Up:
         self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
         self._reader.start()
         while (line := lines.get(timeout=START_SECONDS)) is not None:
-            if line.startswith("Ready after"):
+            if line.startswith("Ctrl-C stops everything"):
                 return
         raise AssertionError(f"up ended with {self.process.wait()} before it was ready:\n{''.join(self.output)}")
 
@@ -129,9 +129,17 @@ class Up:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def token(self, organization: str) -> str:
+    def token(self, *organizations: str) -> str:
         """From ``dispatcher token``."""
-        return self.succeed("token", "--organization", organization).strip()
+        return self.succeed("token", *(f"--organization={organization}" for organization in organizations)).strip()
+
+    async def ask(self, sql: str) -> list[list[str]]:
+        """The rows that the SQL port answers with."""
+        address = f"http://127.0.0.1:{self.clickhouse_port}/?database=webhooks"
+        async with aiohttp.ClientSession() as session, session.post(address, data=sql) as response:
+            text = await response.text()
+            assert response.ok, text
+            return [line.split("\t") for line in text.splitlines()]
 
     def _read(self, lines: "queue.Queue[str | None]") -> None:
         assert self.process.stdout is not None
@@ -152,11 +160,11 @@ def running(up: Up) -> Iterator[Up]:
 
 
 class Api:
-    """An organization's part of the API."""
+    """An organization's part of the API; without a ``token``, one is made."""
 
-    def __init__(self, up: Up, organization: str) -> None:
+    def __init__(self, up: Up, organization: str, token: str | None = None) -> None:
         self._base = f"{up.api}/api/v1/organizations/{organization}"
-        self._headers = {"Authorization": f"Bearer {up.token(organization)}"}
+        self._headers = {"Authorization": f"Bearer {token or up.token(organization)}"}
 
     async def __call__(self, method: str, path: str, body: object = None) -> Any:
         """The JSON that a request is answered with; an AssertionError when it is refused."""
