@@ -95,6 +95,8 @@ class Standing:
     deletions: int = 0
     told: list[str] = field(default_factory=list)
     """Why the dispatcher disabled it, each time."""
+    versions: set[tuple[datetime, str]] = field(default_factory=set)
+    """When it was changed, and by whom."""
 
 
 class Contention:
@@ -269,7 +271,11 @@ class Contention:
             return
         if before is None or before.name != webhook.name:
             known.named[webhook.name] += 1
-        if before is not None and webhook.updated_by == DISPATCHER != before.updated_by:
+        version = webhook.updated_on, webhook.updated_by.id
+        # Whoever finds after an edit that another webhook was faster writes again what stood before it.
+        taken_back = version in known.versions
+        known.versions.add(version)
+        if before is not None and webhook.updated_by == DISPATCHER and not taken_back:
             reason = webhook.disabled_reason
             assert reason is not None
             assert before.enabled
