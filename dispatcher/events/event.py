@@ -94,6 +94,8 @@ class Event:
     data: dict[str, Any]
     operation_id: str = ""
     workspace_id: str = ""
+    incomplete: str = ""
+    """Why some of an operation's devices had to be left out; empty when none had."""
     _variables: Variables | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -127,5 +129,5 @@ class Event:
                 workspace,
                 self.operation_id,
                 workspace["workspace_id"],
-                _DeviceVariables(operation, workspace),
+                _variables=_DeviceVariables(operation, workspace),
             )

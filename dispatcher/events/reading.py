@@ -16,6 +16,7 @@ from dispatcher.events.types import EventType
 MAX_NESTING = 200
 """Objects and lists inside each other; no event of Portal's has ten."""
 
+_PROBLEMS_SHOWN = 3
 _SHOWN_CHARACTERS = 60
 
 _TYPES = {event_type.value: event_type for event_type in EventType}
@@ -51,13 +52,15 @@ def read_event(value: bytes, expected: EventType | None = None) -> Event:
     if not isinstance(data, dict):
         raise UnreadableEvent(f"data is {_shown(envelope, 'data')}; it has to be an object")
     organization_id = _identifier(data, "organization_id", "data.")
-    operation_id = workspace_id = ""
+    operation_id = workspace_id = incomplete = ""
     if event_type is EventType.OPERATION_EXECUTED_IN_WORKSPACE:
         operation_id = _identifier(data, "operation_id", "data.")
         workspace_id = _identifier(data, "workspace_id", "data.")
-    elif event_type is EventType.OPERATION_EXECUTED and _check_workspaces(data):
-        operation_id = _identifier(data, "operation_id", "data.")
-    return Event(event_type, id, source, time or "", organization_id, data, operation_id, workspace_id)
+    elif event_type is EventType.OPERATION_EXECUTED and data.get("workspaces") not in (None, []):
+        operation_id, workspaces, incomplete = _devices(data)
+        if incomplete:
+            data = {**data, "workspaces": workspaces}
+    return Event(event_type, id, source, time or "", organization_id, data, operation_id, workspace_id, incomplete)
 
 
 def _object(value: bytes) -> dict[str, Any]:
@@ -136,18 +139,33 @@ def _identifier(members: Mapping[str, Any], name: str, where: str = "") -> str:
     return value
 
 
-def _check_workspaces(data: Mapping[str, Any]) -> bool:
-    """Whether an operation has devices, each of them with an id."""
-    workspaces = data.get("workspaces")
-    if workspaces is None:
-        return False
+def _devices(data: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]], str]:
+    """An operation's id, those of its devices that have one, and why others have to be left out."""
+    workspaces = data["workspaces"]
     if not isinstance(workspaces, list):
-        raise UnreadableEvent(f"data.workspaces is {_shown(data, 'workspaces')}; it has to be a list")
+        return "", [], f"data.workspaces is {_shown(data, 'workspaces')}; it has to be a list"
+    try:
+        operation_id = _identifier(data, "operation_id", "data.")
+    except UnreadableEvent as error:
+        return "", [], str(error)
+    usable: list[dict[str, Any]] = []
+    problems: list[str] = []
     for index, workspace in enumerate(workspaces):
         if not isinstance(workspace, dict):
-            raise UnreadableEvent(f"data.workspaces[{index}] is not an object")
-        _identifier(workspace, "workspace_id", f"data.workspaces[{index}].")
-    return bool(workspaces)
+            problems.append(f"data.workspaces[{index}] is not an object")
+            continue
+        try:
+            _identifier(workspace, "workspace_id", f"data.workspaces[{index}].")
+        except UnreadableEvent as error:
+            problems.append(str(error))
+        else:
+            usable.append(workspace)
+    return operation_id, usable, _few(problems)
+
+
+def _few(problems: list[str]) -> str:
+    more = len(problems) - _PROBLEMS_SHOWN
+    return "; ".join(problems[:_PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _shown(members: Mapping[str, Any], name: str) -> str:

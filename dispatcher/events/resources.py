@@ -23,7 +23,7 @@ class Resource(BaseModel):
     """An alert, a microservice, a type of object or a type of operation of an organization.
 
     ``id`` is what webhooks' items are matched on. Without a name it is shown by its id; without a URL it cannot be
-    looked at in Portal.
+    looked at in Portal. What is neither an http or https URL nor a path of Portal's counts as none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,12 +39,10 @@ class Resource(BaseModel):
     def _no_name(cls, value: object) -> object:
         return "" if value is None else value
 
-    @field_validator("url")
+    @field_validator("url", mode="before")
     @classmethod
-    def _can_be_followed(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("https://", "http://", "/")):
-            raise ValueError("is neither an http or https URL nor a path of Portal's")
-        return value or None
+    def _can_be_followed(cls, value: object) -> object:
+        return value if isinstance(value, str) and value.startswith(("https://", "http://", "/")) else None
 
     @model_validator(mode="after")
     def _shown_by_its_id(self) -> Self:

@@ -16,7 +16,7 @@ def text_of(value: Any) -> str:
         return value
     if value is None:
         return ""
-    return _json(value).decode()
+    return _json_as_python_writes_it(value).decode()
 
 
 def escaped(text: str) -> bytes:
@@ -24,9 +24,15 @@ def escaped(text: str) -> bytes:
     return _json(text)[1:-1]
 
 
-def _json(value: Any) -> bytes:
+def _json(value: str) -> bytes:
     try:
         return orjson.dumps(value)
-    except orjson.JSONEncodeError:  # halves of surrogate pairs, and integers of more than 64 bits
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
+    except orjson.JSONEncodeError:
+        return _json_as_python_writes_it(value)
+
+
+def _json_as_python_writes_it(value: Any) -> bytes:
+    # The fast writer spells small and large floats in its own way, and knows neither halves of surrogate pairs nor
+    # integers of more than 64 bits.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()

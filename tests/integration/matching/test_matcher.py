@@ -118,6 +118,25 @@ async def test_an_error_of_ours_sets_the_record_aside_and_the_rest_flows(
     assert "cannot be matched" in caplog.text
 
 
+async def test_a_device_without_an_id_costs_neither_the_operation_nor_its_other_devices(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    operations, devices = EventType.OPERATION_EXECUTED, EventType.OPERATION_EXECUTED_IN_WORKSPACE
+    async with (
+        matching(clients, topics, following(a_webhook(operations, id="wh-o"), a_webhook(devices, id="wh-d"))),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.dead_letter) as letters,
+    ):
+        event = an_event(operations, workspaces=[{"workspace_id": "ws-1"}, None, {"workspace_name": "LT-0042"}])
+        await publish(clients, topics.events[operations], [event])
+        await deliveries.until(2)
+        await letters.until(1)
+    assert {record.key for record in deliveries.records} == {b"wh-o", b"wh-d"}
+    reason = dict(letters.records[0].headers)["dead-letter-reason"].decode()
+    assert "data.workspaces[1] is not an object; data.workspaces[2].workspace_id is missing" in reason
+    assert letters.records[0].value == event
+
+
 async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, topics: Topics) -> None:
     small = a_webhook(ALERTS, id="wh-small", payload_template={"name": "#alert_name"})
     large = a_webhook(ALERTS, id="wh-large", payload_template={"all": "#alert_information"})

@@ -93,6 +93,49 @@ async def test_searches_resources(api: Api, clients: KafkaClients, topics: Topic
     assert (await api("GET", "/resources?event_type=active_alert&cursor=x")).status == 422
 
 
+async def test_parameters_without_a_value_are_as_good_as_none(api: Api) -> None:
+    webhook = f"/webhooks/{(await api.create())['id']}"
+    for path in (
+        "/webhooks?search=&event_type=&status=&limit=&cursor=",
+        f"{webhook}/attempts?status=&limit=&cursor=",
+        f"{webhook}/attempts?status=&status=failed",
+        f"{webhook}/metrics/history?bucket=&from=&to=",
+        f"{webhook}/audit?limit=&cursor=",
+        "/resources?event_type=active_alert&search=&limit=&cursor=",
+    ):
+        assert (await api("GET", path)).status == 200, path
+    missing = await api("GET", "/resources?event_type=")
+    assert (missing.status, missing.body["errors"]) == (422, [{"field": "event_type", "detail": "is missing"}])
+    assert (await api("GET", f"{webhook}/attempts?status=failed&status=pending")).status == 422
+
+
+async def test_head_is_get_without_the_body(api: Api, portal: Portal) -> None:
+    webhook = f"/webhooks/{(await api.create())['id']}"
+    base = portal.url + ORGANIZATION.format(organization_id="org-contoso")
+    headers = {"Authorization": f"Bearer {api.token}"}
+    for path, status in (
+        ("/event-types", 200),
+        ("/webhooks?limit=1", 200),
+        (webhook, 200),
+        (f"{webhook}/metrics", 200),
+        ("/webhooks/nothing", 404),
+        (f"{webhook}/attempts/stream", 405),
+        (f"{webhook}/attempts.csv", 405),
+        (f"{webhook}/enable", 405),
+    ):
+        async with api.session.head(base + path, headers=headers) as response:
+            assert (response.status, await response.read()) == (status, b""), path
+            assert int(response.headers["Content-Length"]) > 0
+    async with (
+        api.session.head(base + webhook, headers=headers) as head,
+        api.session.get(base + webhook, headers=headers) as get,
+    ):
+        assert head.headers["ETag"] == get.headers["ETag"]
+        assert int(head.headers["Content-Length"]) == len(await get.read())
+    async with api.session.head(base + webhook) as response:
+        assert response.status == 401
+
+
 async def test_tells_operators(portal: Portal, api: Api) -> None:
     for path, status, content_type in (
         ("/health/live", 200, "application/json"),

@@ -77,7 +77,7 @@ async def test_each_unreadable_record_is_one_dead_letter_however_often_portals_s
                 "not an entry of the audit of this version: v, organization_id, webhook_id, webhook_name, entry",
                 "",
             ),
-            (topics.commands, "not a command of this version: command, webhook_id, reason, time", ""),
+            (topics.commands, "not a command of this version: the record", ""),
             *[(topics.audit, "not an entry of the audit of this version: the record", "")] * 2,
         ]
     )

@@ -68,13 +68,6 @@ def _operation(**data: Any) -> bytes:
         (_device(operation_id=ABSENT), "data.operation_id is missing"),
         (_device(workspace_id=ABSENT), "data.workspace_id is missing"),
         (_device(workspace_id=5), "data.workspace_id is 5"),
-        (_operation(workspaces={}), "data.workspaces is an object"),
-        (_operation(workspaces=["ws-1"], operation_id="op-1"), r"data.workspaces\[0\] is not an object"),
-        (
-            _operation(workspaces=[{"workspace_id": "ws-1"}, {}], operation_id="op-1"),
-            r"data.workspaces\[1\].workspace_id is missing",
-        ),
-        (_operation(workspaces=[{"workspace_id": "ws-1"}]), "data.operation_id is missing"),
         (b"1" * 5000, "not JSON"),
         (b'{"n": 1e999, "x": 1111111111111111111}', "too large"),
     ],
@@ -186,3 +179,30 @@ def test_what_is_read_has_what_the_models_require(record: dict[str, Any]) -> Non
         "workspaces": record["data"].get("workspaces") if event.type is EventType.OPERATION_EXECUTED else None,
     }
     MODELS[event.type].model_validate({**record, "data": {k: v for k, v in required.items() if v is not None}})
+
+
+@pytest.mark.parametrize(
+    ("record", "devices", "problem"),
+    [
+        (_operation(workspaces={}), [], "data.workspaces is an object"),
+        (_operation(workspaces="x", operation_id="op-1"), [], 'data.workspaces is "x"'),
+        (_operation(workspaces=[{"workspace_id": "ws-1"}]), [], "data.operation_id is missing"),
+        (
+            _operation(
+                workspaces=["ws-0", None, {"workspace_id": "ws-1"}, {}, {"workspace_id": 5}], operation_id="op-1"
+            ),
+            ["ws-1"],
+            (
+                "data.workspaces[0] is not an object; data.workspaces[1] is not an object; "
+                "data.workspaces[3].workspace_id is missing; it has to be a string that is not empty; and 1 more"
+            ),
+        ),
+        (_operation(workspaces=[]), [], ""),
+        (_operation(workspaces=None), [], ""),
+    ],
+)
+def test_an_operation_is_read_whatever_its_devices_lack(record: bytes, devices: list[str], problem: str) -> None:
+    event = read_event(record, EventType.OPERATION_EXECUTED)
+    assert [device.workspace_id for device in event.devices()] == devices
+    assert event.incomplete.startswith(problem)
+    assert bool(event.incomplete) == bool(problem)

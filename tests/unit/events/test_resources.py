@@ -93,13 +93,27 @@ def test_without_a_name_the_id_is_shown(name: str | None) -> None:
     assert _resource("Restart", name).name == "Restart"
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "portal.example/alerts/1", "", 7, ["https://portal.example"]])
+def test_a_url_that_cannot_be_followed_is_none(url: Any) -> None:
+    record = {"organization_id": "org-1", "kind": "alert", "id": "1", "name": "One", "url": url}
+    resources = Resources()
+    resources.apply(b"org-1/alert/1", json.dumps(record).encode())
+    found = resources.get("org-1", ResourceKind.ALERT, "1")
+    assert found is not None
+    assert (found.name, found.url) == ("One", None)
+
+
+@pytest.mark.parametrize("url", ["https://portal.example/1", "http://portal.example/1", "/alerts/1"])
+def test_a_url_that_can_be_followed(url: str) -> None:
+    assert _resource("1", url=url).url == url
+
+
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
         ({"kind": "planet"}, "kind"),
         ({"id": ""}, "id"),
         ({"organization_id": None}, "organization_id"),
-        ({"url": "javascript:alert(1)"}, "url"),
         ({"id": "other"}, "the key is"),
     ],
 )

@@ -52,6 +52,11 @@ def test_items_are_a_set() -> None:
     assert not same({"items": {"ids": ["a"]}}, {"items": {"all": True}})
 
 
+@pytest.mark.parametrize("url", ["https://example.com", "https://example.com:443/"])
+def test_targets_are_compared_as_they_are_called(url: str) -> None:
+    assert same({"target_url": "https://example.com/"}, {"target_url": url})
+
+
 def test_names_headers_and_status_do_not_count() -> None:
     assert same({}, {"name": "Other", "headers": {"x": "y"}, "status": "disabled", "rate_limit": 5})
 

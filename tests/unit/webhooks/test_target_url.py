@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.webhooks.target_url import MAX_LENGTH, check_target_url
+from dispatcher.webhooks.target_url import MAX_LENGTH, check_target_url, same_target
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,37 @@ def test_returns_the_url_as_it_is_called(text: str, called: str) -> None:
 def test_refuses_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check_target_url(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://example.com", "http://example.com/"),
+        ("http://example.com:80", "http://example.com/"),
+        ("https://example.com:443/hook?a=b", "https://example.com/hook?a=b"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]/"),
+        ("https://h?x", "https://h/?x"),
+    ],
+)
+def test_one_target_in_two_spellings(one: str, other: str) -> None:
+    assert same_target(one, other)
+    assert same_target(other, one)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://example.com/hook",
+        "https://example.com:80/hook",
+        "https://example.com/hook/",
+        "https://example.com/Hook",
+        "https://example.com/hook?",
+        "https://example.com/hook?a",
+        "https://www.example.com/hook",
+    ],
+)
+def test_another_target(other: str) -> None:
+    assert not same_target("https://example.com/hook", other)
 
 
 @given(st.text(st.characters(), max_size=30))
