@@ -1,6 +1,7 @@
 """The API's operations on an aiohttp server: authentication, strict reading of requests, problems for every error."""
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -29,7 +30,11 @@ def application(operations: Iterable[AnyOperation], authentication: Authenticati
     """The server's application; routes for health and metrics are added by whoever runs it."""
     app = web.Application(middlewares=[_problems_only], client_max_size=MAX_BODY_BYTES)
     for operation in operations:
-        app.router.add_route(operation.method, operation.path, _bound(operation, authentication))
+        handle = _bound(operation, authentication)
+        app.router.add_route(operation.method, operation.path, handle)
+        if operation.method == hdrs.METH_GET:
+            head = handle if isinstance(operation, Operation) else _no_head
+            app.router.add_route(hdrs.METH_HEAD, operation.path, head)
     return app
 
 
@@ -59,12 +64,19 @@ def _bound(
     return handle
 
 
+async def _no_head(request: web.Request) -> web.StreamResponse:
+    # Left to the router, it would be taken for the next path that matches: an attempt of this name.
+    raise web.HTTPMethodNotAllowed(request.method, [hdrs.METH_GET])
+
+
 def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
-    twice = sorted({name for name in request.query if len(request.query.getall(name)) > 1})
+    # Forms send their empty fields too: a parameter without a value is as good as none.
+    given = [(name, value) for name, value in request.query.items() if value]
+    twice = sorted(name for name, times in Counter(name for name, _ in given).items() if times > 1)
     if twice:
         raise invalid(BadField(field=name, detail="is there more than once") for name in twice)
     try:
-        return model.model_validate(dict(request.query))
+        return model.model_validate(dict(given))
     except ValidationError as error:
         raise invalid(errors_in_query(error)) from None
 
