@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from dispatcher.webhooks.target_url import same_target
 from dispatcher.webhooks.webhook import Items, Webhook
 
 
@@ -10,7 +11,7 @@ def same_configuration(one: Webhook, other: Webhook) -> bool:
     """Whether two webhooks of an organization would send the same messages to the same place."""
     return (
         one.event_type == other.event_type
-        and one.target_url == other.target_url
+        and same_target(one.target_url, other.target_url)
         and _same_items(one.items, other.items)
         and (one.payload_template is other.payload_template or _canonical(one) == _canonical(other))
     )

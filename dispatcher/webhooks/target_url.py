@@ -13,6 +13,8 @@ MAX_LENGTH = 2048
 
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060\ufeff\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 # Everything that has a meaning in a URL, and % so that what is encoded already stays as it is.
 _LEFT_ALONE = "%/:?@!$&'()*+,;=-._~[]"
 
@@ -49,6 +51,17 @@ def check_target_url(text: str) -> str:
     if len(url) > MAX_LENGTH:
         raise ValueError(f"the URL is longer than {MAX_LENGTH} characters once it is percent-encoded")
     return url
+
+
+def same_target(one: str, other: str) -> bool:
+    """Whether two URLs, as ``check_target_url`` returns them, lead to the same request of the same server."""
+    return one == other or _as_requested(one) == _as_requested(other)
+
+
+def _as_requested(url: str) -> tuple[str, str | None, int | None, str, bool, str]:
+    parts = urlsplit(url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.path or "/", "?" in url, parts.query
 
 
 def _host(name: str) -> str:
