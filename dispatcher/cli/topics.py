@@ -92,10 +92,8 @@ def _show(found: Plan, *, done: bool) -> None:
     for drift in found.drift:
         console.print(Text.assemble((drift.topic, "yellow"), f" {drift.problem}"), soft_wrap=True)
     count = f"{len(found.changes)} change{'' if len(found.changes) == 1 else 's'}"
-    if done:
-        console.print(f"{count} made." if found.changes else "Nothing to change: the topics are as declared.")
-    elif found.changes:
-        console.print(f"{count} to make: run `dispatcher topics apply`.")
+    if found.changes:
+        console.print(f"{count} made." if done else f"{count} to make: run `dispatcher topics apply`.")
     elif not found.drift:
         console.print("Nothing to change: the topics are as declared.")
     else:

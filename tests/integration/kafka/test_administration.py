@@ -118,6 +118,18 @@ def dispatcher(settings: Settings, *arguments: str) -> subprocess.CompletedProce
     )
 
 
+async def test_the_command_says_when_there_is_nothing_that_it_can_put_right(
+    clients: KafkaClients, make_topics: MakeTopics, settings: Settings
+) -> None:
+    await make_topics(partitions=4)
+    fewer = declare(settings, partitions=2)
+    for command in ("plan", "apply"):
+        told = dispatcher(settings, command)
+        assert told.returncode == 0
+        assert fewer.deliveries in told.stdout
+        assert told.stdout.splitlines()[-1] == "Nothing to change."
+
+
 async def test_the_command(settings: Settings, topics: Topics, clients: KafkaClients) -> None:
     same = dispatcher(settings, "plan", "--detailed-exitcode")
     assert (same.returncode, same.stdout) == (0, "Nothing to change: the topics are as declared.\n")
