@@ -4,9 +4,9 @@ The models are the source of the JSON Schemas and of the lists of variables. Rec
 which asks for no more than these models do.
 """
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from dispatcher.events.types import EventType
@@ -84,7 +84,9 @@ class ObjectData(Data):
 class WorkspaceOfOperation(BaseModel):
     """What an operation did on one device."""
 
-    workspace_id: Annotated[Identifier, Field(description="Device ID")]
+    workspace_id: Text = Field(
+        default=None, min_length=1, description="Device ID; without it, the entry is no message and is reported"
+    )
     workspace_name: Text = Field(default=None, description="Device Name")
     workspace_last_user: Text = Field(default=None, description="Last user who used the device")
     workspace_reporting_group_id: Text = Field(default=None, description="Reporting group Id")
@@ -102,21 +104,13 @@ class WorkspaceOfOperation(BaseModel):
     )
 
 
-_DEVICES_NEED_THE_OPERATION: JsonDict = {
-    "if": {"properties": {"workspaces": {"type": "array", "minItems": 1}}, "required": ["workspaces"]},
-    "then": {"properties": {"operation_id": {"type": "string"}}, "required": ["operation_id"]},
-}
-
-
 class OperationExecutedData(Data):
     """An operation was executed on one or more devices."""
-
-    model_config = ConfigDict(json_schema_extra=_DEVICES_NEED_THE_OPERATION)
 
     operation_id: Text = Field(
         default=None,
         min_length=1,
-        description="Identifies the execution of the operation; unique for each, required where there are workspaces",
+        description="Identifies the execution of the operation; unique for each; without it, no workspace is a message",
     )
     operation_type: Text = _variable("Operation Type", "Restart")
     description: Text = _variable("Operation description")
@@ -134,16 +128,10 @@ class OperationExecutedData(Data):
     fra_type: Text = _variable("Flexxible Remote Assistance (FRA) Type")
     fra_start: Text = _moment("Flexxible Remote Assistance (FRA) start date and time (ISO 8601)")
     fra_end: Text = _moment("Flexxible Remote Assistance (FRA) end date and time (ISO 8601)")
-    workspaces: list[WorkspaceOfOperation] | None = Field(
+    workspaces: list[WorkspaceOfOperation | None] | None = Field(
         default=None,
         description="One entry a device; each is a message for the webhooks of operations executed in a workspace",
     )
-
-    @model_validator(mode="after")
-    def _devices_need_the_operation(self) -> Self:
-        if self.workspaces and self.operation_id is None:
-            raise ValueError("operation_id is required where there are workspaces")
-        return self
 
 
 class OperationExecutedInWorkspaceData(Data):

@@ -126,8 +126,11 @@ optional = st.none() | st.text()
 workspaces = st.one_of(
     st.none(),
     st.just({}),
-    st.lists(st.one_of(st.text(), st.fixed_dictionaries({}, optional={"workspace_id": identifiers}))),
+    st.lists(st.one_of(st.none(), st.text(), st.fixed_dictionaries({}, optional={"workspace_id": identifiers}))),
 )
+
+
+operations = st.fixed_dictionaries({}, optional={"operation_id": identifiers, "workspaces": workspaces})
 
 
 @st.composite
@@ -176,9 +179,34 @@ def test_what_is_read_has_what_the_models_require(record: dict[str, Any]) -> Non
         "organization_id": record["data"]["organization_id"],
         "operation_id": event.operation_id or None,
         "workspace_id": event.workspace_id or None,
-        "workspaces": record["data"].get("workspaces") if event.type is EventType.OPERATION_EXECUTED else None,
+        "workspaces": [{"workspace_id": device.workspace_id} for device in event.devices()],
     }
     MODELS[event.type].model_validate({**record, "data": {k: v for k, v in required.items() if v is not None}})
+
+
+@given(operations)
+def test_the_devices_of_an_operation_are_the_entries_that_the_models_accept(data: dict[str, Any]) -> None:
+    model = MODELS[EventType.OPERATION_EXECUTED]
+    event = read_event(_operation(**data))
+
+    def accepted(**members: Any) -> bool:
+        try:
+            model.model_validate_json(_operation(**members))
+        except ValidationError:
+            return False
+        return True
+
+    present = data.get("workspaces")
+    entries = present if isinstance(present, list) else []
+    complete = [
+        entry
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("workspace_id") is not None and accepted(workspaces=[entry])
+    ]
+    identified = data.get("operation_id") is not None and accepted(operation_id=data["operation_id"])
+    assert [device.data for device in event.devices()] == (complete if identified else [])
+    nothing_lost = present is None or present == [] or (identified and complete == present)
+    assert (event.incomplete == "") == nothing_lost
 
 
 @pytest.mark.parametrize(

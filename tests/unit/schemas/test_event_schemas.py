@@ -41,14 +41,16 @@ def test_only_what_is_required_is(event_type: EventType) -> None:
     assert not validator.is_valid(_least(event_type) | {"type": "another"})
 
 
-def test_devices_need_their_operation_s_id() -> None:
-    validator = VALIDATORS[EventType.OPERATION_EXECUTED]
-    devices = [{"workspace_id": "ws-1"}]
-    assert validator.is_valid(_least(EventType.OPERATION_EXECUTED, workspaces=[]))
-    assert validator.is_valid(_least(EventType.OPERATION_EXECUTED, workspaces=devices, operation_id="op-1"))
-    assert not validator.is_valid(_least(EventType.OPERATION_EXECUTED, workspaces=devices))
-    assert not validator.is_valid(_least(EventType.OPERATION_EXECUTED, workspaces=devices, operation_id=None))
-    assert not validator.is_valid(_least(EventType.OPERATION_EXECUTED, workspaces=[{}], operation_id="op-1"))
+def test_an_operation_may_lack_its_id_and_those_of_its_devices() -> None:
+    operation = EventType.OPERATION_EXECUTED
+    validator = VALIDATORS[operation]
+    validator.validate(_least(operation, workspaces=[], operation_id=None))
+    validator.validate(_least(operation, workspaces=[{"workspace_id": "ws-1"}]))
+    validator.validate(_least(operation, workspaces=[{}, None, {"workspace_id": None}], operation_id="op-1"))
+    assert not validator.is_valid(_least(operation, workspaces={}))
+    assert not validator.is_valid(_least(operation, workspaces=["ws-1"]))
+    assert not validator.is_valid(_least(operation, workspaces=[{"workspace_id": ""}]))
+    assert not validator.is_valid(_least(operation, operation_id=""))
 
 
 @pytest.mark.parametrize("event_type", EventType)
