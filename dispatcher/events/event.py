@@ -95,7 +95,7 @@ class Event:
     operation_id: str = ""
     workspace_id: str = ""
     incomplete: str = ""
-    """Why some of an operation's devices had to be left out; empty when none had."""
+    """Which of an operation's devices had to be left out and why; empty when none had."""
     _variables: Variables | None = field(default=None, repr=False, compare=False)
 
     @property

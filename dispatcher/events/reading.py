@@ -16,8 +16,11 @@ from dispatcher.events.types import EventType
 MAX_NESTING = 200
 """Objects and lists inside each other; no event of Portal's has ten."""
 
-_PROBLEMS_SHOWN = 3
+_ENTRIES_SHOWN = 10
 _SHOWN_CHARACTERS = 60
+
+_WITHOUT_DEVICES = "the operation was sent, its devices were not"
+_WITHOUT_THESE = "the operation and its other devices were sent"
 
 _TYPES = {event_type.value: event_type for event_type in EventType}
 
@@ -128,44 +131,47 @@ def _type_of(envelope: Mapping[str, Any], expected: EventType | None) -> EventTy
 
 
 def _identifier(members: Mapping[str, Any], name: str, where: str = "") -> str:
+    if problem := _unusable(members, name):
+        raise UnreadableEvent(f"{where}{name} {problem}; it has to be a valid string that is not empty")
+    value: str = members[name]
+    return value
+
+
+def _unusable(members: Mapping[str, Any], name: str) -> str:
+    """What keeps a member from identifying anything; empty when nothing does."""
     value = members.get(name)
     if not isinstance(value, str) or not value:
-        raise UnreadableEvent(f"{where}{name} is {_shown(members, name)}; it has to be a string that is not empty")
+        return f"is {_shown(members, name)}"
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise UnreadableEvent(f"{where}{name} holds half of a surrogate pair") from None
-    return value
+            return "holds half of a surrogate pair"
+    return ""
 
 
 def _devices(data: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]], str]:
     """An operation's id, those of its devices that have one, and why others have to be left out."""
     workspaces = data["workspaces"]
     if not isinstance(workspaces, list):
-        return "", [], f"data.workspaces is {_shown(data, 'workspaces')}; it has to be a list"
-    try:
-        operation_id = _identifier(data, "operation_id", "data.")
-    except UnreadableEvent as error:
-        return "", [], str(error)
+        return "", [], f"data.workspaces is {_shown(data, 'workspaces')}, not a list; {_WITHOUT_DEVICES}"
+    if problem := _unusable(data, "operation_id"):
+        return "", [], f"data.operation_id {problem}; {_WITHOUT_DEVICES}"
     usable: list[dict[str, Any]] = []
     problems: list[str] = []
     for index, workspace in enumerate(workspaces):
         if not isinstance(workspace, dict):
             problems.append(f"data.workspaces[{index}] is not an object")
-            continue
-        try:
-            _identifier(workspace, "workspace_id", f"data.workspaces[{index}].")
-        except UnreadableEvent as error:
-            problems.append(str(error))
+        elif problem := _unusable(workspace, "workspace_id"):
+            problems.append(f"data.workspaces[{index}].workspace_id {problem}")
         else:
             usable.append(workspace)
-    return operation_id, usable, _few(problems)
+    return data["operation_id"], usable, f"{_few(problems)}; {_WITHOUT_THESE}" if problems else ""
 
 
 def _few(problems: list[str]) -> str:
-    more = len(problems) - _PROBLEMS_SHOWN
-    return "; ".join(problems[:_PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    more = len(problems) - _ENTRIES_SHOWN
+    return ", ".join(problems[:_ENTRIES_SHOWN]) + (f", and {more} more" if more > 0 else "")
 
 
 def _shown(members: Mapping[str, Any], name: str) -> str:

@@ -151,8 +151,7 @@ class Matcher:
                 elif messages % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
             if event.incomplete:
-                reason = f"{event.incomplete}: those devices are left out; the operation itself and its others are sent"
-                self._outbox.put_dead_letter(_EventRecord(message), reason)
+                self._outbox.put_dead_letter(_EventRecord(message), event.incomplete)
         except UnreadableEvent as error:
             self._outbox.put_dead_letter(_EventRecord(message), str(error))
         except Exception as error:  # one record must not keep the others from flowing

@@ -133,7 +133,7 @@ async def test_a_device_without_an_id_costs_neither_the_operation_nor_its_other_
         await letters.until(1)
     assert {record.key for record in deliveries.records} == {b"wh-o", b"wh-d"}
     reason = dict(letters.records[0].headers)["dead-letter-reason"].decode()
-    assert "data.workspaces[1] is not an object; data.workspaces[2].workspace_id is missing" in reason
+    assert "data.workspaces[1] is not an object, data.workspaces[2].workspace_id is missing" in reason
     assert letters.records[0].value == event
 
 
