@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from pydantic import ValidationError
 
+from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.events.types import ResourceKind
 from dispatcher.kafka.clients import KafkaClients
@@ -145,30 +146,13 @@ class Erasure:
         return len(keys)
 
 
-class Sweeping:
+class Sweeping(Background):
     """Now and then removes what was recorded about erased webhooks by a recorder that did not know yet."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._task = asyncio.create_task(self._sweep(), name="sweeping")
-
-    async def wait(self) -> None:
-        """Run until it fails or is stopped."""
-        if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._task)
-
-    async def stop(self) -> None:
-        """End it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def _sweep(self) -> None:
+    async def _run(self) -> None:
         await asyncio.sleep(_FIRST_SWEEP_SECONDS)
         while True:
             try:

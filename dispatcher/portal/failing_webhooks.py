@@ -4,7 +4,6 @@ Every portal looks; of several that disable one webhook at once, one wins, and t
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
+from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.portal.commands import DISPATCHER
 from dispatcher.portal.problems import Problem
@@ -29,7 +29,7 @@ _FIRST_LOOK_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
-class FailingWebhooks:
+class FailingWebhooks(Background):
     """Looks every half an hour; ``clock`` gives the time."""
 
     def __init__(
@@ -39,23 +39,6 @@ class FailingWebhooks:
         self._changes = changes
         self._clickhouse = clickhouse
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._task = asyncio.create_task(self._keep_looking(), name="failing webhooks")
-
-    async def wait(self) -> None:
-        """Run until it fails or is stopped."""
-        if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._task)
-
-    async def stop(self) -> None:
-        """End it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
 
     async def look(self) -> list[str]:
         """Disable what has failed for the whole window; the ids of the webhooks that this portal disabled.
@@ -99,7 +82,7 @@ class FailingWebhooks:
         log.warning("a webhook was disabled", webhook_id=judged.id, reason=reason)
         return True
 
-    async def _keep_looking(self) -> None:
+    async def _run(self) -> None:
         await asyncio.sleep(_FIRST_LOOK_SECONDS)
         while True:
             try:
