@@ -24,24 +24,24 @@ from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import health
-from dispatcher.portal.attempts import AttemptsApi
+from dispatcher.portal.api.attempts import AttemptsApi
+from dispatcher.portal.api.audit_log import AuditApi
+from dispatcher.portal.api.choices import ChoicesApi
+from dispatcher.portal.api.idempotency import IdempotencyKeys
+from dispatcher.portal.api.openapi import openapi_document
+from dispatcher.portal.api.operation import AnyOperation
+from dispatcher.portal.api.resending import Resender, ResendingApi
+from dispatcher.portal.api.server import application
+from dispatcher.portal.api.testing import TestingApi
+from dispatcher.portal.api.webhooks import Changes, WebhooksApi
 from dispatcher.portal.audit import Audit, AuditTrail
-from dispatcher.portal.audit_log import AuditApi
 from dispatcher.portal.auth import Authentication, Keys, SharedSecret, check_authentication_settings
-from dispatcher.portal.choices import ChoicesApi
 from dispatcher.portal.commands import CommandConsumer
 from dispatcher.portal.disabled_notices import DisabledNotices
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
-from dispatcher.portal.idempotency import IdempotencyKeys
 from dispatcher.portal.inspection import Inspection
 from dispatcher.portal.jwks import Jwks
-from dispatcher.portal.openapi import openapi_document
-from dispatcher.portal.operation import AnyOperation
-from dispatcher.portal.resending import Resender, ResendingApi
-from dispatcher.portal.server import application
-from dispatcher.portal.testing import TestingApi
-from dispatcher.portal.webhooks import Changes, WebhooksApi
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.settings import Settings

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dispatcher.portal.webhook_views import ShownMoment
+from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.webhooks.webhook import Person, Webhook
 
 Action = Literal[

@@ -8,7 +8,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from dispatcher.errors import ConfigurationError
-from dispatcher.portal.problems import Problem
+from dispatcher.portal.api.problems import Problem
 from dispatcher.settings import Settings
 from dispatcher.webhooks.webhook import Person
 

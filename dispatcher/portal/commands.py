@@ -15,8 +15,8 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.topics import Topics
-from dispatcher.portal.problems import Problem
-from dispatcher.portal.webhooks import Changes
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.api.webhooks import Changes
 from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import Person, Webhook
 

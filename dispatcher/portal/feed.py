@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.portal.attempt_views import AttemptView, views_of_outcome
+from dispatcher.portal.api.attempt_views import AttemptView, views_of_outcome
 
 WAITING_OF_WATCHER = 1_000
 """How many rows wait for one who reads slowly; then the oldest are dropped, and their number is said."""

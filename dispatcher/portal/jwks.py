@@ -7,8 +7,8 @@ from collections.abc import Callable
 import aiohttp
 import jwt
 
+from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import JWKS_ALGORITHMS, VerificationKey
-from dispatcher.portal.problems import Problem
 
 FRESH_SECONDS = 300.0
 """How long fetched keys are used without asking again."""

@@ -11,8 +11,8 @@ from yarl import URL
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.portal.api.operation import ORGANIZATION
 from dispatcher.portal.app import Portal
-from dispatcher.portal.operation import ORGANIZATION
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower

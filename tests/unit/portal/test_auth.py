@@ -14,9 +14,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import SecretStr
 
+from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Authentication, Caller, SharedSecret
 from dispatcher.portal.jwks import AGAIN_SECONDS, FRESH_SECONDS, Jwks
-from dispatcher.portal.problems import Problem
 
 SECRET = "a secret of more than thirty-two bytes, é included"
 SECRET_BYTES = SECRET.encode()

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from dispatcher.portal import csv_export
-from dispatcher.portal.attempt_views import AttemptView, views_of_outcome
+from dispatcher.portal.api import csv_export
+from dispatcher.portal.api.attempt_views import AttemptView, views_of_outcome
 from dispatcher.portal.feed import WAITING_OF_WATCHER, Watcher
 from tests.support.clickhouse import outcome
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from dispatcher.portal.problems import OtherWebhook, Problem, bad_member, errors_in_body, invalid
+from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, errors_in_body, invalid
 
 
 class Inner(BaseModel):

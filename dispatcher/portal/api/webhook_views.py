@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from dispatcher.events.types import EventType
-from dispatcher.portal.operation import Body
+from dispatcher.portal.api.operation import Body
 from dispatcher.webhooks import target_headers
 from dispatcher.webhooks.target_url import check_target_url
 from dispatcher.webhooks.template import check_template

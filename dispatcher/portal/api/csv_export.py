@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from datetime import datetime
 
-from dispatcher.portal.attempt_views import AttemptView
+from dispatcher.portal.api.attempt_views import AttemptView
 from dispatcher.webhooks.webhook import rfc3339
 
 COLUMNS = tuple(AttemptView.model_fields)

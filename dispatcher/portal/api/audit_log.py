@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import BaseModel
 
+from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, Operation, Query
+from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor, read_cursor, write_cursor
+from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import AuditEntry, AuditTrail
-from dispatcher.portal.operation import Answer, AnyOperation, Call, NoBody, Operation, Query
-from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, bad_cursor, read_cursor, write_cursor
-from dispatcher.portal.webhooks import WEBHOOK, webhook_of
 from dispatcher.webhooks.directory import Directory
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from dispatcher.portal.operation import AnyOperation, NoAnswer, NoBody, Operation
-from dispatcher.portal.problems import CONTENT_TYPE, ProblemDetails, title_of
+from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Operation
+from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
 _EVERYWHERE = (401, 403, 500)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from dispatcher.delivery.outcome import Outcome, Status
-from dispatcher.portal.webhook_views import ShownMoment
+from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Metrics
 
 

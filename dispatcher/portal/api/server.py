@@ -13,10 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from dispatcher.errors import ClickHouseUnavailable, KafkaUnavailable
 from dispatcher.kafka.compacted import NoLongerFollowing
+from dispatcher.portal.api.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
+from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
+from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 from dispatcher.portal.auth import Authentication
-from dispatcher.portal.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
-from dispatcher.portal.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
-from dispatcher.portal.strict_json import NotJson, read_strict_json
 from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
+from dispatcher.portal.api.problems import BadField, Problem, invalid
 from dispatcher.portal.auth import Caller
-from dispatcher.portal.problems import BadField, Problem, invalid
 
 API = "/api/v1"
 ORGANIZATION = API + "/organizations/{organization_id}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from dispatcher.portal.problems import BadField, invalid
+from dispatcher.portal.api.problems import BadField, invalid
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255

@@ -10,8 +10,8 @@ from aiohttp import ClientConnectionResetError, web
 from pydantic import Field
 
 from dispatcher.delivery.outcome import Status
-from dispatcher.portal import csv_export
-from dispatcher.portal.attempt_views import (
+from dispatcher.portal.api import csv_export
+from dispatcher.portal.api.attempt_views import (
     AttemptDetailsView,
     AttemptList,
     AttemptView,
@@ -22,8 +22,7 @@ from dispatcher.portal.attempt_views import (
     details_view,
     metrics_view,
 )
-from dispatcher.portal.feed import AttemptFeed
-from dispatcher.portal.operation import (
+from dispatcher.portal.api.operation import (
     Answer,
     AnyOperation,
     Call,
@@ -34,10 +33,11 @@ from dispatcher.portal.operation import (
     StreamedOperation,
     not_found,
 )
-from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
-from dispatcher.portal.problems import BadField, invalid
-from dispatcher.portal.webhook_views import Moment
-from dispatcher.portal.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
+from dispatcher.portal.api.problems import BadField, invalid
+from dispatcher.portal.api.webhook_views import Moment
+from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.feed import AttemptFeed
 from dispatcher.recording.history import BUCKETS, AttemptDetails, Bucket, BucketSize, Metrics, Page
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook

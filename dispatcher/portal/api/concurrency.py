@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dispatcher.portal.operation import Call
-from dispatcher.portal.problems import BadField, Problem, invalid
+from dispatcher.portal.api.operation import Call
+from dispatcher.portal.api.problems import BadField, Problem, invalid
 
 IF_MATCH = "If-Match"
 ETAG_DESCRIPTION = "The webhook's revision, for If-Match"

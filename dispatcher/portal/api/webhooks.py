@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field
 
 from dispatcher.events.types import EventType
-from dispatcher.portal.audit import Action, Audit
-from dispatcher.portal.concurrency import (
+from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
     IF_MATCH_DESCRIPTION,
@@ -17,10 +16,10 @@ from dispatcher.portal.concurrency import (
     check_if_match,
     etag,
 )
-from dispatcher.portal.idempotency import HEADER as IDEMPOTENCY_KEY
-from dispatcher.portal.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
-from dispatcher.portal.idempotency import IdempotencyKeys
-from dispatcher.portal.operation import (
+from dispatcher.portal.api.idempotency import HEADER as IDEMPOTENCY_KEY
+from dispatcher.portal.api.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
+from dispatcher.portal.api.idempotency import IdempotencyKeys
+from dispatcher.portal.api.operation import (
     ORGANIZATION,
     Answer,
     AnyOperation,
@@ -32,9 +31,9 @@ from dispatcher.portal.operation import (
     Query,
     not_found,
 )
-from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
-from dispatcher.portal.problems import OtherWebhook, Problem, bad_member, invalid
-from dispatcher.portal.webhook_views import (
+from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
+from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, invalid
+from dispatcher.portal.api.webhook_views import (
     CreatedWebhook,
     NewWebhook,
     RotatedSecret,
@@ -45,6 +44,7 @@ from dispatcher.portal.webhook_views import (
     items_of,
     view,
 )
+from dispatcher.portal.audit import Action, Audit
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import new_secret, rotate
 from dispatcher.webhooks.store import SameConfiguration, StaleRevision

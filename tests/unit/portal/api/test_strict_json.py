@@ -1,6 +1,6 @@
 import pytest
 
-from dispatcher.portal.strict_json import NotJson, read_strict_json
+from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 
 
 def test_reads_json() -> None:

@@ -9,8 +9,8 @@ from dispatcher.events.examples import example_template
 from dispatcher.events.resources import Resources, UnknownCursor
 from dispatcher.events.types import DESCRIPTIONS, EventType, ResourceKind
 from dispatcher.events.variables import variables_of
-from dispatcher.portal.operation import ORGANIZATION, Answer, AnyOperation, Call, NoBody, NoQuery, Operation, Query
-from dispatcher.portal.pages import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
+from dispatcher.portal.api.operation import ORGANIZATION, Answer, AnyOperation, Call, NoBody, NoQuery, Operation, Query
+from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
 
 
 class VariableView(BaseModel):

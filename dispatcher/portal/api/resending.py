@@ -17,11 +17,11 @@ from pydantic import AwareDatetime, BaseModel
 
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
+from dispatcher.portal.api.operation import Answer, AnyOperation, Body, Call, NoBody, NoQuery, Operation, not_found
+from dispatcher.portal.api.problems import Problem, bad_member, invalid
+from dispatcher.portal.api.webhook_views import Moment
+from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
-from dispatcher.portal.operation import Answer, AnyOperation, Body, Call, NoBody, NoQuery, Operation, not_found
-from dispatcher.portal.problems import Problem, bad_member, invalid
-from dispatcher.portal.webhook_views import Moment
-from dispatcher.portal.webhooks import WEBHOOK, webhook_of
 from dispatcher.recording.history import Message
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook

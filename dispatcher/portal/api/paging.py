@@ -6,7 +6,7 @@ from typing import Annotated
 import orjson
 from pydantic import Field
 
-from dispatcher.portal.problems import BadField, Problem, invalid
+from dispatcher.portal.api.problems import BadField, Problem, invalid
 
 Limit = Annotated[int, Field(ge=1, le=500, description="How many entries at most")]
 DEFAULT_LIMIT = 50

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from dispatcher.portal.idempotency import IdempotencyKeys
-from dispatcher.portal.problems import Problem
+from dispatcher.portal.api.idempotency import IdempotencyKeys
+from dispatcher.portal.api.problems import Problem
 
 
 class Work:

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
+from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
+from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
-from dispatcher.portal.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
-from dispatcher.portal.webhooks import WEBHOOK, webhook_of
 from dispatcher.webhooks.directory import Directory
 
 CallTarget = Callable[[Target, Request], Awaitable[TargetAnswer]]
