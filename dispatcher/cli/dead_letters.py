@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Letter, Place, Selection, Sorted
-from dispatcher.webhooks.webhook import rfc3339
+from dispatcher.rfc3339 import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Look at records that could not be understood, or send them again.")
 

@@ -21,8 +21,8 @@ from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import ATTEMPTS
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.commands import disable_command
-from dispatcher.webhooks.webhook import rfc3339
 
 log = structlog.get_logger()
 

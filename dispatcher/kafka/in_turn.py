@@ -1,7 +1,6 @@
 """A consumer group's work that is done one record after the other."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 
@@ -25,7 +25,7 @@ Handle = Callable[[ConsumerRecord], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-class InTurn:
+class InTurn(Background):
     """Calls ``handle`` with each record of some topics, for the group; offsets are committed when it has returned.
 
     A record may come again after a crash or in a rebalance. ``handle`` is called again, a moment later, when it raises
@@ -37,25 +37,8 @@ class InTurn:
         self._group = group
         self._topics = topics
         self._handle = handle
-        self._working: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._working = asyncio.create_task(self._work(), name=self._group)
-
-    async def wait(self) -> None:
-        """Run until it fails or is stopped."""
-        if self._working is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._working)
-
-    async def stop(self) -> None:
-        """Leave the group; what is being done will be done again."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait([self._working])
-
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         consumer = self._clients.consumer(
             *self._topics, group=self._group, max_poll_interval_ms=_LONGEST_WORK_MS, rebalance_timeout_ms=10_000
         )

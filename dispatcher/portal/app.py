@@ -14,13 +14,13 @@ from aiohttp import web
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
+from dispatcher.background import Background
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.target import TargetClient
 from dispatcher.errors import ConfigurationError
 from dispatcher.events.resources import Resources, UnreadableResource
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
-from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import health
@@ -36,7 +36,7 @@ from dispatcher.portal.api.testing import TestingApi
 from dispatcher.portal.api.webhooks import Changes, WebhooksApi
 from dispatcher.portal.audit import Audit, AuditTrail
 from dispatcher.portal.auth import Authentication, Keys, SharedSecret, check_authentication_settings
-from dispatcher.portal.commands import CommandConsumer
+from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
@@ -121,10 +121,10 @@ class Portal:
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
-            services: dict[str, CompactedTopic | CommandConsumer | InTurn | Sweeping | FailingWebhooks] = {
+            services: dict[str, CompactedTopic | Background] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
-                "commands": CommandConsumer(clients, topics, producer, changes),
+                "commands": Commands(topics, producer, changes).work(clients),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
                 "erasure": erasure.work(),
                 "sweeping": Sweeping(clickhouse),

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from dispatcher.errors import ConfigurationError
 from dispatcher.portal.api.problems import Problem
@@ -17,6 +17,11 @@ ORGANIZATION_ADMIN = "organization_admin"
 JWKS_ALGORITHMS = frozenset({"RS256", "ES256"})
 
 
+def _without_nulls(claims: Any) -> Any:
+    """Providers write null for what they do not know."""
+    return {name: value for name, value in claims.items() if value is not None} if isinstance(claims, dict) else claims
+
+
 class Membership(BaseModel):
     """What somebody is in an organization."""
 
@@ -24,6 +29,8 @@ class Membership(BaseModel):
 
     name: str = ""
     role: str = ""
+
+    _without_nulls = model_validator(mode="before")(_without_nulls)
 
 
 class Caller(BaseModel):
@@ -34,7 +41,9 @@ class Caller(BaseModel):
     id: str = Field(alias="sub", min_length=1)
     name: str = ""
     email: str = ""
-    organizations: Mapping[str, Membership] = {}
+    organizations: Annotated[Mapping[str, Membership], BeforeValidator(_without_nulls)] = {}
+
+    _without_nulls = model_validator(mode="before")(_without_nulls)
 
     @property
     def person(self) -> Person:

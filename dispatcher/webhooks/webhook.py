@@ -1,7 +1,6 @@
 """The webhook: what an organization configured to be called about."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -9,13 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 from dispatcher.events.types import EventType
 from dispatcher.events.variables import names_of
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.template import Template
-
-
-def rfc3339(moment: datetime) -> str:
-    """A time in UTC with milliseconds, such as ``2026-11-23T10:15:04.120Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 

@@ -16,8 +16,8 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import load_topics
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.settings import default_topics_file, load_settings
-from dispatcher.webhooks.webhook import rfc3339
 from tests.support.dispatcher import Api, Up, descendants, is_alive, running
 from tests.support.kafka import consume_all
 from tests.support.receiver import Received, Receiver, receiver

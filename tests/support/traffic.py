@@ -18,11 +18,12 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.vault import Vault
-from dispatcher.webhooks.webhook import Webhook, rfc3339
+from dispatcher.webhooks.webhook import Webhook
 from tests.support.kafka import consume_all
 from tests.support.tally import TEMPLATE, Behaviour, Call, Message, Tally, ok
 from tests.support.waiting import eventually

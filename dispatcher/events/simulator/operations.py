@@ -9,7 +9,7 @@ from typing import Any
 
 from dispatcher.events.simulator import names
 from dispatcher.events.simulator.organization import Device, Named, Organization, new_id
-from dispatcher.webhooks.webhook import rfc3339
+from dispatcher.rfc3339 import rfc3339
 
 _RESULTS = ("Completed", "Warning", "Error", "Timeout", "Cancelled")
 _WEIGHTS_OF_RESULTS = (86, 5, 6, 2, 1)

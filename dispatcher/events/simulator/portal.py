@@ -11,7 +11,7 @@ from dispatcher.events.resources import Resource
 from dispatcher.events.simulator import names, operations
 from dispatcher.events.simulator.organization import Named, Organization, new_id
 from dispatcher.events.types import EventType
-from dispatcher.webhooks.webhook import rfc3339
+from dispatcher.rfc3339 import rfc3339
 
 DEFAULT_ORGANIZATIONS: Mapping[str, str] = {
     "org-contoso": "Contoso",

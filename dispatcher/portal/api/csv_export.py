@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from dispatcher.portal.api.attempt_views import AttemptView
-from dispatcher.webhooks.webhook import rfc3339
+from dispatcher.rfc3339 import rfc3339
 
 COLUMNS = tuple(AttemptView.model_fields)
 

@@ -17,10 +17,11 @@ from pydantic import (
 
 from dispatcher.events.types import EventType
 from dispatcher.portal.api.operation import Body
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks import target_headers
 from dispatcher.webhooks.target_url import check_target_url
 from dispatcher.webhooks.template import check_template
-from dispatcher.webhooks.webhook import Items, Person, Timestamp, Webhook, rfc3339
+from dispatcher.webhooks.webhook import Items, Person, Timestamp, Webhook
 
 MAX_ITEMS = 10_000
 

@@ -12,7 +12,7 @@ from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.webhooks.webhook import rfc3339
+from dispatcher.rfc3339 import rfc3339
 from tests.integration.portal.conftest import Api
 from tests.support.clickhouse import insert, outcome
 from tests.support.kafka import consume, consume_all

@@ -19,11 +19,11 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.roles import Role
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.target_headers import MASK
-from dispatcher.webhooks.webhook import rfc3339
 from tests.integration.portal.conftest import ORGANIZATION, Api
 from tests.support.clickhouse import delivery
 from tests.support.kafka import consume_all

@@ -81,6 +81,19 @@ async def test_refuses_claims(claims: dict[str, Any], why: str) -> None:
     assert why in await refused(f"Bearer {token(**claims)}")
 
 
+async def test_null_is_as_good_as_absent() -> None:
+    organizations = {"org-a": {"name": None, "role": "organization_admin"}, "org-b": None, "org-c": {"role": None}}
+    claims = {**CLAIMS, "name": None, "email": None, "organizations": organizations}
+    caller = await ask(f"Bearer {jwt.encode(claims, SECRET_BYTES)}")
+    caller.require_admin("org-a")
+    assert caller.organizations["org-a"].name == ""
+    assert caller.organizations["org-c"].role == ""
+    assert "org-b" not in caller.organizations
+    assert caller.person.name == caller.id
+    caller = await ask(f"Bearer {jwt.encode({**CLAIMS, 'organizations': None}, SECRET_BYTES)}")
+    assert caller.organizations == {}
+
+
 async def test_refuses_other_signatures() -> None:
     assert "signature" in await refused(f"Bearer {token(key=b'another secret of at least 32 bytes')}")
     assert "HS256" in await refused(f"Bearer {unsigned({'alg': 'none'})}")
