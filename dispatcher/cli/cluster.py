@@ -1,23 +1,31 @@
 """The cluster that commands beside the roles work on: the configured one, else that of a running ``dispatcher up``."""
 
-import logging
+from typer._click.globals import get_current_context
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.embedded import running_servers
 from dispatcher.kafka.topics import Topics, load_topics
-from dispatcher.settings import load_settings
+from dispatcher.observability.logs import kafka_client_silenced
+from dispatcher.settings import Settings, load_settings
 
 
 def open_cluster() -> tuple[KafkaClients, Topics]:
-    """Its clients and its topics.
+    """Its clients and its topics, for the command that is being run.
 
-    What the Kafka client logs is in the error that ends the command, in one line.
+    What the Kafka client logs until the command ends is in the error that ends it, in one line.
 
     Raises:
         ConfigurationError: a setting is wrong, or no broker is configured and none runs here.
     """
     settings = load_settings()
-    if settings.log_level != "debug":
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    running = None if settings.kafka_bootstrap_servers else running_servers(settings.data_dir)
-    return KafkaClients(settings, running), load_topics(settings.topics_file, settings.kafka_prefix)
+    get_current_context().with_resource(kafka_client_silenced(settings))
+    return clients_for(settings), load_topics(settings.topics_file, settings.kafka_prefix)
+
+
+def clients_for(settings: Settings) -> KafkaClients:
+    """Clients of the configured cluster, else of the one that a running ``dispatcher up`` has here.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or there is neither.
+    """
+    return KafkaClients(settings, None if settings.kafka_bootstrap_servers else running_servers(settings.data_dir))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import secrets
 import signal
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from dispatcher.cli.cluster import open_cluster
 from dispatcher.errors import DispatcherError
 from dispatcher.events.lines import Line, LineSplitter
 from dispatcher.events.publishing import Publication, Publisher, open_producer
@@ -26,9 +26,7 @@ from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS, Portal
 from dispatcher.events.simulator.running import parse_rate, simulate
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import MAX_RECORD_BYTES, KafkaClients
-from dispatcher.kafka.embedded import running_servers
-from dispatcher.kafka.topics import Topics, load_topics
-from dispatcher.settings import Settings, load_settings
+from dispatcher.kafka.topics import Topics
 
 app = typer.Typer(no_args_is_help=True, help="Publish events from a file, or simulate Portal.")
 
@@ -47,8 +45,7 @@ def publish(
 
     A line that is not an event is named on standard error and left out; the exit status is 1 then.
     """
-    settings, clients, topics = _cluster()
-    _leave_errors_to_us(settings)
+    clients, topics = open_cluster()
     console = Console(stderr=True)
     publication = Publication()
     with ExitStack() as opened:
@@ -82,8 +79,7 @@ def simulate_portal(
         per_second = parse_rate(rate)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--rate") from None
-    settings, clients, topics = _cluster()
-    _leave_errors_to_us(settings)
+    clients, topics = open_cluster()
     seed = secrets.randbelow(2**32) if seed is None else seed
     portal = Portal(seed, _organizations(organization))
     published = Counter[EventType]()
@@ -156,18 +152,6 @@ def _progress(console: Console, of: str) -> Iterator[Callable[[int], None]]:
             progress.update(task, completed=count, description=f"{of}, {rate:,.1f} a second")
 
         yield show
-
-
-def _cluster() -> tuple[Settings, KafkaClients, Topics]:
-    settings = load_settings()
-    running = None if settings.kafka_bootstrap_servers else running_servers(settings.data_dir)
-    return settings, KafkaClients(settings, running), load_topics(settings.topics_file, settings.kafka_prefix)
-
-
-def _leave_errors_to_us(settings: Settings) -> None:
-    """What the Kafka client logs is in the error that ends the command, in one line."""
-    if settings.log_level != "debug":
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _organizations(chosen: list[str] | None) -> Mapping[str, str]:

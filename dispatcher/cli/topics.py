@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from typing import Annotated
 
 import typer
@@ -10,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dispatcher.cli.cluster import open_cluster
 from dispatcher.kafka.administration import apply, read_cluster
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.embedded import running_servers
 from dispatcher.kafka.plan import Plan, plan
-from dispatcher.kafka.topics import Topics, load_topics
-from dispatcher.settings import load_settings
+from dispatcher.kafka.topics import Topics
 
 app = typer.Typer(no_args_is_help=True, help="Compare topics.yaml with the cluster, or make the cluster match it.")
 
@@ -36,7 +34,7 @@ def plan_topics(
 
     The exit status is 0 whether there is something to change or not, and 1 when it cannot be told.
     """
-    clients, topics = _cluster()
+    clients, topics = open_cluster()
     found = asyncio.run(_plan(clients, topics))
     if as_json:
         typer.echo(json.dumps(found.as_json()))
@@ -52,21 +50,12 @@ def apply_topics(as_json: Json = False) -> None:
 
     Differences that this cannot put right, such as partitions too many, are told; the exit status is 0 then too.
     """
-    clients, topics = _cluster()
+    clients, topics = open_cluster()
     found = asyncio.run(_apply(clients, topics))
     if as_json:
         typer.echo(json.dumps(found.as_json()))
     else:
         _show(found, done=True)
-
-
-def _cluster() -> tuple[KafkaClients, Topics]:
-    settings = load_settings()
-    # What goes wrong is told in one line of our own.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    topics = load_topics(settings.topics_file, settings.kafka_prefix)
-    running = None if settings.kafka_bootstrap_servers else running_servers(settings.data_dir)
-    return KafkaClients(settings, running), topics
 
 
 async def _plan(clients: KafkaClients, topics: Topics) -> Plan:
