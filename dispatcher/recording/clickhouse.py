@@ -46,6 +46,8 @@ _ROW_CODES = frozenset(
 )
 _CODE = re.compile(r"\bCode: (\d+)")
 _UNKNOWN_DATABASE = 81
+_OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
+"""Codes for columns, identifiers, tables and databases that are not there."""
 _ACCESS_DENIED = 497
 
 
@@ -59,6 +61,10 @@ class QueryFailed(RuntimeError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SchemaMissing(QueryFailed, ClickHouseUnavailable):
+    """ClickHouse answers, and lacks a table that this version asks: its migrations have not been applied yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ class ClickHouse:
     """One database on a server or in the embedded engine; safe to share between roles of a process.
 
     Nothing connects before the first call. Every call may raise ClickHouseUnavailable when nothing answers in time,
-    and QueryFailed when the statement is refused.
+    QueryFailed when the statement is refused, and SchemaMissing, which is both, when migrations are to be applied.
     """
 
     def __init__(self, url: str, *, database: str | None = None) -> None:
@@ -208,8 +214,9 @@ class ClickHouse:
         except QueryFailed as error:
             if error.code != _UNKNOWN_DATABASE:
                 raise
-            raise ClickHouseUnavailable(
-                f"ClickHouse at {self.url.shown} has no database {self.database} yet: start a recorder, which makes it"
+            raise SchemaMissing(
+                f"ClickHouse at {self.url.shown} has no database {self.database} yet: start a recorder, which makes it",
+                error.code,
             ) from None
         with self._clients_lock:
             self._clients.append(client)
@@ -255,7 +262,8 @@ class ClickHouse:
             found = _CODE.search(text)
             if found is None:
                 raise ClickHouseUnavailable(self._unavailable(text)) from None
-            raise QueryFailed(text[:1000], int(found[1])) from None
+            code = int(found[1])
+            raise (SchemaMissing if code in _OF_A_MISSING_SCHEMA else QueryFailed)(text[:1000], code) from None
 
     def _unavailable(self, text: str) -> str:
         if self.url.embedded:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -28,17 +28,26 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda migration: migration.number))
 
 
-async def missing_migrations(clickhouse: ClickHouse) -> tuple[Migration, ...]:
-    """The migrations that the database has not had; all of them where it does not exist."""
-    await clickhouse.create_database()
-    await clickhouse.command(_REMEMBERED)
-    applied = {row["number"] for row in await clickhouse.query("SELECT DISTINCT number FROM schema_migrations")}
+async def pending_migrations(clickhouse: ClickHouse) -> tuple[Migration, ...]:
+    """The migrations that the database has not had, all of them where it does not exist. Changes nothing.
+
+    Raises:
+        ClickHouseUnavailable: nothing answers.
+        QueryFailed: the user may not ask.
+    """
+    try:
+        rows = await clickhouse.query("SELECT DISTINCT number FROM schema_migrations")
+    except SchemaMissing:
+        return migrations()
+    applied = {row["number"] for row in rows}
     return tuple(migration for migration in migrations() if migration.number not in applied)
 
 
 async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     """Bring the database up to date; returns what was applied."""
-    missing = await missing_migrations(clickhouse)
+    await clickhouse.create_database()
+    await clickhouse.command(_REMEMBERED)
+    missing = await pending_migrations(clickhouse)
     for migration in missing:
         for statement in migration.statements:
             await clickhouse.command(statement)

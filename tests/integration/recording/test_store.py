@@ -11,12 +11,12 @@ import pytest
 
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.recording import queued
-from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows, SchemaMissing
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
 from dispatcher.recording.erasing import ErasedWebhooks, erase_organization, erase_stragglers
 from dispatcher.recording.history import Attempt, Metrics
-from dispatcher.recording.schema import migrate, migrations, missing_migrations
-from tests.support.clickhouse import ORGANIZATION, WEBHOOK, delivery, insert, outcome
+from dispatcher.recording.schema import migrate, migrations, pending_migrations
+from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert, outcome
 
 NOW = int(time.time() * 1000)
 US = (ORGANIZATION, WEBHOOK)
@@ -266,11 +266,35 @@ async def test_rows_that_cannot_be_read_are_told_from_a_store_that_is_away(click
 
 
 async def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
-    assert await missing_migrations(clickhouse) == ()
+    assert await pending_migrations(clickhouse) == ()
     await clickhouse.command("TRUNCATE TABLE schema_migrations")
-    assert await missing_migrations(clickhouse) == migrations()
+    assert await pending_migrations(clickhouse) == migrations()
     assert await migrate(clickhouse) == migrations()
     assert await migrate(clickhouse) == ()
+
+
+async def test_a_database_without_tables_is_asked_without_making_any(clickhouse: ClickHouse) -> None:
+    await clickhouse.command("DROP TABLE schema_migrations")
+    await clickhouse.command("DROP TABLE attempt_states")
+    assert await pending_migrations(clickhouse) == migrations()
+    assert (
+        await clickhouse.query(
+            "SELECT 1 FROM system.tables WHERE name = 'schema_migrations' AND database = currentDatabase()"
+        )
+        == []
+    )
+    with pytest.raises(SchemaMissing):
+        await DeliveryLog(clickhouse).attempts(*US)
+
+
+async def test_no_database_is_one_without_migrations(engine: str) -> None:
+    store = ClickHouse(engine, database=a_database())
+    try:
+        assert await pending_migrations(store) == migrations()
+        with pytest.raises(SchemaMissing, match="start a recorder"):
+            await store.query("SELECT 1")
+    finally:
+        await store.close()
 
 
 async def test_a_refused_query_says_why(clickhouse: ClickHouse) -> None:
