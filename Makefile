@@ -8,7 +8,7 @@ BIN := .venv/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-environment: ## Make .venv, or bring it up to date
+environment: ## Make .venv and the frontend, or bring them up to date
 	@$(PYTHON) tools/environment.py
 
 up: environment ## Run everything on this machine, with a demonstration
@@ -33,4 +33,5 @@ lock: environment ## Choose the newest versions that pyproject.toml allows, and 
 	@$(BIN)/python -m tools.lock
 
 clean: ## Remove the environment, caches and everything that `up` stored
-	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
+		frontend/node_modules dispatcher/portal/pages/static/built

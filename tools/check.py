@@ -3,6 +3,7 @@
 Nothing here needs a network.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools import frontend
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 COMMANDS = (
@@ -19,6 +22,11 @@ COMMANDS = (
     ("ruff", "format", "--check"),
     ("mypy",),
     ("dispatcher", "schemas", "check"),
+)
+FRONTEND = (
+    ("node", "node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", "--colors=off"),
+    ("node", "node_modules/typescript/bin/tsc"),
+    ("node", "--test", "--test-reporter=dot"),
 )
 PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
@@ -54,6 +62,18 @@ def stale_lock() -> list[str]:
     return problems
 
 
+def hosts_in_npm_lock() -> list[str]:
+    """Why npm's lock would not work with another registry, or lacks a hash."""
+    packages = json.loads((frontend.FRONTEND / "package-lock.json").read_text())["packages"]
+    return [
+        f"frontend/package-lock.json: {name} {problem}"
+        for name, package in packages.items()
+        if name
+        for problem, found in (("names a host", "resolved" in package), ("has no hash", "integrity" not in package))
+        if found
+    ]
+
+
 def main() -> None:
     """Run all checks; exit non-zero when one fails."""
     failed = []
@@ -61,7 +81,16 @@ def main() -> None:
         print("$", *command, flush=True)
         if subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, check=False).returncode != 0:
             failed.append(" ".join(command))
-    problems = stale_lock()
+    try:
+        frontend.install()
+    except frontend.Failed as problem:
+        failed.append(f"{problem}")
+    else:
+        for command in FRONTEND:
+            print("$", *command, "(in frontend)", flush=True)
+            if subprocess.run([BIN / command[0], *command[1:]], cwd=frontend.FRONTEND, check=False).returncode != 0:
+                failed.append(" ".join(command))
+    problems = [*stale_lock(), *hosts_in_npm_lock()]
     for problem in problems:
         print(problem)
     if problems:

@@ -1,4 +1,6 @@
-"""Makes `.venv` from the requirements files, with the project in it; does nothing when it is up to date.
+"""Makes `.venv` from the requirements files, with the project in it, and builds the frontend with what it holds.
+
+Does nothing when both are up to date.
 
 Runs on the interpreter that the machine has, before anything is installed: the standard library alone, and no syntax
 that keeps an old Python 3 from saying that it is too old.
@@ -76,15 +78,17 @@ def make(stamp: Path, digest: str) -> None:
 
 
 def main() -> None:
-    """Make the environment, unless it is there."""
+    """Make the environment and the frontend, unless they are there."""
     stamp = VENV / ".made-from"
     digest = wanted()
-    if stamp.exists() and stamp.read_text() == digest:
-        return
     try:
-        make(stamp, digest)
+        if not (stamp.exists() and stamp.read_text() == digest):
+            make(stamp, digest)
     except Failed as failed:
         sys.exit(f"error: {failed}")
+    # In the environment's own Python: what it builds with is there.
+    built = subprocess.run([VENV / "bin" / "python", "-m", "tools.frontend"], cwd=ROOT, check=False)
+    sys.exit(built.returncode)
 
 
 if __name__ == "__main__":

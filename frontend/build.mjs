@@ -1,0 +1,37 @@
+// Builds what browsers load: a file for each island and each script, and the chunks that they share.
+
+import { readdirSync } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { build } from "esbuild";
+
+const here = import.meta.dirname;
+const target = path.resolve(here, "../dispatcher/portal/pages/static/built");
+const unfinished = `${target}.unfinished`;
+
+const common = {
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+  target: ["chrome111", "firefox114", "safari16.4"],
+  outdir: unfinished,
+  logLevel: "warning",
+  legalComments: "eof",
+};
+
+const entries = (folder) =>
+  readdirSync(path.join(here, "src", folder))
+    .filter((name) => name.endsWith(".ts") || name.endsWith(".css"))
+    .map((name) => path.join(here, "src", folder, name));
+
+await rm(unfinished, { recursive: true, force: true });
+await mkdir(unfinished, { recursive: true });
+await Promise.all([
+  build({ ...common, entryPoints: entries("islands"), format: "esm", splitting: true, chunkNames: "chunk-[hash]" }),
+  // These run before the first paint, so they are no modules: browsers put modules off.
+  build({ ...common, entryPoints: entries("early"), format: "iife" }),
+]);
+const { TEXTS } = await import("./src/texts.ts");
+await writeFile(path.join(unfinished, "texts.json"), `${JSON.stringify(TEXTS, null, 2)}\n`);
+await rm(target, { recursive: true, force: true });
+await rename(unfinished, target);
