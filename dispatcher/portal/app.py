@@ -30,6 +30,7 @@ from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.idempotency import IdempotencyKeys
 from dispatcher.portal.api.openapi import openapi_document
 from dispatcher.portal.api.operation import AnyOperation
+from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.resending import Resender, ResendingApi
 from dispatcher.portal.api.server import application
 from dispatcher.portal.api.testing import TestingApi
@@ -179,9 +180,8 @@ class Portal:
     async def _serve(self, stack: AsyncExitStack, operations: Sequence[AnyOperation]) -> None:
         settings = self._settings
         keys = await self._keys(stack)
-        app = application(
-            operations, Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
-        )
+        authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
+        app = application(operations, authentication, RateLimits(self._monotonic))
         document = openapi_document(operations, version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
         runner = web.AppRunner(

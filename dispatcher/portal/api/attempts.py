@@ -35,6 +35,7 @@ from dispatcher.portal.api.operation import (
 )
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor
 from dispatcher.portal.api.problems import BadField, invalid
+from dispatcher.portal.api.rate_limits import AtOnce
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.feed import AttemptFeed
@@ -46,6 +47,9 @@ _DEFAULT_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=1), "day": 
 _LONGEST_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=32), "day": timedelta(days=400)}
 _HEARTBEAT_SECONDS = 15.0
 _EXPORTED_AT_ONCE = 1_000
+
+_STREAMS_AT_ONCE = 100
+_EXPORTS_AT_ONCE = 4
 
 
 class Log(Protocol):
@@ -100,6 +104,8 @@ class AttemptsApi:
         self._log = log
         self._feed = feed
         self._clock = clock
+        self._streams = AtOnce("streams of yours", _STREAMS_AT_ONCE)
+        self._exports = AtOnce("exports of this organization's attempts", _EXPORTS_AT_ONCE)
 
     def operations(self) -> Sequence[AnyOperation]:
         """What is served. Fixed paths come before those with an attempt's id."""
@@ -206,6 +212,10 @@ class AttemptsApi:
     async def stream_attempts(self, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
         """Server-sent events until the client leaves, the webhook is deleted or the portal stops."""
         webhook = webhook_of(call, self._directory)
+        with self._streams.one(call.caller.id):
+            return await self._stream(webhook, call.request)
+
+    async def _stream(self, webhook: Webhook, request: web.Request) -> web.StreamResponse:
         async with self._feed.watch(webhook.id) as watcher:
             response = web.StreamResponse(
                 headers={
@@ -214,7 +224,7 @@ class AttemptsApi:
                     "X-Accel-Buffering": "no",
                 }
             )
-            await response.prepare(call.request)
+            await response.prepare(request)
             with suppress(ClientConnectionResetError):
                 await response.write(b"retry: 2000\n: watching\n\n")
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
@@ -226,7 +236,11 @@ class AttemptsApi:
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
         """A CSV file, written page by page."""
         webhook = webhook_of(call, self._directory)
-        pages = self._pages(webhook, call.query.status)
+        with self._exports.one(call.organization_id):
+            return await self._export(webhook, call.query.status, call.request)
+
+    async def _export(self, webhook: Webhook, status: Status | None, request: web.Request) -> web.StreamResponse:
+        pages = self._pages(webhook, status)
         first = await anext(pages, ())
         response = web.StreamResponse(
             headers={
@@ -235,7 +249,7 @@ class AttemptsApi:
                 "Cache-Control": "no-store",
             }
         )
-        await response.prepare(call.request)
+        await response.prepare(request)
         with suppress(ClientConnectionResetError):
             await response.write(csv_export.header_line() + csv_export.lines(first))
             async for page in pages:

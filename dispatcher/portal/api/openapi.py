@@ -11,7 +11,7 @@ from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Oper
 from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
-_EVERYWHERE = (401, 403, 500)
+_EVERYWHERE = (401, 403, 429, 500)
 
 
 def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from dispatcher.portal.api.problems import BadField, Problem, invalid
+from dispatcher.portal.api.rate_limits import Policy
 from dispatcher.portal.auth import Caller
 
 API = "/api/v1"
@@ -98,6 +99,8 @@ class Operation(Generic[Q, B, A]):
     request_headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that mean something here, with their description."""
     response_headers: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[Policy, ...] = ()
+    """What holds for this operation beside what holds for everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class StreamedOperation(Generic[Q]):
     media_type: str
     problems: tuple[int, ...] = ()
     method: str = "GET"
+    limits: tuple[Policy, ...] = ()
 
 
 AnyOperation = Operation[Any, Any, Any] | StreamedOperation[Any]

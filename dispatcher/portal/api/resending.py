@@ -19,6 +19,7 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.portal.api.operation import Answer, AnyOperation, Body, Call, NoBody, NoQuery, Operation, not_found
 from dispatcher.portal.api.problems import Problem, bad_member, invalid
+from dispatcher.portal.api.rate_limits import RECOVERIES
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
@@ -197,6 +198,7 @@ class ResendingApi:
                 Recovered,
                 status=202,
                 problems=(404, 409, 503),
+                limits=(RECOVERIES,),
             ),
         )
 

@@ -15,22 +15,28 @@ from dispatcher.errors import ClickHouseUnavailable, KafkaUnavailable
 from dispatcher.kafka.compacted import NoLongerFollowing
 from dispatcher.portal.api.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
+from dispatcher.portal.api.rate_limits import EVERYTHING, Policy, RateLimits, Standing, headers_of, too_often
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
-from dispatcher.portal.auth import Authentication
+from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
+_STANDINGS: web.RequestKey[list[Standing]] = web.RequestKey("what is left of the quotas", list)
+
 _ON_EVERY_ANSWER = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
-def application(operations: Iterable[AnyOperation], authentication: Authentication) -> web.Application:
+def application(
+    operations: Iterable[AnyOperation], authentication: Authentication, limits: RateLimits
+) -> web.Application:
     """The server's application; routes for health and metrics are added by whoever runs it."""
     app = web.Application(middlewares=[_problems_only], client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(_tell_what_is_left)
     for operation in operations:
-        handle = _bound(operation, authentication)
+        handle = _bound(operation, authentication, limits)
         app.router.add_route(operation.method, operation.path, handle)
         if operation.method == hdrs.METH_GET:
             head = handle if isinstance(operation, Operation) else _no_head
@@ -45,13 +51,14 @@ def json_response(body: BaseModel, status: int = 200, headers: Any = None) -> we
 
 
 def _bound(
-    operation: AnyOperation, authentication: Authentication
+    operation: AnyOperation, authentication: Authentication, limits: RateLimits
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await authentication.caller(request.headers.get(hdrs.AUTHORIZATION))
         organization = request.match_info.get("organization_id")
         if organization is not None:
             caller.require_admin(organization)
+        _count(request, limits, (EVERYTHING, *operation.limits), caller)
         query = _read_query(request, operation.query)
         if isinstance(operation, Operation):
             body, raw = await _read_body(request, operation.body)
@@ -62,6 +69,20 @@ def _bound(
         return await operation.handler(Call(caller, request.match_info, query, NoBody(), b"", request))
 
     return handle
+
+
+def _count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], caller: Caller) -> None:
+    standings: list[Standing] = []
+    request[_STANDINGS] = standings
+    for policy in policies:
+        standing = limits.take(policy, caller.id)
+        standings.append(standing)
+        if standing.wait:
+            raise too_often(standing)
+
+
+async def _tell_what_is_left(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(headers_of(request.get(_STANDINGS, ())))
 
 
 async def _no_head(request: web.Request) -> web.StreamResponse:

@@ -9,9 +9,14 @@ from pydantic import BaseModel
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
 from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
+from dispatcher.portal.api.rate_limits import TESTS, AtOnce
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
 from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.webhook import Person, Webhook
+
+# Each holds a connection for as long as a target may take.
+_TESTS_AT_ONCE = 10
 
 CallTarget = Callable[[Target, Request], Awaitable[TargetAnswer]]
 """Makes one call; whatever goes wrong is in the answer."""
@@ -38,6 +43,7 @@ class TestingApi:
         self._directory = directory
         self._call_target = call_target
         self._audit = audit
+        self._at_once = AtOnce("tests of this organization's webhooks", _TESTS_AT_ONCE)
 
     def operations(self) -> Sequence[AnyOperation]:
         """What is served."""
@@ -51,12 +57,17 @@ class TestingApi:
                 NoBody,
                 TestResult,
                 problems=(404,),
+                limits=(TESTS,),
             ),
         )
 
     async def test_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[TestResult]:
         """What the target answered."""
         webhook = webhook_of(call, self._directory)
+        with self._at_once.one(call.organization_id):
+            return Answer(await self._test(webhook, call.caller.person))
+
+    async def _test(self, webhook: Webhook, by: Person) -> TestResult:
         request = Request(
             message_id=f"msg_test{token_hex(14)}",
             event_type=webhook.event_type,
@@ -64,13 +75,11 @@ class TestingApi:
             body=webhook.template.verbatim,
         )
         answer = await self._call_target(Target.of(webhook), request)
-        await self._audit.record(webhook, call.caller.person, "tested")
-        return Answer(
-            TestResult(
-                status="failed" if answer.failure else "successful",
-                response_code=answer.response_code,
-                duration_ms=answer.duration_ms,
-                response_body=answer.response_body.decode(errors="replace"),
-                error=answer.failure.error if answer.failure else None,
-            )
+        await self._audit.record(webhook, by, "tested")
+        return TestResult(
+            status="failed" if answer.failure else "successful",
+            response_code=answer.response_code,
+            duration_ms=answer.duration_ms,
+            response_body=answer.response_body.decode(errors="replace"),
+            error=answer.failure.error if answer.failure else None,
         )

@@ -1,11 +1,14 @@
 """What every request meets: errors are problems, the document tells what is served, the port is the portal's own."""
 
+import asyncio
+import re
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import jsonschema
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from dispatcher.errors import ConfigurationError
@@ -16,7 +19,8 @@ from dispatcher.portal.app import Portal
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.portal.conftest import Api, vault_of
+from tests.integration.portal.conftest import Api, a_token, vault_of
+from tests.support.target import Received, a_target
 from tests.support.waiting import eventually
 
 PROBLEM = {
@@ -189,3 +193,36 @@ async def test_needs_exactly_one_way_to_verify_tokens(settings: Settings, clickh
         changed = settings.model_copy(update=changes)
         with pytest.raises(ConfigurationError, match=named):
             Portal(changed, None, None, None, None, clickhouse)  # type: ignore[arg-type]
+
+
+async def test_a_token_s_requests_are_counted(api: Api, settings: Settings) -> None:
+    id = (await api.create())["id"]
+    reply = await api("GET", "/webhooks")
+    assert reply.headers["RateLimit-Policy"] == '"default";q=1000;w=10'
+    assert re.fullmatch(r'"default";r=99\d;t=1', reply.headers["RateLimit"])
+    since = {"since": "2026-11-23T10:15:04Z"}
+    replies = [await api("POST", f"/webhooks/{id}/recover", since) for _ in range(31)]
+    assert [reply.status for reply in replies] == [409] * 30 + [429]
+    refused = replies[-1]
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    assert '"recover";r=0;t=60' in refused.headers["RateLimit"]
+    another = replace(api, token=a_token(settings, sub="user-2"))
+    assert (await another("POST", f"/webhooks/{id}/recover", since)).status == 409
+
+
+async def test_tests_at_once_are_limited(api: Api) -> None:
+    refused = asyncio.Event()
+
+    async def answer_then(_: Received) -> web.Response:
+        await refused.wait()
+        return web.Response()
+
+    async with a_target() as target:
+        ids = [(await api.create(target_url=target.url(f"{n}", answer_then)))["id"] for n in range(11)]
+        tests = [asyncio.create_task(api("POST", f"/webhooks/{id}/test")) for id in ids]
+        (first,), _ = await asyncio.wait(tests, return_when=asyncio.FIRST_COMPLETED)
+        refused.set()
+        replies = await asyncio.gather(*tests)
+    assert first.result().status == 429
+    assert sorted(reply.status for reply in replies) == [200] * 10 + [429]
