@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = None
     kafka_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]*$")
     """Put before the name of every topic and consumer group, so that several installations can share a cluster."""
+    kafka_group_instance_id: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,199}$")
+    """Makes this process's roles static members of their groups; no other process has the same."""
 
     clickhouse_url: str | None = None
     clickhouse_http_port: int = Field(default=8123, ge=0, le=65535)

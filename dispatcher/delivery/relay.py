@@ -5,7 +5,6 @@ partition of which records are held back is paused: what is held is bounded by o
 """
 
 import asyncio
-import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -30,6 +29,9 @@ _LONGEST_POLL_MS = 500
 _FETCH_BYTES = 512 * 1024
 _RETRY_PRODUCE_SECONDS = 0.5
 
+_ASKING = b"clock"
+"""The key of a record without a value, which is there to be stamped: it waits, and is not handed over."""
+
 
 class Relay:
     """The role."""
@@ -51,7 +53,9 @@ class Relay:
             return  # a schedule of a single attempt has nothing to wait for
         self._producer: AIOKafkaProducer = self._clients.producer()
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
-            group=self._topics.group(self.name), max_partition_fetch_bytes=_FETCH_BYTES
+            group=self._topics.group(self.name),
+            member=self._clients.membership(self.name),
+            max_partition_fetch_bytes=_FETCH_BYTES,
         )
         self._consumer.subscribe(list(self._delays), listener=_Rebalance(self))
         await self._producer.start()
@@ -93,6 +97,8 @@ class Relay:
             batches = await self._consumer.getmany(timeout_ms=self._poll_ms())
             for tp, records in batches.items():
                 self._hold(tp, records)
+            if not self._clock.confirmed and any(self._waiting.values()):
+                await self._ask_the_time()
             await self._hand_over()
             self._pause_those_that_wait()
 
@@ -109,27 +115,36 @@ class Relay:
         # A machine that is behind would keep everything waiting, and be told of it only when it hands something over.
         self._clock.at_least(records[-1].timestamp)
 
+    async def _ask_the_time(self) -> None:
+        """Learn the broker's time from a record of our own: by a machine that is ahead everything would be due."""
+        shortest = min(self._delays, key=self._delays.__getitem__)
+        while not self._clock.confirmed:
+            began = self._clock.elapsed()
+            try:
+                stored = await self._producer.send_and_wait(shortest, key=_ASKING)
+            except KafkaError as error:
+                log.warning("Kafka does not tell the time; trying again", error=str(error))
+                await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+            else:
+                self._clock.learn(stored.timestamp, began)
+
     async def _hand_over(self) -> None:
         due = self._take_due()
         if not due:
             return
-        await self._send([(tp, record) for tp, taken in due.items() for _, record in taken])
+        await self._send([(tp, record) for tp, taken in due.items() for _, record in taken if not _asks(record)])
         now = self._clock.now()
         for tp, taken in due.items():
             delay = format_duration(self._delays[tp.topic])
-            RETRIES_RELAYED.labels(delay).inc(len(taken))
-            for came_due, _ in taken:
-                RETRY_LATENESS_SECONDS.observe(max(now - came_due, 0) / 1000)
+            for came_due, record in taken:
+                if not _asks(record):
+                    RETRIES_RELAYED.labels(delay).inc()
+                    RETRY_LATENESS_SECONDS.observe(max(now - came_due, 0) / 1000)
         await self._commit({tp: taken[-1][1].offset + 1 for tp, taken in due.items()})
 
     def _take_due(self) -> dict[TopicPartition, list[tuple[int, Record]]]:
         now = self._clock.now()
-        if self._clock.confirmed:
-            return {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(now))}
-        # On a machine that is ahead everything would seem to be due. The answer to the first record puts that right.
-        first = min(self._waiting.items(), key=lambda item: item[1].next_due or math.inf, default=None)
-        taken = first[1].take_due(now, at_most=1) if first is not None else []
-        return {first[0]: taken} if first is not None and taken else {}
+        return {tp: taken for tp, waiting in self._waiting.items() if (taken := waiting.take_due(now))}
 
     def _pause_those_that_wait(self) -> None:
         assigned, paused = self._consumer.assignment(), self._consumer.paused()
@@ -177,6 +192,10 @@ class Relay:
     def revoked(self) -> None:
         """Let go of everything that waits: whoever has the partitions next reads it again."""
         self._waiting = {}
+
+
+def _asks(record: Record) -> bool:
+    return record.key == _ASKING and record.value is None
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]

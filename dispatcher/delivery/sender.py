@@ -97,6 +97,7 @@ class Sender:
         self._producer: AIOKafkaProducer = self._clients.producer()
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
             group=self._topics.group(self.name),
+            member=self._clients.membership(self.name),
             # Range gives the same partitions of deliveries and of parked to the same sender.
             partition_assignment_strategy=(RangePartitionAssignor,),
             rebalance_timeout_ms=15_000,

@@ -29,9 +29,9 @@ class WaitingRecords(Generic[R]):
         """When the first record comes due."""
         return self._records[0][0] if self._records else None
 
-    def take_due(self, now: int, at_most: int | None = None) -> list[tuple[int, R]]:
-        """Take out what is due at ``now``, or so many of it, each with the time at which it came due."""
+    def take_due(self, now: int) -> list[tuple[int, R]]:
+        """Take out what is due at ``now``, each with the time at which it came due."""
         due: list[tuple[int, R]] = []
-        while self._records and self._records[0][0] <= now and len(due) != at_most:
+        while self._records and self._records[0][0] <= now:
             due.append(self._records.popleft())
         return due

@@ -1,6 +1,7 @@
 """Kafka clients that agree with each other: the same servers, the same security, records up to 8 MiB."""
 
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -22,6 +23,26 @@ _BATCH_BYTES = 512 * 1024
 METADATA_MAX_AGE_MS = 10_000
 """New partitions are noticed within this time."""
 
+HEARTBEAT_MS = 1_500
+_REBALANCE_MS = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How a process is a member of a role's consumer group.
+
+    A static member, which has an ``instance_id``, may be away for ``session_ms`` and comes back to its partitions
+    without a rebalance. A dynamic one leaves when it stops; killed, it is given up after ``session_ms``.
+    """
+
+    instance_id: str | None = None
+    session_ms: int = 6_000
+
+
+DYNAMIC = Membership()
+
+_STATIC_SESSION_MS = 45_000
+
 
 class KafkaClients:
     """Makes producers, consumers and admin clients for one cluster."""
@@ -35,6 +56,13 @@ class KafkaClients:
             )
         self.bootstrap_servers = servers
         self.security = _security(settings)
+        self._instance_id = settings.kafka_group_instance_id
+
+    def membership(self, role: str) -> Membership:
+        """How this process is a member of the role's group, by the settings."""
+        if self._instance_id is None:
+            return DYNAMIC
+        return Membership(f"{self._instance_id}-{role}", _STATIC_SESSION_MS)
 
     def producer(self, **options: Any) -> AIOKafkaProducer:
         """A producer whose ``send`` is acknowledged by all in-sync replicas."""
@@ -50,19 +78,23 @@ class KafkaClients:
             },
         )
 
-    def consumer(self, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
+    def consumer(
+        self, *topics: str, group: str | None = None, member: Membership = DYNAMIC, **options: Any
+    ) -> AIOKafkaConsumer:
         """A consumer that never commits by itself."""
         return AIOKafkaConsumer(
             *topics,
             bootstrap_servers=self.bootstrap_servers,
             group_id=group,
+            group_instance_id=member.instance_id,
             **self.security,
             **{
                 "enable_auto_commit": False,
                 "auto_offset_reset": "earliest",
                 "max_partition_fetch_bytes": MAX_REQUEST_BYTES,
-                "session_timeout_ms": 6_000,
-                "heartbeat_interval_ms": 1_500,
+                "session_timeout_ms": member.session_ms,
+                "heartbeat_interval_ms": HEARTBEAT_MS,
+                "rebalance_timeout_ms": _REBALANCE_MS,
                 "metadata_max_age_ms": METADATA_MAX_AGE_MS,
                 **options,
             },

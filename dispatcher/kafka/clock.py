@@ -52,7 +52,10 @@ class BrokerClock:
         self._offset = max(self._offset, difference)
         if sent is not None:
             most = stamped - sent
-            self._best, self._offset = min(self._best, most), min(self._offset, most)
+            self._best = min(self._best, most)
+            if self._offset > most:
+                # It is somewhere between the two: rather a little late than early.
+                self._offset = self._best
 
     def at_least(self, stamped: int) -> None:
         """A record that was read carries this time: it is that late, or later."""

@@ -15,13 +15,10 @@ from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import CrashingSupervisor
 
-from dispatcher.kafka.clients import MAX_REQUEST_BYTES, METADATA_MAX_AGE_MS, KafkaClients
+from dispatcher.kafka.clients import HEARTBEAT_MS, MAX_REQUEST_BYTES, METADATA_MAX_AGE_MS, KafkaClients, Membership
 
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
-
-SESSION_SECONDS = 6.0
-HEARTBEAT_SECONDS = 1.5
 
 BUFFERED_EVENTS = 512
 """Events that were fetched and wait for the agent."""
@@ -33,7 +30,7 @@ _BUFFER_POLL_SECONDS = 0.002
 Agent = Callable[[Any], Awaitable[None]]
 
 
-def faust_app(clients: KafkaClients, group: str, topics: Iterable[str], agent: Agent) -> faust.App:
+def faust_app(clients: KafkaClients, group: str, member: Membership, topics: Iterable[str], agent: Agent) -> faust.App:
     """An app that runs ``agent`` over the raw records of ``topics``, from the earliest where the group is new."""
     app = _App(
         group,
@@ -41,8 +38,9 @@ def faust_app(clients: KafkaClients, group: str, topics: Iterable[str], agent: A
         broker_client_id=group,
         broker_credentials=_credentials(clients.security),
         broker_commit_interval=COMMIT_SECONDS,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_session_timeout=member.session_ms / 1000,
+        broker_heartbeat_interval=HEARTBEAT_MS / 1000,
+        consumer_group_instance_id=member.instance_id,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MAX_REQUEST_BYTES,
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,

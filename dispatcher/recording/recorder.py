@@ -78,7 +78,9 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._gathering = Gathering(policy or BatchPolicy())
         self._clock = clock
         self._backoff = Backoff(chance)
-        self._consumer: AIOKafkaConsumer = clients.consumer(group=topics.group("recorder"), client_id="recorder")
+        self._consumer: AIOKafkaConsumer = clients.consumer(
+            group=topics.group("recorder"), member=clients.membership("recorder"), client_id="recorder"
+        )
         self._producer: AIOKafkaProducer | None = None
         self._has_schema = False
         self._tasks: tuple[asyncio.Task[None], ...] = ()

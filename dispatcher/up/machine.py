@@ -55,22 +55,25 @@ async def start_everything(
     portal = assembly.portal()
     roles: list[Service[object]] = [
         *(portal if name is RoleName.PORTAL else assembly.role(name) for name in here),
-        *(SenderProcess(number, sender_environment(settings)) for number in range(1, senders + 1)),
+        *(SenderProcess(number, sender_environment(settings, number)) for number in range(1, senders + 1)),
     ]
     await supervisor.start_all(roles)
     return Running(assembly, portal.url, clickhouse_port, senders)
 
 
-def sender_environment(settings: Settings) -> dict[str, str]:
+def sender_environment(settings: Settings, number: int) -> dict[str, str]:
     """Our own environment, with what was found or generated here and a sender cannot know."""
     environment = dict(os.environ)
     servers, key = settings.kafka_bootstrap_servers, settings.encryption_key
+    instance = settings.kafka_group_instance_id
     networks = ",".join(str(network) for network in settings.allowed_target_networks)
     for name, value in {
         "KAFKA_BOOTSTRAP_SERVERS": servers,
         "ENCRYPTION_KEY": key.get_secret_value() if key is not None else None,
         "ALLOWED_TARGET_NETWORKS": networks,
         "DATA_DIR": str(settings.data_dir),
+        # Of two members with the same name the broker would have one leave.
+        "KAFKA_GROUP_INSTANCE_ID": f"{instance}-{number}" if instance is not None else None,
     }.items():
         if value is not None:
             environment[f"{PREFIX}{name}"] = value

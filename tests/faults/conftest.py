@@ -1,5 +1,6 @@
 """Fixtures for faults: roles in processes, a ClickHouse server, targets on loopback, and the table at the end."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.support.fleet import Fleet, a_fleet
 from tests.support.tally import Tally, a_tally
 from tests.support.traffic import Traffic
 
+SEED = "FAULT_SEED"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -24,11 +27,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def table() -> Iterator[FaultTable]:
+def _whole_table() -> Iterator[FaultTable]:
     made = FaultTable()
     yield made
     made.write(FILE)
     print(f"\n\n{made.text()}\n")
+
+
+@pytest.fixture
+def table(_whole_table: FaultTable, request: pytest.FixtureRequest) -> FaultTable:
+    seeded = f"{SEED}={request.getfixturevalue('seed')} " if "seed" in request.fixturenames else ""
+    _whole_table.command = f'{seeded}pytest -m "" -s "{request.node.nodeid}"'
+    return _whole_table
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +59,10 @@ def settings(settings: Settings, clickhouse_server: ClickHouseServer) -> Setting
 
 @pytest.fixture
 def seed() -> int:
-    """What the moments of faults follow from; rows show it."""
-    return secrets.randbelow(10_000)
+    """What the moments of faults follow from: rows show it, pytest does when a test fails, and it can be given."""
+    chosen = int(os.environ.get(SEED) or secrets.randbelow(10_000))
+    print(f"{SEED}={chosen}")
+    return chosen
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
-"""ClickHouse is killed, or hangs, or refuses a row: deliveries go on, and nothing is missing afterwards."""
+"""ClickHouse is killed, or hangs, is slow, or refuses a row: deliveries go on, and nothing is missing afterwards."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 
+from dispatcher.assembly import RoleName
+from dispatcher.settings import Settings
 from tests.support.clickhouse_server import ClickHouseServer, a_clickhouse_server
 from tests.support.fault_table import FaultTable, Row
 from tests.support.fleet import Fleet
@@ -19,11 +23,13 @@ from tests.support.mixed_targets import (
     make_webhooks,
     metrics_are_exact,
 )
+from tests.support.slow_link import a_slow_link
 from tests.support.tally import ok
 from tests.support.traffic import Traffic
 
 full = pytest.mark.faults_full
 
+SLOW_SECONDS = 4.0
 POISON = (b"this is no row", b'{"organization_id": "org-1", "status": "no status"}')
 
 
@@ -52,13 +58,16 @@ async def hanging(server: ClickHouseServer) -> AsyncIterator[None]:
         server.signal(signal.SIGCONT)
 
 
+for_minutes = (full, pytest.mark.timeout(600))
+
+
 @pytest.mark.parametrize(
     ("fault", "events", "rate"),
     [
-        pytest.param(killed, 150, 150.0, id="killed"),
-        pytest.param(hanging, 300, 150.0, id="hanging", marks=full),
-        pytest.param(killed, 9_000, 100.0, id="killed-for-minutes", marks=full),
-        pytest.param(hanging, 9_000, 100.0, id="hanging-for-minutes", marks=full),
+        pytest.param(killed, 50, 150.0, id="killed"),
+        pytest.param(hanging, 100, 150.0, id="hanging", marks=full),
+        pytest.param(killed, 9_000, 60.0, id="killed-for-minutes", marks=for_minutes),
+        pytest.param(hanging, 9_000, 60.0, id="hanging-for-minutes", marks=for_minutes),
     ],
 )
 async def test_clickhouse_away(
@@ -70,28 +79,67 @@ async def test_clickhouse_away(
     events: int,
     rate: float,
 ) -> None:
+    """So many ``events`` come while it is away, and some before and after."""
+    around = min(events, 300)
     await make_webhooks(traffic, ok)
     members = await fleet.start_all(*((role,) for role in ROLES))
-    await traffic.publish(events // 3, ORGANIZATIONS, rate)
+    await traffic.publish(around, ORGANIZATIONS, rate)
+    began = monotonic()
     async with fault(clickhouse_server):
-        await traffic.publish(events // 3, ORGANIZATIONS, rate)
+        await traffic.publish(events, ORGANIZATIONS, rate)
         # All of it is delivered, retries included, while nobody can write down that it is.
         await everything_was_delivered(traffic)
         worst = max(traffic.delays())
-    await traffic.publish(events // 3, ORGANIZATIONS, rate)
+        away, memory = monotonic() - began, members[ROLES.index(RoleName.RECORDER)].memory
+    back = monotonic()
+    await traffic.publish(around, ORGANIZATIONS, rate)
     await everything_was_delivered(traffic)
     await metrics_are_exact(traffic, timeout=120)
     table.add(
         Row(
-            f"ClickHouse {fault.__name__} while {events // 3:,} events come",
+            f"ClickHouse {fault.__name__} while {events:,} events come",
             messages=len(traffic.expected),
             lost=len(traffic.lost()),
             twice=traffic.tally.made_more_than_once().total(),
             worst_delay=worst,
-            notes="metrics exact afterwards",
+            notes=(
+                f"away for {away:.0f} s, metrics exact {monotonic() - back:.1f} s after its return; "
+                f"recorder {memory:.0f} MiB"
+            ),
         )
     )
     fleet.assert_running(*members)
+
+
+@full
+async def test_a_slow_clickhouse(
+    fleet: Fleet, traffic: Traffic, table: FaultTable, settings: Settings, clickhouse_server: ClickHouseServer
+) -> None:
+    assert settings.clickhouse_url is not None
+    port = urlsplit(clickhouse_server.url).port
+    assert port is not None
+    await make_webhooks(traffic, ok)
+    async with a_slow_link(port) as link:
+        slow = settings.clickhouse_url.replace(clickhouse_server.url, link.url)
+        others = await fleet.start_all(*((role,) for role in ROLES if role is not RoleName.RECORDER))
+        recorder = await fleet.start(RoleName.RECORDER, CLICKHOUSE_URL=slow)
+        link.seconds = SLOW_SECONDS
+        await traffic.publish(3_000, ORGANIZATIONS, 100)
+        await everything_was_delivered(traffic)
+        delivered = monotonic()
+        await metrics_are_exact(traffic, timeout=120)
+        recorded = monotonic() - delivered
+    table.add(
+        Row(
+            f"ClickHouse answers everything {SLOW_SECONDS:.0f} s late while 3,000 events come",
+            messages=len(traffic.expected),
+            lost=len(traffic.lost()),
+            twice=traffic.tally.made_more_than_once().total(),
+            worst_delay=max(traffic.delays()),
+            notes=f"metrics exact {recorded:.1f} s after the last delivery",
+        )
+    )
+    fleet.assert_running(*others, recorder)
 
 
 @full

@@ -41,6 +41,5 @@ async def test_many_change_the_same_webhooks_at_once(
                 f"changes that won; {contention.lost} others did not; {deleted} deleted, {disabled} disabled by 410, "
                 f"{ROUNDS} compactions removed {removed} records; the delay is an answer's; seed {seed}"
             ),
-            command="pytest tests/faults/test_configuration.py -m faults_full",
         )
     )

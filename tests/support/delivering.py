@@ -10,6 +10,7 @@ from dispatcher.delivery.relay import Relay
 from dispatcher.delivery.sender import Sender
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import Topics
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
@@ -49,8 +50,8 @@ class Delivering:
         self._stack.push_async_callback(sender.stop)
         return sender
 
-    async def relay(self) -> Relay:
-        relay = Relay(self.clients, self.topics)
+    async def relay(self, clock: BrokerClock | None = None) -> Relay:
+        relay = Relay(self.clients, self.topics, clock=clock)
         await relay.start()
         self._stack.push_async_callback(relay.stop)
         return relay

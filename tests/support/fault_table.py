@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 FILE = Path(__file__).parents[2] / "build" / "faults.json"
@@ -24,6 +24,7 @@ class Row:
     in_flight: int | None = None
     notes: str = ""
     command: str = ""
+    """What makes this row again; the table knows it."""
 
     def cells(self) -> tuple[str, ...]:
         in_flight = "" if self.in_flight is None else f"{self.in_flight}"
@@ -38,10 +39,12 @@ class FaultTable:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.command = ""
+        """What runs the test that adds rows now."""
 
     def add(self, row: Row) -> None:
         """Show it at once, so that a run that is broken off has shown what it found."""
-        self.rows.append(row)
+        self.rows.append(replace(row, command=self.command))
         sys.stdout.write(f"\n  {' | '.join(row.cells())}\n")
 
     def text(self) -> str:

@@ -145,6 +145,14 @@ class Traffic:
         arrived = self.tally.arrived
         return [arrived[m] - self.expected[m] for m in self.expected_at(*paths) if m in arrived]
 
+    def waits(self) -> list[float]:
+        """Seconds from the arrival of each message's first attempt to that of its second, where there is one."""
+        first: dict[Message, float] = {}
+        second: dict[Message, float] = {}
+        for call in self.tally.calls:
+            (first if call.attempt == 1 else second).setdefault(call.message, call.at)
+        return [second[message] - first[message] for message in first if message in second]
+
     async def finished(self) -> set[Attempt]:
         """The attempts that have an outcome in Kafka now."""
         records = await consume_all(self.clients, self.topics.attempts, timeout=60)

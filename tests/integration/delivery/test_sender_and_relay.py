@@ -1,14 +1,16 @@
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
+from time import time
 
 import orjson
 import pytest
 from standardwebhooks import Webhook as StandardWebhook
 
+from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import load_topics
 from tests.support.delivering import Delivering
-from tests.support.kafka import consume, write_topics_file
+from tests.support.kafka import consume, consume_all, write_topics_file
 from tests.support.target import Target, answer, fail_first, hang
 from tests.support.waiting import eventually
 
@@ -176,6 +178,28 @@ async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target
     assert Counter((each.message_id, each.attempt) for each in target.received) == {
         (message_id, attempt): 1 for message_id in IDS for attempt in (1, 2)
     }
+
+
+@pytest.mark.parametrize("off", [-3_600, 3_600], ids=["behind", "ahead"])
+async def test_a_relay_whose_machine_is_an_hour_off_is_on_time_from_the_first_record_on(
+    delivering: Delivering, target: Target, off: int
+) -> None:
+    await delivering.webhook("wh", target.url("heals", fail_first(1)))
+    await delivering.sender()
+    await delivering.deliver("wh", *IDS)
+    await eventually(lambda: len(target.received) >= len(IDS))
+    await delivering.relay(BrokerClock(wall=lambda: time() + off))
+    await eventually(lambda: len(target.received) >= 2 * len(IDS))
+    waiting = await consume(delivering.clients, delivering.topics.retry[timedelta(seconds=1)], len(IDS))
+    stored = {record.value: record.timestamp for record in waiting}
+    handed_over = [
+        record
+        for record in await consume_all(delivering.clients, delivering.topics.deliveries)
+        if dict(record.headers)["attempt"] == b"2"
+    ]
+    # The relay's question is no delivery.
+    assert len(handed_over) == len(IDS)
+    assert all(1_000 <= record.timestamp - stored[record.value] < 4_000 for record in handed_over)
 
 
 async def test_what_waits_by_an_earlier_schedule_is_tried_again_all_the_same(

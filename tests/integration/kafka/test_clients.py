@@ -1,6 +1,13 @@
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+
 from dispatcher.kafka.clients import MAX_RECORD_BYTES, KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.settings import Settings
 from tests.support.kafka import consume, consume_all
+from tests.support.waiting import eventually
 
 
 async def test_the_largest_record_goes_through_producer_and_consumer(clients: KafkaClients, topics: Topics) -> None:
@@ -20,3 +27,53 @@ async def test_what_a_topic_holds_is_read_whole(clients: KafkaClients, topics: T
     # Those of one millisecond and different partitions have no order.
     values = [int(record.value) for record in await consume_all(clients, topics.notices)]
     assert sorted(values) == list(range(30))
+
+
+class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What a member was given, each time."""
+
+    def __init__(self) -> None:
+        self.given: list[set[int]] = []
+
+    async def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self.given.append({each.partition for each in assigned})
+
+
+@asynccontextmanager
+async def a_member(settings: Settings, topics: Topics, instance: str | None) -> AsyncIterator[Assignments]:
+    clients = KafkaClients(settings.model_copy(update={"kafka_group_instance_id": instance}))
+    consumer, assignments = (
+        clients.consumer(group=topics.group("sender"), member=clients.membership("sender")),
+        Assignments(),
+    )
+    consumer.subscribe([topics.deliveries], listener=assignments)
+    await consumer.start()
+    try:
+        yield assignments
+    finally:
+        await consumer.stop()
+
+
+async def test_a_static_member_comes_back_to_its_partitions_and_nobody_else_is_disturbed(
+    settings: Settings, topics: Topics
+) -> None:
+    everything = {0, 1, 2}
+    async with a_member(settings, topics, "a") as staying:
+        async with a_member(settings, topics, "b") as before:
+            await eventually(lambda: before.given and staying.given[-1] | before.given[-1] == everything)
+        rebalances = len(staying.given)
+        async with a_member(settings, topics, "b") as after:
+            await eventually(lambda: after.given)
+            assert after.given == before.given[-1:]
+        assert len(staying.given) == rebalances
+
+
+async def test_a_dynamic_member_hands_over_when_it_stops(settings: Settings, topics: Topics) -> None:
+    everything = {0, 1, 2}
+    async with a_member(settings, topics, None) as staying:
+        async with a_member(settings, topics, None) as leaving:
+            await eventually(lambda: leaving.given and staying.given[-1] | leaving.given[-1] == everything)
+        await eventually(lambda: staying.given[-1] == everything)

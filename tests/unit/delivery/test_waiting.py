@@ -4,15 +4,6 @@ from hypothesis import strategies as st
 from dispatcher.delivery.waiting import WaitingRecords
 
 
-def test_no_more_is_taken_than_was_asked_for() -> None:
-    waiting: WaitingRecords[int] = WaitingRecords(delay=500)
-    for number in range(3):
-        waiting.add(0, number)
-    assert waiting.take_due(499, at_most=1) == []
-    assert waiting.take_due(500, at_most=2) == [(500, 0), (500, 1)]
-    assert waiting.take_due(500) == [(500, 2)]
-
-
 @given(st.lists(st.integers(0, 1_000), max_size=30).map(sorted), st.lists(st.integers(0, 400), max_size=20))
 def test_each_record_is_taken_once_in_order_and_never_early(stamps: list[int], steps: list[int]) -> None:
     waiting: WaitingRecords[int] = WaitingRecords(delay=500)

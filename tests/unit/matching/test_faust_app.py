@@ -19,7 +19,7 @@ async def nothing(stream: Any) -> None:
 
 def app_of(**settings: Any) -> tuple[Any, KafkaClients]:
     clients = KafkaClients(load_settings(kafka_bootstrap_servers="kafka-1:9092, kafka-2:9093", **settings))
-    return faust_app(clients, "a-group", ["events"], nothing), clients
+    return faust_app(clients, "a-group", clients.membership("matcher"), ["events"], nothing), clients
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,14 @@ async def test_every_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     app, _ = app_of()
     assert [(url.host, url.port) for url in app.transport.url] == [("kafka-1", 9092), ("kafka-2", 9093)]
+
+
+async def test_a_static_member_has_a_name_and_a_longer_session() -> None:
+    dynamic, _ = app_of()
+    static, _ = app_of(kafka_group_instance_id="blue-1")
+    assert dynamic.conf.consumer_group_instance_id is None
+    assert static.conf.consumer_group_instance_id == "blue-1-matcher"
+    assert dynamic.conf.broker_session_timeout < 10 < static.conf.broker_session_timeout
 
 
 async def test_logging_and_the_directory_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
