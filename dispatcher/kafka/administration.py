@@ -93,8 +93,11 @@ class _AlterConfigs(Request[_AlterConfigsStruct]):  # type: ignore[misc]
         return request_struct_class(self._resources, False)
 
 
-class _Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
+class Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
+    """aiokafka's, and the requests that it lacks."""
+
     async def alter(self, changes: Sequence[AlterConfig]) -> Any:
+        """Set the settings of topics."""
         return await self._send_request(_AlterConfigs(changes))
 
     async def working(self, topics: Sequence[str]) -> dict[str, int]:
@@ -113,8 +116,14 @@ class _Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
 
 
 @asynccontextmanager
-async def _connected(clients: KafkaClients) -> AsyncIterator[_Administrator]:
-    admin = _Administrator(
+async def connected(clients: KafkaClients) -> AsyncIterator[Administrator]:
+    """An admin client while the block runs, with Kafka's errors told as ours.
+
+    Raises:
+        KafkaUnavailable: no broker answers within 10 s, or none does any more.
+        TopicRefused: the cluster refuses a request.
+    """
+    admin = Administrator(
         bootstrap_servers=clients.bootstrap_servers,
         request_timeout_ms=int(_ANSWERS_WITHIN * 1_000),
         **clients.security,
@@ -141,11 +150,11 @@ async def read_cluster(clients: KafkaClients, topics: Topics) -> Cluster:
     Raises:
         KafkaUnavailable: no broker answers within 10 s.
     """
-    async with _connected(clients) as admin:
+    async with connected(clients) as admin:
         return await _read(admin, {topic.name for topic in topics.declared})
 
 
-async def _read(admin: _Administrator, declared: set[str]) -> Cluster:
+async def _read(admin: Administrator, declared: set[str]) -> Cluster:
     description = await admin.describe_cluster()
     found = [topic for topic in await admin.describe_topics() if not topic["is_internal"] and not topic["error_code"]]
     configs: dict[str, dict[str, str]] = {}
@@ -182,7 +191,7 @@ async def apply(clients: KafkaClients, plan: Plan, done: Callable[[Change], None
     created = [change for change in plan.changes if isinstance(change, CreateTopic)]
     grown = [change for change in plan.changes if isinstance(change, AddPartitions)]
     altered = [change for change in plan.changes if isinstance(change, AlterConfig)]
-    async with _connected(clients) as admin:
+    async with connected(clients) as admin:
         if created:
             await _create(admin, created)
             for made in created:
@@ -198,7 +207,7 @@ async def apply(clients: KafkaClients, plan: Plan, done: Callable[[Change], None
         await _working(admin, {**{c.topic: c.partitions for c in created}, **{c.topic: c.wanted for c in grown}})
 
 
-async def _create(admin: _Administrator, changes: Sequence[CreateTopic]) -> None:
+async def _create(admin: Administrator, changes: Sequence[CreateTopic]) -> None:
     response = await admin.create_topics(
         [
             NewTopic(change.topic, change.partitions, change.replication_factor, topic_configs=dict(change.config))
@@ -224,7 +233,7 @@ def _raise_refusal(what: str, results: Iterable[tuple[str, int, str | None]]) ->
         raise TopicRefused("; ".join(refusals))
 
 
-async def _working(admin: _Administrator, partitions: dict[str, int]) -> None:
+async def _working(admin: Administrator, partitions: dict[str, int]) -> None:
     """Return when the new partitions can be used: a leader is known some time before it knows it itself."""
     if not partitions:
         return
@@ -241,7 +250,7 @@ async def check_topics(clients: KafkaClients, topics: Topics) -> None:
         KafkaUnavailable: no broker answers.
         ConfigurationError: a topic is missing, or the numbers of partitions differ.
     """
-    async with _connected(clients) as admin:
+    async with connected(clients) as admin:
         present = {
             topic["topic"]: len(topic["partitions"])
             for topic in await admin.describe_topics([topic.name for topic in topics.declared])
