@@ -52,6 +52,8 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+    public_url: AnyHttpUrl | None = None
+    """How people reach the portal; https: its cookies are for https only."""
     auth_secret: SecretStr | None = None
     auth_jwks_url: AnyHttpUrl | None = None
     auth_issuer: str | None = None

@@ -1,6 +1,10 @@
 """Encryption of what ``webhooks.config`` holds: headers, secrets, and URLs that are secrets themselves."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dispatcher.errors import ConfigurationError
 
@@ -20,7 +24,8 @@ class Vault:
 
     def __init__(self, keys: str) -> None:
         fernets = []
-        for number, key in enumerate((part.strip() for part in keys.split(",") if part.strip()), start=1):
+        self._keys = [part.strip() for part in keys.split(",") if part.strip()]
+        for number, key in enumerate(self._keys, start=1):
             try:
                 fernets.append(Fernet(key))
             except ValueError:
@@ -32,6 +37,10 @@ class Vault:
         if not fernets:
             raise ConfigurationError(f"DISPATCHER_ENCRYPTION_KEY holds no key; make one with {HOW_TO_MAKE_A_KEY}")
         self._fernet = MultiFernet(fernets)
+
+    def derived(self, purpose: str) -> MultiFernet:
+        """Keys for another purpose, which follow from these and do not give them away (HKDF, RFC 5869)."""
+        return MultiFernet([_derived(key, purpose) for key in self._keys])
 
     def encrypt(self, content: bytes) -> bytes:
         """Encrypt with the first key."""
@@ -49,3 +58,8 @@ class Vault:
             raise UndecipherableConfig(
                 "no key of DISPATCHER_ENCRYPTION_KEY decrypts it; add the key that it was written with after the first"
             ) from None
+
+
+def _derived(key: str, purpose: str) -> Fernet:
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode())
+    return Fernet(urlsafe_b64encode(derivation.derive(urlsafe_b64decode(key))))

@@ -54,6 +54,8 @@ class Call(Generic[Q, B]):
     body: B
     raw_body: bytes
     request: web.Request
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that stand for the request's own: a page says in a form what a program says in a header."""
 
     @property
     def organization_id(self) -> str:
@@ -66,7 +68,7 @@ class Call(Generic[Q, B]):
         Raises:
             Problem: it is longer than ``limit`` characters, empty, or there more than once.
         """
-        values = self.request.headers.getall(name, [])
+        values = [self.headers[name]] if name in self.headers else self.request.headers.getall(name, [])
         if not values:
             return None
         value = values[0].strip()

@@ -17,7 +17,7 @@ from dispatcher.portal.api.operation import AnyOperation, Call, NoAnswer, NoBody
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
 from dispatcher.portal.api.rate_limits import EVERYTHING, Policy, RateLimits, Standing, headers_of, too_often
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
-from dispatcher.portal.auth import Authentication, Caller
+from dispatcher.portal.auth import Caller
 from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -29,14 +29,16 @@ _STANDINGS: web.RequestKey[list[Standing]] = web.RequestKey("what is left of the
 _ON_EVERY_ANSWER = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
-def application(
-    operations: Iterable[AnyOperation], authentication: Authentication, limits: RateLimits
-) -> web.Application:
-    """The server's application; routes for health and metrics are added by whoever runs it."""
+CallerOf = Callable[[web.Request], Awaitable[Caller]]
+"""Who sent a request; raises a Problem when that is not to be known."""
+
+
+def application(operations: Iterable[AnyOperation], caller_of: CallerOf, limits: RateLimits) -> web.Application:
+    """The server's application; what else it serves is added by whoever runs it."""
     app = web.Application(middlewares=[_problems_only], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_tell_what_is_left)
     for operation in operations:
-        handle = _bound(operation, authentication, limits)
+        handle = _bound(operation, caller_of, limits)
         app.router.add_route(operation.method, operation.path, handle)
         if operation.method == hdrs.METH_GET:
             head = handle if isinstance(operation, Operation) else _no_head
@@ -51,10 +53,10 @@ def json_response(body: BaseModel, status: int = 200, headers: Any = None) -> we
 
 
 def _bound(
-    operation: AnyOperation, authentication: Authentication, limits: RateLimits
+    operation: AnyOperation, caller_of: CallerOf, limits: RateLimits
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = await authentication.caller(request.headers.get(hdrs.AUTHORIZATION))
+        caller = await caller_of(request)
         organization = request.match_info.get("organization_id")
         if organization is not None:
             caller.require_admin(organization)
@@ -128,26 +130,34 @@ def _too_large() -> Problem:
 async def _problems_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
-    except Problem as problem:
-        response = problem.response()
-    except web.HTTPRequestEntityTooLarge:
-        response = _too_large().response()
-    except web.HTTPException as error:
-        response = _of_http_exception(request, error).response()
-    except (KafkaError, KafkaUnavailable, NoLongerFollowing) as error:
-        response = _away("Kafka", request, error).response()
-    except ClickHouseUnavailable as error:
-        response = _away("ClickHouse", request, error).response()
-    except UndecipherableConfig as error:
-        _log.warning("webhook cannot be changed", path=request.path, error=str(error))
-        response = Problem(409, "The webhook cannot be changed: its configuration cannot be decrypted here.").response()
-    except Exception:  # noqa: BLE001 - whatever went wrong, the client gets a problem and the log what it was
-        _log.exception("request failed", method=request.method, path=request.path)
-        response = Problem(500, "The request failed on our side; it was logged. Try again later.").response()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the client gets a problem
+        response = problem_of(request, error).response()
     if not response.prepared:
         for name, value in _ON_EVERY_ANSWER.items():
             response.headers.setdefault(name, value)
     return response
+
+
+def problem_of(request: web.Request, error: Exception) -> Problem:
+    """What to say of an error that ended a request; the log has what clients are not told."""
+    match error:
+        case Problem():
+            problem = error
+        case web.HTTPRequestEntityTooLarge():
+            problem = _too_large()
+        case web.HTTPException():
+            problem = _of_http_exception(request, error)
+        case KafkaError() | KafkaUnavailable() | NoLongerFollowing():
+            problem = _away("Kafka", request, error)
+        case ClickHouseUnavailable():
+            problem = _away("ClickHouse", request, error)
+        case UndecipherableConfig():
+            _log.warning("webhook cannot be changed", path=request.path, error=str(error))
+            problem = Problem(409, "The webhook cannot be changed: its configuration cannot be decrypted here.")
+        case _:
+            _log.error("request failed", method=request.method, path=request.path, exc_info=error)
+            problem = Problem(500, "The request failed on our side; it was logged. Try again later.")
+    return problem
 
 
 def _away(what: str, request: web.Request, error: Exception) -> Problem:

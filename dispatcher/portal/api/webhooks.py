@@ -291,14 +291,7 @@ class WebhooksApi:
     async def list_webhooks(self, call: Call[WebhookQuery, NoBody]) -> Answer[WebhookList]:
         """A page of the organization's webhooks."""
         query = call.query
-        text = query.search.strip().casefold()
-        found = [
-            (_position(webhook), webhook)
-            for webhook in self._directory.of_organization(call.organization_id)
-            if (query.event_type is None or webhook.event_type == query.event_type)
-            and (query.status is None or webhook.status == query.status)
-            and (text in webhook.name.casefold() or text in webhook.target_url.casefold())
-        ]
+        found = [(_position(webhook), webhook) for webhook in self.found(call.organization_id, query)]
         found.sort(key=lambda one: one[0], reverse=True)
         if query.cursor is not None:
             before = read_cursor(query.cursor)
@@ -306,6 +299,17 @@ class WebhooksApi:
         page = found[: query.limit]
         next_cursor = write_cursor(page[-1][0]) if len(found) > len(page) else None
         return Answer(WebhookList(items=[view(webhook) for _, webhook in page], next_cursor=next_cursor))
+
+    def found(self, organization_id: str, query: WebhookQuery) -> list[Webhook]:
+        """The organization's webhooks that a query is about, in no order, however many there are."""
+        text = query.search.strip().casefold()
+        return [
+            webhook
+            for webhook in self._directory.of_organization(organization_id)
+            if (query.event_type is None or webhook.event_type == query.event_type)
+            and (query.status is None or webhook.status == query.status)
+            and (text in webhook.name.casefold() or text in webhook.target_url.casefold())
+        ]
 
     async def create_webhook(self, call: Call[NoQuery, NewWebhook]) -> Answer[CreatedWebhook]:
         """A new webhook, disabled, with its secret."""

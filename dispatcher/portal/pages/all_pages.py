@@ -1,0 +1,28 @@
+"""Every page of the portal. A new one is added to the list here."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from dispatcher.portal.api.apis import Apis
+from dispatcher.portal.auth import Authentication, Caller
+from dispatcher.portal.pages import home
+from dispatcher.portal.pages.overview import OverviewPage
+from dispatcher.portal.pages.sign_in import SignIn
+from dispatcher.portal.pages.wiring import Page, Site
+from dispatcher.recording.overview import RecentDeliveries
+
+
+def all_pages(
+    site: Site,
+    apis: Apis,
+    authentication: Authentication,
+    recent: RecentDeliveries,
+    people: Sequence[Caller],
+    clock: Callable[[], datetime],
+) -> Sequence[Page]:
+    """What is served beside the API; ``people`` are those of a demonstration."""
+    return (
+        *home.pages(secure=site.secure),
+        *SignIn(site.sessions, authentication, people).pages(),
+        *OverviewPage(apis.webhooks, recent, clock).pages(),
+    )

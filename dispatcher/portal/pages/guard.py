@@ -1,0 +1,49 @@
+"""Requests that change something come from our own pages: their origin and the session's token say so."""
+
+from hmac import compare_digest
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.pages.session import Session
+
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+
+
+def check_origin(request: web.Request, public_url: str | None) -> None:
+    """The browser says where a request comes from; another site's is refused.
+
+    Raises:
+        Problem: 403.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        if site not in {"same-origin", "none"}:
+            raise _foreign()
+        return
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None:
+        return
+    ours = {f"{request.scheme}://{request.host}"}
+    if public_url is not None:
+        parts = urlsplit(public_url)
+        ours.add(f"{parts.scheme}://{parts.netloc}")
+    if origin not in ours:
+        raise _foreign()
+
+
+def check_token(session: Session, given: str | None) -> None:
+    """A form and a script repeat the session's token.
+
+    Raises:
+        Problem: 403.
+    """
+    if given is None or not compare_digest(given.encode("utf-8", "replace"), session.csrf.encode()):
+        raise Problem(403, "This page was opened in another session. Go back, reload it, and try again.")
+
+
+def _foreign() -> Problem:
+    return Problem(403, "The request comes from another site.")

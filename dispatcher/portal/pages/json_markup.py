@@ -1,0 +1,45 @@
+"""JSON as people read it: indented, coloured, a template's variables marked."""
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from dispatcher.portal.pages.hostile import shown_block
+
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+_VARIABLE = re.compile(r"#([A-Za-z0-9_]+)")
+_LONGEST = 64 * 1024
+
+
+def pretty_json(value: Any, variables: Collection[str] = ()) -> Markup:
+    """Markup for inside of ``<pre>``; what is longer than 64 Ki characters is cut."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    cut, text = len(text) > _LONGEST, text[:_LONGEST]
+    pieces, start = [], 0
+    for token in _TOKEN.finditer(text):
+        pieces.append(escape(text[start : token.start()]))
+        string, colon = token[1], token[2]
+        if string is None:
+            pieces.append(Markup('<span class="json-value">{}</span>').format(token[0]))
+        else:
+            kind = "json-key" if colon else "json-string"
+            pieces.append(Markup('<span class="{}">{}</span>{}').format(kind, _string(string, variables), colon or ""))
+        start = token.end()
+    pieces.append(shown_block(text[start:]))
+    if cut:
+        pieces.append(Markup("…"))
+    return Markup("").join(pieces)
+
+
+def _string(text: str, variables: Collection[str]) -> Markup:
+    pieces, start = [], 0
+    for found in _VARIABLE.finditer(text):
+        if found[1] in variables:
+            pieces.append(shown_block(text[start : found.start()]))
+            pieces.append(Markup('<span class="json-variable">{}</span>').format(found[0]))
+            start = found.end()
+    pieces.append(shown_block(text[start:]))
+    return Markup("").join(pieces)

@@ -1,0 +1,118 @@
+"""The main screen: the organization's webhooks, to be searched, filtered and sorted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.portal.api.operation import ORGANIZATION
+from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
+from dispatcher.portal.pages.sparkline import Sparkline, sparkline
+from dispatcher.portal.pages.visit import Visit, query_of
+from dispatcher.portal.pages.wiring import Page
+from dispatcher.recording.clickhouse import QueryFailed
+from dispatcher.recording.overview import DayOfMessages, RecentDeliveries
+from dispatcher.webhooks.webhook import Webhook
+
+PATH = ORGANIZATION.removeprefix("/api/v1") + "/webhooks"
+DAYS = 28
+ON_A_PAGE = 100
+
+
+class OverviewQuery(WebhookQuery):
+    """Which webhooks, in which order. ``-name``: the other way round."""
+
+    sort: Annotated[str, Field(pattern=r"^-?(name|event_type|target_url|status|success_rate)$")] = "name"
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A webhook, and how its last 28 days went; ``success_rate`` is None when no message ended."""
+
+    webhook: Webhook
+    days: Mapping[date, DayOfMessages]
+
+    @property
+    def successful(self) -> int:
+        """Messages that arrived."""
+        return sum(day.successful for day in self.days.values())
+
+    @property
+    def failed(self) -> int:
+        """Messages that failed for good."""
+        return sum(day.failed for day in self.days.values())
+
+    @property
+    def success_rate(self) -> float | None:
+        """Between 0 and 1."""
+        ended = self.successful + self.failed
+        return self.successful / ended if ended else None
+
+
+class OverviewPage:
+    """Shows a page of 100 webhooks; whatever it shows is asked from ClickHouse at once."""
+
+    def __init__(self, api: WebhooksApi, recent: RecentDeliveries, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._recent = recent
+        self._clock = clock
+
+    def pages(self) -> Sequence[Page]:
+        """What is served."""
+        return (Page(PATH, get=self.show),)
+
+    async def show(self, visit: Visit) -> web.Response:
+        """The table."""
+        query = query_of(OverviewQuery, visit.request.query)
+        today = self._clock().date()
+        span = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+        recent: Mapping[str, Mapping[date, DayOfMessages]] | None
+        try:
+            recent = await self._recent.by_webhook(visit.organization_id, span[0])
+        except (ClickHouseUnavailable, QueryFailed):
+            recent = None
+        rows = [
+            Row(webhook, (recent or {}).get(webhook.id, {}))
+            for webhook in self._api.found(visit.organization_id, query)
+        ]
+        column, backwards = query.sort.removeprefix("-"), query.sort.startswith("-")
+        rows.sort(key=lambda row: (row.webhook.name.casefold(), row.webhook.id))
+        rows.sort(key=_keys(visit)[column], reverse=backwards)
+        last = max(1, -(-len(rows) // ON_A_PAGE))
+        number = min(query.page, last)
+        page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
+        return visit.render(
+            "overview.html",
+            query=query,
+            column=column,
+            backwards=backwards,
+            rows=[(row, _picture(row, span)) for row in page],
+            found=len(rows),
+            filtered=bool(query.search.strip() or query.event_type or query.status),
+            number=number,
+            last=last,
+            event_types=[*EventType],
+            without_deliveries=recent is None,
+            days=DAYS,
+        )
+
+
+def _keys(visit: Visit) -> Mapping[str, Callable[[Row], Any]]:
+    names = {one: visit.gettext(DESCRIPTIONS[one].display_name).casefold() for one in EventType}
+    return {
+        "name": lambda row: row.webhook.name.casefold(),
+        "event_type": lambda row: names[row.webhook.event_type],
+        "target_url": lambda row: row.webhook.target_url.casefold(),
+        "status": lambda row: not row.webhook.enabled,
+        "success_rate": lambda row: -1.0 if row.success_rate is None else row.success_rate,
+    }
+
+
+def _picture(row: Row, span: Sequence[date]) -> Sparkline:
+    return sparkline([row.days.get(day, DayOfMessages()) for day in span])

@@ -1,0 +1,56 @@
+"""Templates to HTML: one Jinja environment for each language, which fails on what is not defined."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.portal.pages import hostile
+from dispatcher.portal.pages.json_markup import pretty_json
+from dispatcher.portal.pages.languages import LANGUAGES, Language, language
+from dispatcher.portal.pages.static_files import StaticFiles
+from dispatcher.rfc3339 import rfc3339
+
+TEMPLATES = Path(__file__).parent / "templates"
+EXTENSIONS = ("jinja2.ext.i18n", "jinja2.ext.do")
+
+
+class Renderer:
+    """Renders templates in a language."""
+
+    def __init__(self, static: StaticFiles) -> None:
+        self._environments = {code: _environment(language(code), static) for code in LANGUAGES}
+
+    def render(self, code: str, template: str, context: Mapping[str, Any]) -> str:
+        """The page; lone surrogates, which no encoding has, are already shown as their codes."""
+        return self._environments[code].get_template(template).render(context)
+
+
+def _environment(spoken: Language, static: StaticFiles) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=EXTENSIONS,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(
+        plain=hostile.plain,
+        shown=hostile.shown,
+        shown_block=hostile.shown_block,
+        number=spoken.number,
+        percent=spoken.percent,
+        time=lambda moment: Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
+            rfc3339(moment), spoken.moment(moment)
+        ),
+        event_type=lambda event_type: spoken.gettext(DESCRIPTIONS[EventType(event_type)].display_name),
+        pretty_json=pretty_json,
+    )
+    environment.globals.update(static=static.url, has_static=static.__contains__, languages=LANGUAGES)
+    return environment

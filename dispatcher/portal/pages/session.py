@@ -1,0 +1,149 @@
+"""Sessions of people: who signed in, sealed into a cookie, so that any portal with the same keys can read it.
+
+A service provider's people may be admins of hundreds of organizations, which one cookie cannot hold: what is sealed is
+compressed and cut into as many cookies as it takes.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+from typing import Literal
+
+from aiohttp import web
+from cryptography.fernet import InvalidToken, MultiFernet
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.auth import Caller
+
+LONGEST = timedelta(hours=8)
+"""A session ends so long after it began, whatever is done in it."""
+
+IDLE = timedelta(hours=1)
+"""A session ends when no page was asked for so long."""
+
+_TOUCH_AFTER = timedelta(minutes=1)
+_PIECE = 3_800
+_MOST_PIECES = 12
+_MOST_BYTES = 1024 * 1024
+
+
+class Flash(BaseModel):
+    """Something to say on the next page, once. A ``secret`` is a signing secret that is not shown again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["success", "error", "secret"]
+    text: str
+
+
+class Session(BaseModel):
+    """Somebody who signed in. Times are aware and in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    caller: Caller
+    csrf: str
+    started: datetime
+    used: datetime
+    ends: datetime
+    flashes: tuple[Flash, ...] = ()
+
+
+class Seal:
+    """Encrypts what a browser keeps for us."""
+
+    def __init__(self, fernet: MultiFernet) -> None:
+        self._fernet = fernet
+
+    def close(self, content: bytes) -> str:
+        """The content, compressed and encrypted."""
+        return self._fernet.encrypt(zlib.compress(content)).decode("ascii")
+
+    def open(self, sealed: str) -> bytes | None:
+        """The content; None when it is not ours or was tampered with."""
+        try:
+            compressed = self._fernet.decrypt(sealed)
+        except (InvalidToken, ValueError):
+            return None
+        return zlib.decompressobj().decompress(compressed, _MOST_BYTES)
+
+
+class Sessions:
+    """Begins, reads, writes and ends sessions. ``secure``: people come by https, and the cookies only so."""
+
+    def __init__(self, seal: Seal, *, secure: bool, clock: Callable[[], datetime]) -> None:
+        self._seal = seal
+        self._secure = secure
+        self._clock = clock
+        self._name = "__Host-portal" if secure else "portal"
+        self._ended: dict[str, datetime] = {}
+
+    def begin(self, caller: Caller, *, until: datetime | None = None) -> Session:
+        """A new session, at most up to ``until``."""
+        now = self._clock()
+        ends = now + LONGEST
+        return Session(
+            id=token_urlsafe(12),
+            caller=caller,
+            csrf=token_urlsafe(24),
+            started=now,
+            used=now,
+            ends=ends if until is None else min(ends, until),
+        )
+
+    def read(self, cookies: Mapping[str, str]) -> Session | None:
+        """The session that these cookies hold, if it has not ended."""
+        pieces: list[str] = []
+        while len(pieces) < _MOST_PIECES and (piece := cookies.get(self._piece(len(pieces)))) is not None:
+            pieces.append(piece)
+        content = self._seal.open("".join(pieces)) if pieces else None
+        if content is None:
+            return None
+        try:
+            session = Session.model_validate_json(content)
+        except ValidationError:
+            return None
+        now = self._clock()
+        over = now >= session.ends or now - session.used >= IDLE or session.id in self._ended
+        return None if over else session
+
+    def write(self, response: web.StreamResponse, cookies: Mapping[str, str], session: Session) -> None:
+        """Keep the session in the browser, instead of what its ``cookies`` hold.
+
+        Raises:
+            Problem: 413, the person is in more organizations than a browser can keep.
+        """
+        sealed = self._seal.close(session.model_dump_json(by_alias=True).encode())
+        pieces = [sealed[start : start + _PIECE] for start in range(0, len(sealed), _PIECE)]
+        if len(pieces) > _MOST_PIECES:
+            raise Problem(413, "You are in more organizations than a browser can keep; use the API with a token.")
+        for number, piece in enumerate(pieces):
+            self._set(response, self._piece(number), piece)
+        self._forget(response, cookies, from_piece=len(pieces))
+
+    def touched(self, session: Session) -> Session:
+        """The session, used now; the same object when that was noted a moment ago."""
+        now = self._clock()
+        return session.model_copy(update={"used": now}) if now - session.used >= _TOUCH_AFTER else session
+
+    def end(self, response: web.StreamResponse, cookies: Mapping[str, str], session: Session | None) -> None:
+        """Let the browser forget the session, and take it no more here even if somebody kept the cookies."""
+        if session is not None:
+            now = self._clock()
+            self._ended = {id: ends for id, ends in self._ended.items() if ends > now}
+            self._ended[session.id] = session.ends
+        self._forget(response, cookies)
+
+    def _forget(self, response: web.StreamResponse, cookies: Mapping[str, str], *, from_piece: int = 0) -> None:
+        for number in range(from_piece, _MOST_PIECES):
+            if self._piece(number) in cookies:
+                response.del_cookie(self._piece(number), path="/", secure=self._secure, httponly=True, samesite="Lax")
+
+    def _piece(self, number: int) -> str:
+        return f"{self._name}-{number}" if number else self._name
+
+    def _set(self, response: web.StreamResponse, name: str, value: str) -> None:
+        response.set_cookie(name, value, path="/", secure=self._secure, httponly=True, samesite="Lax")

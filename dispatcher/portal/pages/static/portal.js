@@ -1,0 +1,121 @@
+// What every page gains with script: times in the person's zone, menus that close, dialogs, copying, filters.
+// Nothing here is needed to use a page.
+
+const language = document.documentElement.lang;
+const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(language, {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  fractionalSecondDigits: 3, timeZoneName: "long",
+});
+
+/** Shows the times under `root` in the person's zone; the exact ones, and UTC, on hover. */
+export function localizeTimes(root = document) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-localized])")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.textContent = short.format(moment);
+    time.title = `${exact.format(moment)}\n${time.dateTime}`;
+    time.dataset.localized = "";
+  }
+}
+
+/** Says something for a few seconds, to screen readers too. */
+export function toast(text, kind = "success") {
+  let region = document.querySelector(".toasts");
+  if (!region) {
+    region = document.createElement("div");
+    region.className = "toasts";
+    region.setAttribute("role", "status");
+    document.body.append(region);
+  }
+  const shown = document.createElement("div");
+  shown.className = `toast toast-${kind}`;
+  shown.textContent = text;
+  region.append(shown);
+  setTimeout(() => shown.remove(), 6000);
+}
+
+/** The token that unsafe requests to the API repeat in the header X-CSRF-Token. */
+export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+
+localizeTimes();
+
+const menus = [...document.querySelectorAll("[data-menu]")];
+document.addEventListener("click", (event) => {
+  for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus) {
+    if (!menu.open) continue;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A link that asks by another page does so in a dialog of this one.
+for (const opener of document.querySelectorAll("[data-dialog]")) {
+  const dialog = document.getElementById(opener.dataset.dialog);
+  opener.addEventListener("click", (event) => {
+    if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    dialog.showModal();
+  });
+}
+for (const dialog of document.querySelectorAll("dialog")) {
+  if (dialog.open) {
+    dialog.close();
+    dialog.showModal();
+  }
+  dialog.addEventListener("click", (event) => {
+    const closer = event.target.closest("[data-close]");
+    if (closer || event.target === dialog) {
+      event.preventDefault();
+      dialog.close();
+    }
+  });
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  const label = button.querySelector("span");
+  const text = label.textContent;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    label.textContent = button.dataset.copied ?? "✓";
+    setTimeout(() => (label.textContent = text), 2000);
+  });
+}
+
+for (const field of document.querySelectorAll("[data-filters]")) {
+  const list = document.getElementById(field.dataset.filters);
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLocaleLowerCase();
+    for (const item of list.children) item.hidden = !item.textContent.toLocaleLowerCase().includes(wanted);
+  });
+}
+
+// Choices that apply at once; without script, the form's button does it.
+for (const form of document.querySelectorAll("[data-submits]")) {
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("select")) form.requestSubmit();
+  });
+  for (const button of form.querySelectorAll("[data-scriptless]")) button.hidden = true;
+}
+
+// A form is sent once, however often its button is pressed; what takes a while says so.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-busy", "true");
+    return undefined;
+  });
+}
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const busy of form.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
+  }
+});

@@ -1,0 +1,176 @@
+"""One request for a page: who asks, in which language, and how it is answered. What a page's handler is given."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+from aiohttp import hdrs, web
+from multidict import MultiDict, MultiDictProxy
+from pydantic import BaseModel, ValidationError
+
+from dispatcher.portal.api.operation import Body, Call, NoBody, NoQuery, Query
+from dispatcher.portal.api.problems import Problem, errors_in_body, errors_in_query, invalid
+from dispatcher.portal.auth import ORGANIZATION_ADMIN, Caller
+from dispatcher.portal.pages.languages import Language
+from dispatcher.portal.pages.rendering import Renderer
+from dispatcher.portal.pages.session import Flash, Session
+
+THEME_COOKIE = "theme"
+LANGUAGE_COOKIE = "language"
+THEMES = ("system", "light", "dark")
+
+M = TypeVar("M", bound=BaseModel)
+Q = TypeVar("Q", bound=Query)
+B = TypeVar("B", bound=Body)
+
+Form = MultiDictProxy[str | web.FileField | bytes | bytearray]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request for a page. ``session`` is None on the pages that people see before they sign in."""
+
+    request: web.Request
+    language: Language
+    renderer: Renderer
+    session: Session | None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """What a form holds, its first value of each name; ``all_fields`` has all."""
+    all_fields: MultiDict[str] = field(default_factory=MultiDict)
+    style_nonce_: str | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who signed in."""
+        if self.session is None:
+            raise RuntimeError("nobody signed in")
+        return self.session.caller
+
+    @property
+    def organization_id(self) -> str:
+        """The organization in the path, of which the caller is an admin; empty on pages that are of none."""
+        return self.request.match_info.get("organization_id", "")
+
+    @property
+    def organizations(self) -> list[tuple[str, str]]:
+        """Ids and names of the organizations whose webhooks the caller may configure, by name."""
+        if self.session is None:
+            return []
+        admin = (
+            (id, membership.name or id)
+            for id, membership in self.caller.organizations.items()
+            if membership.role == ORGANIZATION_ADMIN
+        )
+        return sorted(admin, key=lambda one: (one[1].casefold(), one[0]))
+
+    @property
+    def theme(self) -> str:
+        """``system``, ``light`` or ``dark``."""
+        chosen = self.request.cookies.get(THEME_COOKIE, "")
+        return chosen if chosen in THEMES else THEMES[0]
+
+    def gettext(self, text: str, **values: object) -> str:
+        """The text in the person's language; ``%(name)s`` stands for a value."""
+        translated = self.language.gettext(text)
+        return translated % values if values else translated
+
+    def call(
+        self, query: Q | None = None, body: B | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Call[Any, Any]:
+        """The call of an operation of the API that stands for this request; the path's names are the API's."""
+        return Call(
+            self.caller,
+            self.request.match_info,
+            query or NoQuery(),
+            body or NoBody(),
+            b"",
+            self.request,
+            headers or {},
+        )
+
+    def organization_url(self, *path: str, **query: str) -> str:
+        """An address under the organization's webhooks, such as ``organization_url("new")``."""
+        return webhooks_url(self.organization_id, *path, **query)
+
+    def here(self, **changes: str | None) -> str:
+        """This page's address with other query parameters; None removes one."""
+        query = {name: value for name, value in self.request.query.items() if value}
+        for name, value in changes.items():
+            if value is None:
+                query.pop(name, None)
+            else:
+                query[name] = value
+        return self.request.rel_url.raw_path + (f"?{urlencode(query)}" if query else "")
+
+    def flash(self, kind: Literal["success", "error", "secret"], text: str) -> None:
+        """Say something on the next page that is shown."""
+        if self.session is not None:
+            self.session = self.session.model_copy(
+                update={"flashes": (*self.session.flashes, Flash(kind=kind, text=text))}
+            )
+
+    def style_nonce(self) -> str:
+        """For the style elements of an editor that makes its own: lets this page have them."""
+        self.style_nonce_ = self.style_nonce_ or token_urlsafe(16)
+        return self.style_nonce_
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
+        """The page that a template makes, ``visit`` among what it knows."""
+        flashes: tuple[Flash, ...] = ()
+        if self.session is not None:
+            flashes = self.session.flashes
+            self.session = self.session.model_copy(update={"flashes": ()})
+        html = self.renderer.render(self.language.code, template, {"visit": self, "flashes": flashes, **context})
+        return web.Response(
+            body=html.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8"
+        )
+
+    def see(self, url: str) -> web.Response:
+        """Send the browser to another page, which it asks for by GET."""
+        return web.Response(status=303, headers={hdrs.LOCATION: url})
+
+
+Handler = Callable[[Visit], Awaitable[web.Response]]
+
+
+def webhooks_url(organization_id: str, *path: str, **query: str) -> str:
+    """An address under an organization's webhooks."""
+    parts = "".join(f"/{quote(part, safe='')}" for part in path)
+    asked = f"?{urlencode(query)}" if query else ""
+    return f"/organizations/{quote(organization_id, safe='')}/webhooks{parts}{asked}"
+
+
+def body_of(model: type[M], members: object) -> M:
+    """The body of a call, checked as the API checks it.
+
+    Raises:
+        Problem: 422 that names every bad member.
+    """
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        raise invalid(errors_in_body(error)) from None
+
+
+def query_of(model: type[M], parameters: Mapping[str, str]) -> M:
+    """The query of a call, checked as the API checks it; parameters without a value count as absent.
+
+    Raises:
+        Problem: 422 that names every bad parameter.
+    """
+    try:
+        return model.model_validate({name: value for name, value in parameters.items() if value})
+    except ValidationError as error:
+        raise invalid(errors_in_query(error)) from None
+
+
+def error_of(problem: Problem, field_name: str) -> str | None:
+    """What is wrong with a field, to be shown beside it."""
+    found = [
+        error.detail
+        for error in problem.details.errors or ()
+        if error.field == field_name or error.field.startswith(f"{field_name}.")
+    ]
+    return "; ".join(found) or None
