@@ -41,7 +41,26 @@ class Erase(BaseModel):
     time: AwareDatetime
 
 
-_COMMAND: TypeAdapter[Disable | Erase] = TypeAdapter(Annotated[Disable | Erase, Field(discriminator="command")])
+class RecoveredSpan(BaseModel):
+    """From ``since`` up to ``until``."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+class Recover(BaseModel):
+    """Send again what failed at a webhook, because somebody of its organization said so."""
+
+    v: Literal[1]
+    command: Literal["recover"]
+    webhook_id: str
+    spans: list[RecoveredSpan]
+    time: AwareDatetime
+
+
+_COMMAND: TypeAdapter[Disable | Erase | Recover] = TypeAdapter(
+    Annotated[Disable | Erase | Recover, Field(discriminator="command")]
+)
 
 
 class NotCarriedOut(DispatcherError):
@@ -67,8 +86,8 @@ class Commands:
             members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
             await (await self._dead_letters.send(record, f"not a command of this version: {members}"))
             return
-        if isinstance(command, Erase):
-            return  # it takes long, and has a group of its own
+        if not isinstance(command, Disable):
+            return  # what takes long has a group of its own
         try:
             await self._changes.change(
                 command.webhook_id,

@@ -185,23 +185,6 @@ class DeliveryLog:
         )
         return base64.b64decode(rows[0]["body"]) if rows else None
 
-    async def failed_messages(
-        self, organization_id: str, webhook_id: str, since: datetime, until: datetime
-    ) -> list[str]:
-        """The ids of the messages that failed for good from ``since`` up to ``until``, the earliest first."""
-        rows = await self._clickhouse.query(
-            f"SELECT message_id FROM messages WHERE {_OF_WEBHOOK} AND status = 'failed' "
-            "AND finished_on >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
-            "AND finished_on < fromUnixTimestamp64Milli({until:Int64}, 'UTC') ORDER BY finished_on, message_id",
-            {
-                "organization_id": organization_id,
-                "webhook_id": webhook_id,
-                "since": _milliseconds(since),
-                "until": _milliseconds(until),
-            },
-        )
-        return [row["message_id"] for row in rows]
-
 
 _AFTER_CURSOR = """
     (at, message_id, run, attempt)

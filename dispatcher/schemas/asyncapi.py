@@ -127,6 +127,29 @@ _COMMAND = {
                 "time": _ASKED_AT,
             },
         },
+        {
+            "type": "object",
+            "description": "Send again what failed at a webhook",
+            "required": ["v", "command", "webhook_id", "spans", "time"],
+            "properties": {
+                "v": {"const": 1},
+                "command": {"const": "recover"},
+                "webhook_id": {"type": "string"},
+                "spans": {
+                    "type": "array",
+                    "description": "When it failed: from one moment up to another",
+                    "items": {
+                        "type": "object",
+                        "required": ["since", "until"],
+                        "properties": {
+                            "since": {"type": "integer", "description": f"In {_MILLISECONDS}"},
+                            "until": {"type": "integer", "description": f"In {_MILLISECONDS}"},
+                        },
+                    },
+                },
+                "time": _ASKED_AT,
+            },
+        },
     ],
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -33,8 +34,8 @@ async def failed_message(clickhouse: ClickHouse, webhook_id: str, message_id: st
     await insert(clickhouse, [outcome(message_id, 1, "failed", at=NOW - 60_000, webhook_id=webhook_id, **others)])
 
 
-async def keep_body(clickhouse: ClickHouse, webhook_id: str, message_id: str) -> None:
-    row = {
+def queued(webhook_id: str, message_id: str) -> dict[str, Any]:
+    return {
         "organization_id": "org-contoso",
         "webhook_id": webhook_id,
         "event_type": "object_created",
@@ -46,7 +47,10 @@ async def keep_body(clickhouse: ClickHouse, webhook_id: str, message_id: str) ->
         "due_at": NOW - 61_000,
         "body": BODY.decode(),
     }
-    await clickhouse.insert("queued", json.dumps(row).encode())
+
+
+async def keep_body(clickhouse: ClickHouse, webhook_id: str, message_id: str) -> None:
+    await clickhouse.insert("queued", orjson.dumps(queued(webhook_id, message_id)))
 
 
 async def test_shows_attempts(api: Api, clickhouse: ClickHouse) -> None:
@@ -183,6 +187,34 @@ async def test_recovers_what_failed(api: Api, clickhouse: ClickHouse, clients: K
     assert (reply.status, reply.body) == (202, {"queued": 2})
     assert len(await consume(clients, topics.deliveries, 2)) == 2
     assert (await api("POST", path, {"since": since})).body == {"queued": 0}
+
+
+async def test_recovers_thousands_soon_and_once(
+    api: Api, clickhouse: ClickHouse, clients: KafkaClients, topics: Topics
+) -> None:
+    many = 10_000
+    id = (await api.create())["id"]
+    await api("POST", f"/webhooks/{id}/enable")
+    ids = [f"msg_{number:05}" for number in range(many)]
+    await clickhouse.insert("queued", b"\n".join(orjson.dumps(queued(id, each)) for each in ids))
+    await insert(
+        clickhouse, [outcome(each, 1, "failed", at=NOW - 60_000, webhook_id=id, workspace_id="ws-7") for each in ids]
+    )
+    assert (await api("POST", f"/webhooks/{id}/messages/{ids[7]}/resend")).status == 202
+    since = rfc3339(datetime.now(UTC) - timedelta(hours=1))
+    started = monotonic()
+    replies = await asyncio.gather(*(api("POST", f"/webhooks/{id}/recover", {"since": since}) for _ in range(3)))
+    answered = monotonic() - started
+    assert sorted((reply.status, reply.body["queued"]) for reply in replies) == [(202, 0), (202, 0), (202, many - 1)]
+    records = await consume(clients, topics.deliveries, many)
+    print(f"\n  {many - 1:,} messages: answered after {answered:.2f} s, queued after {monotonic() - started:.2f} s")
+    assert answered < 5
+    deliveries = [read_delivery(record.key, record.value, record.headers) for record in records]
+    assert sorted(delivery.message_id for delivery in deliveries) == ids
+    assert {(delivery.run, delivery.attempt, delivery.body) for delivery in deliveries} == {(2, 1, BODY)}
+    late = (await api("POST", f"/webhooks/{id}/messages/{ids[8]}/resend")).status
+    assert late == 409, "it was queued"
+    assert len(await consume_all(clients, topics.deliveries)) == many
 
 
 async def test_tests_a_webhook(api: Api, target: Target) -> None:

@@ -15,6 +15,7 @@ from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRow
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
 from dispatcher.recording.erasing import ErasedWebhooks, erase_organization, erase_stragglers
 from dispatcher.recording.history import Attempt, Metrics
+from dispatcher.recording.recoverable import RecoverableMessages, Span
 from dispatcher.recording.schema import migrate, migrations, pending_migrations
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert, outcome
 
@@ -109,15 +110,31 @@ async def test_a_resend_makes_a_failed_message_pending_again(clickhouse: ClickHo
     log = DeliveryLog(clickhouse)
     await insert(clickhouse, failing_then(False, "m", 1))
     assert (await log.metrics(*US)).failed == 1
-    assert await log.failed_messages(*US, *_around_now()) == ["m"]
     await insert_queued(clickhouse, queued_row("m", run=2))
     message = await log.message(*US, "m")
     assert message is not None
     assert (message.status, message.runs, message.finished_on) == ("pending", 2, None)
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW - 100, run=2)])
     assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
-    assert await log.failed_messages(*US, *_around_now()) == []
     assert len((await log.attempts(*US)).items) == 3
+
+
+async def test_what_can_be_recovered_has_failed_for_good_and_its_body(clickhouse: ClickHouse) -> None:
+    recoverable, span = RecoverableMessages(clickhouse), Span(*_around_now())
+    for id in ("a", "b", "waits", "sent"):
+        await insert_queued(clickhouse, queued_row(id, body=b'{"of": "%b"}' % id.encode()))
+    for id in ("a", "b", "no body"):
+        await insert(clickhouse, failing_then(False, id, 1))
+    await insert(clickhouse, [outcome("waits", 1, "failed", at=NOW - 4000, next_attempt_at=NOW + 1000)])
+    await insert(clickhouse, failing_then(True, "sent", 1))
+    assert await recoverable.count(*US, span) == 2
+    assert await recoverable.count(*US, span, but=["b", "x"]) == 1
+    assert await recoverable.count(*US, Span(span.since, span.since + timedelta(seconds=1))) == 0
+    found = [one async for batch in recoverable.batches(*US, span) for one in batch]
+    assert {one.message.message_id: one.body for one in found} == {"a": b'{"of": "a"}', "b": b'{"of": "b"}'}
+    assert {(one.message.status, one.message.runs) for one in found} == {("failed", 1)}
+    await insert_queued(clickhouse, queued_row("a", run=2))
+    assert await recoverable.count(*US, span) == 1
 
 
 async def test_a_success_is_never_uncounted_nor_moved(clickhouse: ClickHouse) -> None:

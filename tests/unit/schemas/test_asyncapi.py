@@ -16,7 +16,7 @@ from dispatcher.kafka.topics import load_topics
 from dispatcher.schemas.asyncapi import asyncapi_document
 from dispatcher.settings import default_topics_file
 from dispatcher.webhooks.change import Place
-from dispatcher.webhooks.commands import disable_command, erase_command
+from dispatcher.webhooks.commands import disable_command, erase_command, recover_command
 from dispatcher.webhooks.notices import webhook_disabled
 from tests.support.webhooks import a_webhook
 
@@ -108,7 +108,11 @@ def test_notices() -> None:
 
 def test_commands() -> None:
     validator = Draft202012Validator(DOCUMENT["components"]["schemas"]["Command"])
-    for command in (disable_command("wh-1", "gone", 1_700_000_000_000), erase_command("org-1", "e", 1_700_000_000_000)):
+    for command in (
+        disable_command("wh-1", "gone", 1_700_000_000_000),
+        erase_command("org-1", "e", 1_700_000_000_000),
+        recover_command("wh-1", [(1_600_000_000_000, 1_700_000_000_000)], 1_700_000_000_000),
+    ):
         validator.validate(json.loads(command))
     assert not validator.is_valid({"v": 1, "command": "erase"})
 

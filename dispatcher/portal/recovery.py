@@ -1,0 +1,121 @@
+"""Sending again everything that failed at a webhook within a span of time.
+
+Whoever asks is told how many messages that is, and a command is written: a recovery of a million messages takes
+minutes, and goes on when the portal that was asked is restarted. The group of the portals carries it out. A message
+that is pending is passed over, so that carrying a command out again sends little again: what was queued and is not in
+the log yet, as the same run, which the senders make once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from pydantic import ValidationError
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.in_turn import InTurn
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal.commands import NotCarriedOut, Recover
+from dispatcher.portal.resending import UNSEEN_SECONDS, Resender
+from dispatcher.recording.clickhouse import QueryFailed
+from dispatcher.recording.recoverable import Recoverable, Span
+from dispatcher.webhooks.commands import recover_command
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.webhook import Webhook
+
+_log = structlog.get_logger(__name__)
+
+
+class FailedMessages(Protocol):
+    """Where messages that failed are counted and read."""
+
+    async def count(self, organization_id: str, webhook_id: str, span: Span, *, but: Sequence[str] = ()) -> int:
+        """How many failed."""
+
+    def batches(self, organization_id: str, webhook_id: str, span: Span) -> AsyncIterator[list[Recoverable]]:
+        """The messages with their bodies."""
+
+
+class Recoveries:
+    """Takes recoveries in, and carries them out. ``clock`` gives the time, ``monotonic`` counts seconds."""
+
+    def __init__(
+        self,
+        failed: FailedMessages,
+        resender: Resender,
+        directory: Directory,
+        producer: AIOKafkaProducer,
+        topics: Topics,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._failed = failed
+        self._resender = resender
+        self._directory = directory
+        self._producer = producer
+        self._topics = topics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._lately: deque[tuple[float, str, Span]] = deque()
+
+    async def ask(self, webhook: Webhook, span: Span) -> int:
+        """Have everything sent again that failed in a span of time and was not just asked for; how much that is."""
+        async with self._asking:
+            now = self._clock()
+            spans = Span(span.since, min(span.until, now)).without(self._asked_lately(webhook))
+            resent = self._resender.resent_lately(webhook)
+            queued = 0
+            for one in spans:
+                queued += await self._failed.count(webhook.organization_id, webhook.id, one, but=resent)
+            if queued:
+                listed = [(_milliseconds(one.since), _milliseconds(one.until)) for one in spans]
+                command = recover_command(webhook.id, listed, _milliseconds(now))
+                await self._producer.send_and_wait(self._topics.commands, command, key=webhook.id.encode())
+                self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
+        return queued
+
+    def work(self, clients: KafkaClients) -> InTurn:
+        """The work of the group; other commands are others' work, and a bad one is theirs to judge."""
+        return InTurn(clients, self._topics.group("recovery"), [self._topics.commands], self._carry_out)
+
+    def _asked_lately(self, webhook: Webhook) -> list[Span]:
+        """Spans of which the log may not know yet that what failed in them is pending."""
+        while self._lately and self._lately[0][0] <= self._monotonic() - UNSEEN_SECONDS:
+            self._lately.popleft()
+        return [span for _, webhook_id, span in self._lately if webhook_id == webhook.id]
+
+    async def _carry_out(self, record: ConsumerRecord) -> None:
+        try:
+            command = Recover.model_validate_json(record.value or b"")
+        except ValidationError:
+            return
+        webhook = self._directory.get(command.webhook_id)
+        if webhook is None:
+            return
+        try:
+            queued = [await self._recover(webhook, Span(one.since, one.until)) for one in command.spans]
+        except QueryFailed as error:
+            raise NotCarriedOut(f"what failed is not sent again yet: {error}") from error
+        _log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
+
+    async def _recover(self, webhook: Webhook, span: Span) -> int:
+        queued = 0
+        async for batch in self._failed.batches(webhook.organization_id, webhook.id, span):
+            sent = [
+                await self._resender.queue(webhook, one.message, one.body)
+                for one in batch
+                if not self._resender.is_queued(webhook, one.message)
+            ]
+            for each in sent:
+                await each
+            queued += len(sent)
+        return queued
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
