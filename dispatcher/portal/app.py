@@ -1,4 +1,4 @@
-"""The role ``portal``: the HTTP API, and what it needs behind it."""
+"""The role ``portal``: the HTTP API and the pages, and what they need behind them."""
 
 import asyncio
 import errno
@@ -24,29 +24,32 @@ from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import health
+from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempts import AttemptsApi
 from dispatcher.portal.api.audit_log import AuditApi
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.idempotency import IdempotencyKeys
 from dispatcher.portal.api.openapi import openapi_document
-from dispatcher.portal.api.operation import AnyOperation
 from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.resending import ResendingApi
 from dispatcher.portal.api.server import application
 from dispatcher.portal.api.testing import TestingApi
 from dispatcher.portal.api.webhooks import Changes, WebhooksApi
 from dispatcher.portal.audit import Audit, AuditTrail
-from dispatcher.portal.auth import Authentication, Keys, SharedSecret, check_authentication_settings
+from dispatcher.portal.auth import Authentication, Caller, Keys, SharedSecret, check_authentication_settings
 from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.inspection import Inspection
 from dispatcher.portal.jwks import Jwks
+from dispatcher.portal.pages.all_pages import all_pages
+from dispatcher.portal.pages.wiring import Site
 from dispatcher.portal.recovery import Recoveries
 from dispatcher.portal.resending import Resender
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.recoverable import RecoverableMessages
 from dispatcher.settings import Settings
 from dispatcher.webhooks.failing import FailingPolicy
@@ -68,8 +71,9 @@ def _utc_now() -> datetime:
 
 
 class Portal:
-    """Serves the API on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
+    """Serves API and pages on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
 
+    ``people`` are those of a demonstration, who sign in at a click.
     ``follower`` is started, stopped and watched by whoever shares it. ``clock`` gives the time, ``monotonic`` seconds.
     """
 
@@ -84,6 +88,7 @@ class Portal:
         vault: Vault,
         clickhouse: ClickHouse,
         *,
+        people: Sequence[Caller] = (),
         clock: Callable[[], datetime] = _utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -95,6 +100,7 @@ class Portal:
         self._vault = vault
         self._clickhouse = clickhouse
         self._log = DeliveryLog(clickhouse)
+        self._people = people
         self._clock = clock
         self._monotonic = monotonic
         self._stack = AsyncExitStack()
@@ -154,15 +160,15 @@ class Portal:
             target = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
             stack.push_async_callback(target.close)
             feed = AttemptFeed(clients, topics.attempts)
-            operations = (
-                *ChoicesApi(resources).operations(),
-                *WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._clock).operations(),
-                *TestingApi(directory, target.call, audit).operations(),
-                *AttemptsApi(directory, self._log, feed, self._clock).operations(),
-                *AuditApi(directory, trail, audit_topic.catch_up).operations(),
-                *ResendingApi(directory, resender, recoveries, audit, self._clock).operations(),
+            apis = Apis(
+                ChoicesApi(resources),
+                WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._clock),
+                TestingApi(directory, target.call, audit),
+                AttemptsApi(directory, self._log, feed, self._clock),
+                AuditApi(directory, trail, audit_topic.catch_up),
+                ResendingApi(directory, resender, recoveries, audit, self._clock),
             )
-            await self._serve(stack, operations)
+            await self._serve(stack, apis)
             stack.push_async_callback(feed.stop)
             self._background = {name: asyncio.create_task(service.wait()) for name, service in services.items()}
             self._background["repair"] = asyncio.create_task(self._repair(store))
@@ -184,12 +190,16 @@ class Portal:
             await asyncio.wait(self._background.values())
         await self._stack.aclose()
 
-    async def _serve(self, stack: AsyncExitStack, operations: Sequence[AnyOperation]) -> None:
+    async def _serve(self, stack: AsyncExitStack, apis: Apis) -> None:
         settings = self._settings
         keys = await self._keys(stack)
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
-        app = application(operations, authentication, RateLimits(self._monotonic))
-        document = openapi_document(operations, version("portal-webhook-dispatcher"))
+        public_url = None if settings.public_url is None else str(settings.public_url)
+        site = Site(self._vault, public_url, self._clock)
+        app = application(apis.operations(), site.callers(authentication), RateLimits(self._monotonic))
+        recent = RecentDeliveries(self._clickhouse)
+        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, self._clock))
+        document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
         runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
