@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -29,7 +30,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
-from dispatcher.kafka.polling import take_evenly
+from dispatcher.kafka.polling import fetch_evenly, take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import DUPLICATES, IN_FLIGHT
@@ -44,8 +45,14 @@ HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
-_RECORDS_AT_ONCE = 100
+_RECORDS_AT_ONCE = 200
+_OF_A_PARTITION_AT_ONCE = 100
 _UNREPORTED_AT_MOST = 5_000
+
+# The event loop serves everybody in turn: when it is busy, a healthy target waits for everything else that one round of
+# it does. A flood for a fast target would otherwise begin a hundred attempts in each.
+_BEGUN_AT_ONCE = 8
+
 _MOVING_AT_MOST = 5_000
 
 # Parked records whose lane has no room let others pass after a second, some at a time: moving them to the end costs
@@ -83,6 +90,7 @@ class Sender:
         self._moving: set[asyncio.Task[None]] = set()
         self._blocked: dict[TopicPartition, tuple[float, int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._beginning: asyncio.Handle | None = None
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,6 +117,7 @@ class Sender:
         try:
             await self._check_partitions()
             await self._consumer.start()
+            fetch_evenly(self._consumer)
         except BaseException:
             await self._producer.stop()
             await self._client.close()
@@ -157,13 +166,19 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
+            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_OF_A_PARTITION_AT_ONCE)
+            accepted = 0
             for tp, records in batches.items():
                 self._accept_all(tp, records)
+                self._execute_next()
+                accepted += len(records)
+                if accepted >= _RECORDS_AT_ONCE:
+                    accepted = 0
+                    await asyncio.sleep(0)  # what is being executed goes on in between
             for work in self._lanes.overflow():
                 self._forget(work)
                 self._move(self._park(work))
-            self._execute_next()
+            await asyncio.sleep(0)
             if len(self._moving) > _MOVING_AT_MOST:
                 await asyncio.wait(self._moving, return_when=asyncio.FIRST_COMPLETED)
 
@@ -249,16 +264,26 @@ class Sender:
     # Executing
 
     def _execute_next(self) -> None:
-        if self._stopping or len(self._executing) >= _UNREPORTED_AT_MOST:
+        if self._beginning is None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin_some)
+
+    def _begin_some(self) -> None:
+        """Begin a few attempts; when more could begin, the next few follow when the event loop has come round."""
+        self._beginning = None
+        room = min(_BEGUN_AT_ONCE, _UNREPORTED_AT_MOST - len(self._executing))
+        if self._stopping or room <= 0:
             return
         now = time.monotonic()
-        for work in self._lanes.take(now):
+        begun = 0
+        for work in islice(self._lanes.take(now), room):
             self._executing[id(work)] = work
             IN_FLIGHT.inc()
             work.task = asyncio.create_task(self._execute(work))
             work.task.add_done_callback(partial(self._executed, work))
-        turn = self._lanes.next_turn
-        if turn is not None:
+            begun += 1
+        if begun == room:
+            self._execute_next()
+        elif (turn := self._lanes.next_turn) is not None:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm = asyncio.get_running_loop().call_later(max(turn - now, 0.001), self._execute_next)

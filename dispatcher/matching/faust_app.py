@@ -14,16 +14,22 @@ from faust.auth import SASLCredentials, SSLCredentials
 from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import CrashingSupervisor
+from mode.utils.queues import ThrowableQueue
 
-from dispatcher.kafka.clients import HEARTBEAT_MS, MAX_REQUEST_BYTES, METADATA_MAX_AGE_MS, KafkaClients, Membership
+from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
+from dispatcher.kafka.polling import fetch_evenly
+from dispatcher.matching.turns import Turns
 
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
 
-BUFFERED_EVENTS = 512
-"""Events that were fetched and wait for the agent."""
+BUFFERED_BYTES = 64 * 1024 * 1024
+"""Of events that were fetched and wait for the agent: how far it sees past an organization that floods."""
 
-_OF_A_PARTITION_AT_ONCE = 100
+_OVERHEAD_BYTES = 1_500
+"""What an event takes in memory beside its value."""
+
+_OF_A_PARTITION_AT_ONCE = 500
 
 _BUFFER_POLL_SECONDS = 0.002
 
@@ -42,9 +48,7 @@ def faust_app(clients: KafkaClients, group: str, member: Membership, topics: Ite
         broker_heartbeat_interval=HEARTBEAT_MS / 1000,
         consumer_group_instance_id=member.instance_id,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=MAX_REQUEST_BYTES,
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        stream_buffer_maxsize=BUFFERED_EVENTS,
         # What was taken from the stream is finished before partitions are given up, or the program ends.
         stream_wait_empty=True,
         cython_optimizations=True,
@@ -88,6 +92,18 @@ class _App(faust.App):
         # Faust would create directories for tables here; there are none.
         return
 
+    def FlowControlQueue(self, *_: Any, **options: Any) -> "_EventQueue":  # noqa: N802 - Faust's name
+        return _EventQueue(flow_control=self.flow_control, **options)
+
+
+class _EventQueue(ThrowableQueue[Any]):
+    def _init(self, _: int) -> None:
+        self._queue = self.turns = Turns[Any](key_of=lambda event: event.message.key, size_of=_bytes_of)
+
+
+def _bytes_of(event: Any) -> int:
+    return len(event.message.value or b"") + _OVERHEAD_BYTES
+
 
 class _NoMonitor(Monitor):
     # Faust's own keeps and samples the times of every event, which costs more than matching it.
@@ -112,11 +128,15 @@ class _NoMonitor(Monitor):
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
+    async def on_start(self) -> None:
+        await super().on_start()
+        fetch_evenly(self._ensure_consumer())
+
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
-        # Faust's own takes all that has been fetched, thousands of records of an organization that floods: events of
-        # others that come meanwhile would wait for the last of them.
+        # Faust's own takes all that has been fetched of one partition, thousands of records where somebody floods it,
+        # before it looks at the others.
         del max_records
         most = _OF_A_PARTITION_AT_ONCE
         taken = await super()._fetch_records(consumer, active_partitions, timeout, most)
@@ -136,33 +156,33 @@ class _Consumer(Consumer):
         # looks up anew who wants the record and how it is decoded. Here there is one reader, of raw bytes: the room
         # is waited for before a record is handed on, which then cannot block.
         try:
+            (events,) = self.app.topics
+            queue: Any = events.queue
             while not (self.should_stop or fetcher.should_stop):
                 await asyncio.sleep(0)
-                await self._hand_on()
+                await self._hand_on(queue)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
 
-    async def _hand_on(self) -> None:
+    async def _hand_on(self, queue: "_EventQueue") -> None:
         app = self.app
-        (events,) = app.topics
-        queue = events.queue
         async for partition, message in self.getmany(timeout=1.0):
             read = self._read_offset[partition]
             if read is not None and message.offset < read:
                 continue
             if read and message.offset - read > 1:
                 await self._add_gap(partition, read + 1, message.offset)
-            if queue.full():
-                await self._wait_for_room(queue)
+            if queue.turns.bytes >= BUFFERED_BYTES:
+                await self._wait_for_room(queue.turns)
             if self.suspend_flow.is_set() or not app.flow_control.is_active():
                 break
             message.incref()
             queue.force_put_nowait(faust.Event(app, message.key, message.value, message.headers, message))
             self._read_offset[partition] = message.offset
 
-    async def _wait_for_room(self, queue: Any) -> None:
-        while not self.suspend_flow.is_set() and 2 * queue.qsize() > queue.maxsize:  # noqa: ASYNC110
+    async def _wait_for_room(self, turns: Turns[Any]) -> None:
+        while not self.suspend_flow.is_set() and 2 * turns.bytes > BUFFERED_BYTES:  # noqa: ASYNC110
             # Faust's queues tell nobody that they have room again.
             await asyncio.sleep(_BUFFER_POLL_SECONDS)
 

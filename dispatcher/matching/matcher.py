@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -33,8 +34,9 @@ TOO_LARGE = "too_large"
 _FORCED_SECONDS = 2.0
 _PRODUCER_SECONDS = 0.5
 
-# Other roles may share the event loop: an operation on thousands of devices lets them in this often.
-_YIELD_EVERY = 50
+# An operation on thousands of devices lets others in after so many messages: other roles, and the events behind it.
+_AT_ONCE = 50
+_LONG_AT_MOST = 4
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class Matcher:
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
         self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
         self._started = AsyncExitStack()
+        self._long = asyncio.Semaphore(_LONG_AT_MOST)
+        self._unfinished: set[asyncio.Task[None]] = set()
         self._outbox: Outbox
         self._ended: asyncio.Future[None]
 
@@ -89,6 +93,7 @@ class Matcher:
                 await self._outbox.open(self._topics.deliveries, self._topics.attempts, self._topics.notices)
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 group, member = self._topics.group(self.name), self._clients.membership(self.name)
+                started.push_async_callback(self._give_up_unfinished)
                 app = faust_app(self._clients, group, member, self._types, self._match_all)
                 started.push_async_callback(_stop_app, app)
                 await app.start()
@@ -105,6 +110,10 @@ class Matcher:
     async def stop(self) -> None:
         """Finish what is in flight, if the broker takes it within ``GRACE_SECONDS``, and leave the group."""
         await self._started.aclose()
+
+    async def _give_up_unfinished(self) -> None:
+        for task in list(self._unfinished):
+            await _cancel(task)
 
     def _watch(self, running: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(running)
@@ -131,15 +140,33 @@ class Matcher:
         outbox = self._outbox
         nothing_waits = stream.channel.empty
         async for event in stream.noack().events():
-            message = event.message
-            await self._match_record(message)
-            outbox.done(event.ack, len(message.value or b""))
+            matching = self._match_record(event.message)
+            if _begin(matching):
+                await self._long.acquire()
+                self._go_on(event, matching)
+            else:
+                outbox.done(event.ack, _size(event))
             if nothing_waits():
                 outbox.push()
             if not outbox.has_room:
                 await outbox.room()
 
-    async def _match_record(self, message: Any) -> None:
+    def _go_on(self, event: Any, matching: Iterator[None]) -> None:
+        task = self._watch(self._match_rest(event, matching))
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        task.add_done_callback(lambda _: self._long.release())
+
+    async def _match_rest(self, event: Any, matching: Iterator[None]) -> None:
+        for messages, _ in enumerate(matching, start=1):
+            if not self._outbox.has_room:
+                await self._outbox.room()
+            elif messages % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._outbox.done(event.ack, _size(event))
+
+    def _match_record(self, message: Any) -> Iterator[None]:
+        """Put what a record leads to into the outbox, message by message."""
         event_type = self._types[message.topic]
         messages = 0
         try:
@@ -147,10 +174,7 @@ class Matcher:
             for result in match(event, self._follower.directory, _milliseconds(message.timestamp)):
                 self._put(result)
                 messages += 1
-                if not self._outbox.has_room:
-                    await self._outbox.room()
-                elif messages % _YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+                yield
             if event.incomplete:
                 self._outbox.put_dead_letter(_EventRecord(message), event.incomplete)
         except UnreadableEvent as error:
@@ -185,6 +209,15 @@ class _EventRecord:
         self.key: bytes | None = message.key
         self.value: bytes | None = message.value
         self.headers: Sequence[tuple[str, bytes]] = list(message.headers or ())
+
+
+def _begin(matching: Iterator[None]) -> bool:
+    """Match the first messages; whether there may be more."""
+    return sum(1 for _ in islice(matching, _AT_ONCE)) == _AT_ONCE
+
+
+def _size(event: Any) -> int:
+    return len(event.message.value or b"")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -33,7 +33,7 @@ ROUND_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 512 * 1024
 """What ``max_batch_size`` of the outbox's producer should be: a request to one partition."""
 
-LINGER_SECONDS = 0.02
+LINGER_SECONDS = 0.005
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 

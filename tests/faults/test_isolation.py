@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import orjson
 import pytest
 
 from dispatcher.assembly import RoleName
@@ -16,7 +17,7 @@ from dispatcher.settings import Settings
 from tests.support.dispatcher import free_port
 from tests.support.fault_table import FaultTable, Row, quantile
 from tests.support.fleet import Fleet, RoleProcess
-from tests.support.kafka import MakeTopics
+from tests.support.kafka import MakeTopics, consume_all
 from tests.support.tally import Behaviour, after, drip, hang, ok, reset
 from tests.support.traffic import Traffic
 
@@ -86,6 +87,7 @@ async def test_healthy_targets_notice_nothing(
             worst_delay=max(among_bad),
             notes=(
                 f"healthy p50/p99 alone {shown(alone)}, among them {shown(among_bad)} ms; "
+                f"of that {await stages(traffic, set(healthy), len(among_bad))}; "
                 f"sender {max(memory.seen):.0f} MiB, {max(traffic.tally.most_unanswered.values())} calls at a target"
             ),
         )
@@ -129,6 +131,17 @@ async def measure(traffic: Traffic, messages: int, healthy: list[str]) -> list[f
         for message in traffic.expected_at(*healthy)
         if message not in before
     ]
+
+
+async def stages(traffic: Traffic, healthy: set[str], last: int) -> str:
+    """Where the last messages of the healthy targets spent their time."""
+    records = await consume_all(traffic.clients, traffic.topics.attempts, timeout=60)
+    outcomes = [orjson.loads(record.value) for record in records if record.key.decode() in healthy]
+    outcomes = sorted(outcomes, key=lambda outcome: int(outcome["message_created_on"]))[-last:]
+    matching = [(outcome["due_at"] - outcome["message_created_on"]) / 1000 for outcome in outcomes]
+    waiting = [(outcome["executed_on"] - outcome["due_at"]) / 1000 for outcome in outcomes]
+    calling = [outcome["duration_ms"] / 1000 for outcome in outcomes]
+    return f"{shown(matching)} matching, {shown(waiting)} waiting, {shown(calling)} calling"
 
 
 def shown(seconds: list[float]) -> str:

@@ -1,0 +1,69 @@
+"""Turns: what waits to be matched, one of each organization after the other.
+
+Events of many organizations share a partition of a topic. Whoever floods it makes the others wait until its events have
+been read, but no longer until they have been matched.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """A queue that gives out the first of each key in turn; it has the methods of a ``deque`` that queues need.
+
+    ``size_of`` an entry is in bytes.
+    """
+
+    def __init__(self, key_of: Callable[[T], Hashable], size_of: Callable[[T], int]) -> None:
+        self._key_of = key_of
+        self._size_of = size_of
+        self._waiting: dict[Hashable, deque[T]] = {}
+        self._turns: deque[Hashable] = deque()
+        self._length = 0
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def bytes(self) -> int:
+        """What its entries come to."""
+        return self._bytes
+
+    def append(self, entry: T) -> None:
+        """Put an entry behind the others of its key."""
+        key = self._key_of(entry)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            self._waiting[key] = deque([entry])
+            self._turns.append(key)
+        else:
+            waiting.append(entry)
+        self._length += 1
+        self._bytes += self._size_of(entry)
+
+    def popleft(self) -> T:
+        """Take out the first entry of the key whose turn it is.
+
+        Raises:
+            IndexError: it is empty.
+        """
+        key = self._turns.popleft()
+        waiting = self._waiting[key]
+        entry = waiting.popleft()
+        if waiting:
+            self._turns.append(key)
+        else:
+            del self._waiting[key]
+        self._length -= 1
+        self._bytes -= self._size_of(entry)
+        return entry
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._waiting.clear()
+        self._turns.clear()
+        self._length = self._bytes = 0
