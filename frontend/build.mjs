@@ -26,11 +26,7 @@ const entries = (folder) =>
 
 await rm(unfinished, { recursive: true, force: true });
 await mkdir(unfinished, { recursive: true });
-await Promise.all([
-  build({ ...common, entryPoints: entries("islands"), format: "esm", splitting: true, chunkNames: "chunk-[hash]" }),
-  // These run before the first paint, so they are no modules: browsers put modules off.
-  build({ ...common, entryPoints: entries("early"), format: "iife" }),
-]);
+await build({ ...common, entryPoints: entries("islands"), format: "esm", splitting: true, chunkNames: "chunk-[hash]" });
 const { TEXTS } = await import("./src/texts.ts");
 await writeFile(path.join(unfinished, "texts.json"), `${JSON.stringify(TEXTS, null, 2)}\n`);
 await rm(target, { recursive: true, force: true });

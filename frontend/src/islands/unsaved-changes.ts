@@ -64,4 +64,9 @@ window.addEventListener("beforeunload", (event) => {
 window.addEventListener("pageshow", () => {
   sending = false;
 });
-begin();
+// Islands add fields of their own to forms; by then all of them have.
+if (document.readyState === "complete") {
+  begin();
+} else {
+  window.addEventListener("load", begin);
+}

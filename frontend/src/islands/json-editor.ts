@@ -1,0 +1,341 @@
+/** `<json-editor>`: makes the textarea inside it an editor for a payload template. */
+import {
+  autocompletion,
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { json } from "@codemirror/lang-json";
+import {
+  bracketMatching,
+  codeFolding,
+  foldGutter,
+  foldKeymap,
+  HighlightStyle,
+  indentOnInput,
+  indentUnit,
+  syntaxHighlighting,
+  syntaxTree,
+} from "@codemirror/language";
+import { type Diagnostic, forceLinting, linter, lintGutter, lintKeymap } from "@codemirror/lint";
+import { Compartment, EditorState, type Extension, StateEffect } from "@codemirror/state";
+import {
+  Decoration,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  highlightSpecialChars,
+  keymap,
+  lineNumbers,
+  MatchDecorator,
+  ViewPlugin,
+  type ViewUpdate,
+} from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { type Checked, check, type Problem, unknownWords } from "../lib/check.ts";
+import { element, idOf, jsonAttribute, whenParsed } from "../lib/dom.ts";
+import { language } from "../lib/language.ts";
+import { formatted } from "../lib/template.ts";
+import { Texts } from "../lib/text.ts";
+import { nearest, type Variable } from "../lib/variables.ts";
+
+const LINT_AFTER_MS = 250;
+
+const COLOURS = HighlightStyle.define([
+  { tag: tags.propertyName, class: "je-key" },
+  { tag: tags.string, class: "je-string" },
+  { tag: [tags.number, tags.bool, tags.null], class: "je-value" },
+  { tag: [tags.separator, tags.squareBracket, tags.brace], class: "je-punctuation" },
+]);
+
+class JsonEditor extends HTMLElement {
+  static readonly observedAttributes = ["data-variables"];
+
+  #view: EditorView | undefined;
+  #area: HTMLTextAreaElement | undefined;
+  #message: HTMLElement | undefined;
+  #variables: readonly Variable[] = [];
+  readonly #highlighting = new Compartment();
+  readonly #texts = new Texts("json-editor", this);
+
+  connectedCallback(): void {
+    whenParsed(() => this.#begin());
+  }
+
+  attributeChangedCallback(): void {
+    this.variables = jsonAttribute<Variable[]>(this, "data-variables", []);
+  }
+
+  /** The text in the editor. */
+  get value(): string {
+    return this.#view?.state.doc.toString() ?? this.#area?.value ?? "";
+  }
+
+  set value(text: string) {
+    this.#view?.dispatch({
+      changes: { from: 0, to: this.#view.state.doc.length, insert: text },
+      selection: { anchor: 0 },
+      scrollIntoView: true,
+    });
+    if (this.#view !== undefined) {
+      forceLinting(this.#view);
+    }
+  }
+
+  /** The variables that are completed and known; replace them when the event type changes. */
+  get variables(): readonly Variable[] {
+    return this.#variables;
+  }
+
+  set variables(variables: readonly Variable[]) {
+    this.#variables = variables;
+    if (this.#view !== undefined) {
+      this.#view.dispatch({
+        effects: [this.#highlighting.reconfigure(this.#variableMarks()), variablesChanged.of(null)],
+      });
+      forceLinting(this.#view);
+    }
+  }
+
+  /** Whether the text is a template that can be saved. */
+  get valid(): boolean {
+    return "tokens" in check(this.value);
+  }
+
+  /** Lays the text out over lines; text with a mistake stays as it is and the mistake is shown. */
+  format(): void {
+    const view = this.#view;
+    const checked = check(this.value);
+    if (view === undefined) {
+      return;
+    }
+    if ("problem" in checked) {
+      view.dispatch({ selection: { anchor: checked.problem.start }, scrollIntoView: true });
+      forceLinting(view);
+    } else {
+      const text = formatted(this.value);
+      if (text !== this.value) {
+        this.value = text;
+      }
+    }
+    view.focus();
+  }
+
+  override focus(options?: FocusOptions): void {
+    if (this.#view !== undefined) {
+      this.#view.focus();
+    } else {
+      super.focus(options);
+    }
+  }
+
+  #begin(): void {
+    const area = this.querySelector("textarea");
+    if (area === null || this.#view !== undefined) {
+      return;
+    }
+    this.#area = area;
+    this.#variables = jsonAttribute<Variable[]>(this, "data-variables", []);
+    const message = element("p", { class: "je-message", id: `${idOf(area)}-json-message`, role: "status" });
+    const hint = element("p", { class: "je-hint", id: `${area.id}-json-keys` }, this.#texts.get("keys"));
+    const format = element("button", { type: "button", class: "button button-small" }, this.#texts.get("format"));
+    format.addEventListener("click", () => this.format());
+    const parent = element("div", { class: "je-view" });
+    this.#message = message;
+    const extensions = this.#extensions(area, [
+      message.id,
+      hint.id,
+      ...(area.getAttribute("aria-describedby")?.split(" ") ?? []),
+    ]);
+    area.hidden = true;
+    // A browser does not send a form whose required field it cannot show.
+    area.required = false;
+    area.after(element("div", { class: "je-bar" }, message, format), hint);
+    area.after(parent);
+    const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
+    this.#view = new EditorView({
+      parent,
+      state: EditorState.create({
+        doc: area.value,
+        extensions: [...(nonce ? [EditorView.cspNonce.of(nonce)] : []), ...extensions],
+      }),
+    });
+    for (const label of area.labels ?? []) {
+      // A label focuses its field, and this one is hidden now.
+      label.addEventListener("click", () => this.#view?.focus());
+    }
+    area.form?.addEventListener("reset", () => setTimeout(() => (this.value = area.value)));
+    this.#say(check(area.value));
+    this.dataset.ready = "";
+  }
+
+  #extensions(area: HTMLTextAreaElement, describedBy: readonly string[]): Extension[] {
+    const labels = [...(area.labels ?? [])].map(idOf).join(" ");
+    return [
+      lineNumbers(),
+      lintGutter(),
+      foldGutter(),
+      codeFolding(),
+      highlightActiveLineGutter(),
+      highlightActiveLine(),
+      highlightSpecialChars(),
+      history(),
+      drawSelection(),
+      indentOnInput(),
+      indentUnit.of("  "),
+      bracketMatching(),
+      closeBrackets(),
+      json(),
+      syntaxHighlighting(COLOURS),
+      this.#highlighting.of(this.#variableMarks()),
+      autocompletion({ override: [(context) => this.#completions(context)], icons: false }),
+      linter((view) => this.#diagnostics(view), {
+        delay: LINT_AFTER_MS,
+        needsRefresh: (update) =>
+          update.transactions.some((one) => one.effects.some((each) => each.is(variablesChanged))),
+      }),
+      EditorView.lineWrapping,
+      EditorState.readOnly.of(area.readOnly || area.disabled),
+      EditorView.contentAttributes.of({
+        ...(labels === ""
+          ? { "aria-label": area.getAttribute("aria-label") ?? this.#texts.get("label") }
+          : { "aria-labelledby": labels }),
+        "aria-describedby": describedBy.join(" "),
+        ...(area.required ? { "aria-required": "true" } : {}),
+        spellcheck: "false",
+        translate: "no",
+      }),
+      EditorView.updateListener.of((update) => this.#updated(update)),
+      keymap.of([
+        ...closeBracketsKeymap,
+        ...completionKeymap,
+        ...lintKeymap,
+        ...foldKeymap,
+        ...historyKeymap,
+        ...defaultKeymap,
+        indentWithTab,
+      ]),
+    ];
+  }
+
+  #updated(update: ViewUpdate): void {
+    if (!update.docChanged || this.#area === undefined) {
+      return;
+    }
+    this.#area.value = update.state.doc.toString();
+    this.#area.dispatchEvent(new Event("input", { bubbles: true }));
+    const checked = check(this.#area.value);
+    this.dispatchEvent(
+      new CustomEvent("change", { bubbles: true, detail: { value: this.#area.value, valid: "tokens" in checked } }),
+    );
+  }
+
+  #completions(context: CompletionContext): CompletionResult | null {
+    const word = context.matchBefore(/#[A-Za-z0-9_]*/);
+    const inside = syntaxTree(context.state).resolveInner(context.pos, -1).name;
+    if (word === null || !["String", "PropertyName", "⚠"].includes(inside)) {
+      return null;
+    }
+    const options = this.#variables.map(({ name, caption }): Completion => ({ label: `#${name}`, detail: caption }));
+    return { from: word.from, options, validFor: /^#[A-Za-z0-9_]*$/ };
+  }
+
+  #diagnostics(view: EditorView): Diagnostic[] {
+    const source = view.state.doc.toString();
+    const checked = check(source);
+    this.#say(checked);
+    if ("problem" in checked) {
+      const { start, end } = checked.problem;
+      const to = Math.min(Math.max(end, start + 1), source.length);
+      return [{ from: Math.min(start, to), to, severity: "error", message: this.#sentence(checked.problem) }];
+    }
+    return this.#unknown(source, checked).map(({ name, start, end }) => {
+      const meant = nearest(name, this.#variables);
+      return {
+        from: start,
+        to: end,
+        severity: "info",
+        message: this.#texts.get("unknown", { name }),
+        actions: meant
+          ? [
+              {
+                name: this.#texts.get("use-instead", { name: meant.name }),
+                apply: (editor, from, to) => editor.dispatch({ changes: { from, to, insert: `#${meant.name}` } }),
+              },
+            ]
+          : [],
+      };
+    });
+  }
+
+  #unknown(source: string, checked: Checked): { name: string; start: number; end: number }[] {
+    const known = new Set(this.#variables.map((variable) => variable.name));
+    return "tokens" in checked && known.size > 0 ? unknownWords(source, checked.tokens, known) : [];
+  }
+
+  #say(checked: Checked): void {
+    if (this.#message === undefined) {
+      return;
+    }
+    const source = this.value;
+    const unknown = this.#unknown(source, checked).length;
+    let text: string;
+    let kind: "bad" | "hint" | "good";
+    if ("problem" in checked) {
+      const before = source.slice(0, checked.problem.start);
+      const number = new Intl.NumberFormat(language());
+      kind = "bad";
+      text = this.#texts.get("at", {
+        line: number.format(before.split("\n").length),
+        column: number.format(before.length - before.lastIndexOf("\n")),
+        problem: this.#sentence(checked.problem),
+      });
+    } else if (unknown > 0) {
+      kind = "hint";
+      text = this.#texts.count("unknown-count", unknown);
+    } else {
+      kind = "good";
+      text = this.#texts.get("valid");
+    }
+    if (this.#message.textContent !== text) {
+      this.#message.textContent = text;
+    }
+    this.#message.dataset.kind = kind;
+    this.#view?.contentDOM.setAttribute("aria-invalid", `${kind === "bad"}`);
+  }
+
+  #sentence(problem: Problem): string {
+    return this.#texts.get(problem.what, { found: problem.found });
+  }
+
+  /** Marks the variables that will be replaced. */
+  #variableMarks(): Extension {
+    const known = new Set(this.#variables.map((variable) => variable.name));
+    const decorator = new MatchDecorator({
+      regexp: /#([A-Za-z0-9_]+)/g,
+      decoration: (match) => (known.has(match[1] ?? "") ? Decoration.mark({ class: "je-variable" }) : null),
+    });
+    return ViewPlugin.define(
+      (view) => ({
+        marks: decorator.createDeco(view),
+        update(update: ViewUpdate) {
+          this.marks = decorator.updateDeco(update, this.marks);
+        },
+      }),
+      { decorations: (plugin) => plugin.marks },
+    );
+  }
+}
+
+const variablesChanged = StateEffect.define<null>();
+
+if (customElements.get("json-editor") === undefined) {
+  customElements.define("json-editor", JsonEditor);
+}
+
+export type { JsonEditor };

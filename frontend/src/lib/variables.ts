@@ -1,0 +1,30 @@
+/** A template variable: its name without #, and what it stands for. */
+export interface Variable {
+  readonly name: string;
+  readonly caption: string;
+}
+
+const NEAR = 2;
+
+/** The variable whose name is nearest to a mistyped one, where one is near enough to be meant. */
+export function nearest(name: string, variables: readonly Variable[]): Variable | undefined {
+  const found = variables
+    .map((variable) => ({ variable, distance: distance(name.toLowerCase(), variable.name) }))
+    .filter((one) => one.distance <= Math.min(NEAR, Math.floor(name.length / 3)))
+    .sort((one, other) => one.distance - other.distance)[0];
+  return found?.variable;
+}
+
+/** Levenshtein's distance: how many letters to change, add or take away. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= one.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j += 1) {
+      const change = (row[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] ?? 0;
+}
