@@ -91,7 +91,6 @@ class KafkaClients:
             **{
                 "enable_auto_commit": False,
                 "auto_offset_reset": "earliest",
-                "max_partition_fetch_bytes": MAX_REQUEST_BYTES,
                 "session_timeout_ms": member.session_ms,
                 "heartbeat_interval_ms": HEARTBEAT_MS,
                 "rebalance_timeout_ms": _REBALANCE_MS,
