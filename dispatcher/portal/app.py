@@ -159,12 +159,12 @@ class Portal:
                 raise clients.unavailable(error) from error
             target = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
             stack.push_async_callback(target.close)
-            feed = AttemptFeed(clients, topics.attempts)
+            feed = AttemptFeed(clients, topics, producer)
             apis = Apis(
                 ChoicesApi(resources),
                 WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._clock),
                 TestingApi(directory, target.call, audit),
-                AttemptsApi(directory, self._log, feed, self._clock),
+                AttemptsApi(directory, self._log, feed, self._clock, self._monotonic),
                 AuditApi(directory, trail, audit_topic.catch_up),
                 ResendingApi(directory, resender, recoveries, audit, self._clock),
             )

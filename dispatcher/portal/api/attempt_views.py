@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from dispatcher.delivery.outcome import Outcome, Status
+from dispatcher.delivery.record import Delivery
 from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Metrics
 
@@ -149,6 +150,23 @@ def views_of_outcome(outcome: Outcome) -> list[AttemptView]:
         next_attempt_at=_moment(outcome["next_attempt_at"]),
     )
     return [attempt_view(made), attempt_view(following)]
+
+
+def view_of_delivery(delivery: Delivery, *, due_at: int) -> AttemptView:
+    """The row of an attempt that waits to be made since ``due_at``, in milliseconds since the epoch."""
+    return attempt_view(
+        Attempt(
+            message_id=delivery.message_id,
+            run=delivery.run,
+            attempt=delivery.attempt,
+            status="pending",
+            duration_ms=None,
+            response_code=None,
+            executed_on=None,
+            error="",
+            next_attempt_at=_moment(due_at),
+        )
+    )
 
 
 def _members(attempt: Attempt) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """What became of a webhook's messages: metrics, attempts, their details, as they happen, as CSV."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -46,6 +47,15 @@ from dispatcher.webhooks.webhook import Webhook
 _DEFAULT_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=1), "day": timedelta(days=28)}
 _LONGEST_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=32), "day": timedelta(days=400)}
 _HEARTBEAT_SECONDS = 15.0
+_UNREAD_SECONDS = 30.0
+"""A client that takes nothing for so long is cut off."""
+
+_LONGEST_STREAM_SECONDS = 3600.0
+"""Then the client comes back, and its token is looked at again."""
+
+_LAST_EVENT_ID = "Last-Event-ID"
+_WELCOME = b"retry: 2000\n: watching\n\n"
+_WELCOME_BACK = _WELCOME + b'event: gap\ndata: {"missed":null}\n\n'
 _EXPORTED_AT_ONCE = 1_000
 
 _STREAMS_AT_ONCE = 100
@@ -99,7 +109,15 @@ class ExportQuery(Query):
 class AttemptsApi:
     """The operations that read what became of a webhook's messages."""
 
-    def __init__(self, directory: Directory, log: Log, feed: AttemptFeed, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        log: Log,
+        feed: AttemptFeed,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._monotonic = monotonic
         self._directory = directory
         self._log = log
         self._feed = feed
@@ -142,7 +160,7 @@ class AttemptsApi:
             ),
             StreamedOperation(
                 f"{WEBHOOK}/attempts/stream",
-                "Attempts as they happen: events named attempt; gap when some were dropped because they were not read",
+                "Attempts as they happen: events named attempt, and gap when some may have been missed",
                 self.stream_attempts,
                 NoQuery,
                 "text/event-stream",
@@ -210,7 +228,7 @@ class AttemptsApi:
         return Answer(details_view(details))
 
     async def stream_attempts(self, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
-        """Server-sent events until the client leaves, the webhook is deleted or the portal stops."""
+        """Server-sent events until the client leaves or reads nothing, the webhook is deleted or the portal stops."""
         webhook = webhook_of(call, self._directory)
         with self._streams.one(call.caller.id):
             return await self._stream(webhook, call.request)
@@ -225,12 +243,20 @@ class AttemptsApi:
                 }
             )
             await response.prepare(request)
-            with suppress(ClientConnectionResetError):
-                await response.write(b"retry: 2000\n: watching\n\n")
+            ends = self._monotonic() + _LONGEST_STREAM_SECONDS
+            try:
+                await response.write(_WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
-                    if self._directory.get(webhook.id) is None:
+                    if self._directory.get(webhook.id) is None or self._monotonic() > ends:
                         break
-                    await response.write(_events(*news))
+                    async with asyncio.timeout(_UNREAD_SECONDS):
+                        await response.write(_events(*news))
+            except ClientConnectionResetError:
+                pass
+            except TimeoutError:
+                # Whoever does not read cannot be told either.
+                if request.transport is not None:
+                    request.transport.abort()
         return response
 
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:

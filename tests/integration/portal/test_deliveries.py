@@ -2,20 +2,24 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import ClientResponse
+from yarl import URL
 
 from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.portal.api import attempts
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.rfc3339 import rfc3339
 from tests.integration.portal.conftest import Api
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import delivery, insert, outcome
 from tests.support.kafka import consume, consume_all
 from tests.support.target import Target, a_target, answer
 from tests.support.waiting import eventually
@@ -142,6 +146,75 @@ async def test_streams_attempts_as_they_happen(api: Api, clients: KafkaClients, 
             rows.append(json.loads(data.removeprefix("data: ")))
     assert [(row["id"], row["status"]) for row in rows] == [("msg_1-1-1", "failed"), ("msg_1-1-2", "pending")]
     assert rows[1]["next_attempt_at"] == rfc3339(datetime.fromtimestamp((NOW + 5_000) / 1000, UTC))
+
+
+async def read_event(response: ClientResponse) -> tuple[str, Any]:
+    """The next event, whatever comments come before."""
+    while True:
+        lines = (await response.content.readuntil(b"\n\n")).decode().split("\n")
+        fields = dict(line.split(": ", 1) for line in lines if line and not line.startswith(":"))
+        if "data" in fields:
+            return fields["event"], json.loads(fields["data"])
+
+
+async def test_streams_what_waits_for_its_first_attempt(api: Api, clients: KafkaClients, topics: Topics) -> None:
+    id = (await api.create())["id"]
+    url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts/stream"
+    headers = {"Authorization": f"Bearer {api.token}"}
+
+    async def deliver(message_id: str, attempt: int = 1, webhook_id: str = id) -> None:
+        waits = replace(delivery(message_id, NOW, attempt=attempt), webhook_id=webhook_id)
+        await producer.send_and_wait(topics.deliveries, waits.body, key=waits.key, headers=waits.headers())
+
+    async def tell(message_id: str) -> None:
+        happened = outcome(message_id, 1, "successful", at=NOW, webhook_id=id)
+        await producer.send_and_wait(topics.attempts, orjson.dumps(happened), key=id.encode())
+
+    async with api.session.get(url, headers=headers) as response, clients.producer() as producer, asyncio.timeout(10):
+        await producer.send_and_wait(topics.deliveries, b"nonsense", key=id.encode(), headers=[("attempt", b"1")])
+        await deliver("msg_2", attempt=2)
+        await deliver("msg_other", webhook_id="wh_other")
+        await deliver("msg_1")
+        event, row = await read_event(response)
+        assert (event, row["id"], row["status"], row["executed_on"]) == ("attempt", "msg_1-1-1", "pending", None)
+        assert row["next_attempt_at"].endswith("Z")
+        await tell("msg_1")
+        assert (await read_event(response))[1]["status"] == "successful"
+        await tell("msg_fast")
+        assert (await read_event(response))[1]["id"] == "msg_fast-1-1"
+        await deliver("msg_fast")
+        await deliver("msg_3")
+        assert (await read_event(response))[1]["id"] == "msg_3-1-1"
+
+
+async def test_whoever_comes_back_is_told_of_the_gap(api: Api) -> None:
+    id = (await api.create())["id"]
+    url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts/stream"
+    headers = {"Authorization": f"Bearer {api.token}", "Last-Event-ID": "msg_1-1-1"}
+    async with api.session.get(url, headers=headers) as response:
+        assert await read_event(response) == ("gap", {"missed": None})
+
+
+async def test_whoever_reads_nothing_is_cut_off(
+    api: Api, clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_UNREAD_SECONDS", 0.2)
+    id = (await api.create())["id"]
+    url = URL(str(api.session._base_url))
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    path = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts/stream"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode())
+    assert b"watching" in await reader.readuntil(b": watching\n\n")
+    happened = orjson.dumps(outcome("msg_1", 1, "failed", at=NOW, webhook_id=id, error="x" * 500_000))
+    async with clients.producer() as producer:
+        for _ in range(40):
+            await (await producer.send(topics.attempts, happened, key=id.encode()))
+
+    async def cut_off() -> bool:
+        writer.write(b"\r\n")
+        return writer.transport.is_closing()
+
+    await eventually(cut_off)
 
 
 async def test_sends_a_message_again(api: Api, clickhouse: ClickHouse, clients: KafkaClients, topics: Topics) -> None:
