@@ -183,6 +183,8 @@ class Lanes(Generic[W]):
                 work = longest.waiting.pop()
                 self._waiting_bytes -= work.size
                 taken.append(work)
+                if self._waiting_bytes <= self._limits.waiting_bytes:
+                    break
         return taken
 
     def drop_waiting(self) -> list[W]:
