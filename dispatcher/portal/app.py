@@ -23,12 +23,13 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.erasure import Erasure, Sweeping
-from dispatcher.portal import health
+from dispatcher.portal import api_docs, health
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempts import AttemptsApi
 from dispatcher.portal.api.audit_log import AuditApi
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.idempotency import IdempotencyKeys
+from dispatcher.portal.api.malformed import ProblemRunner
 from dispatcher.portal.api.openapi import openapi_document
 from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.resending import ResendingApi
@@ -201,7 +202,8 @@ class Portal:
         site.add_to(app, all_pages(site, apis, authentication, recent, self._people, self._clock))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
-        runner = web.AppRunner(
+        api_docs.add_routes(app)
+        runner = ProblemRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
         )
         stack.push_async_callback(runner.cleanup)

@@ -1,6 +1,7 @@
 """What every request meets: errors are problems, the document tells what is served, the port is the portal's own."""
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from io import BytesIO
@@ -50,6 +51,29 @@ async def test_every_error_is_a_problem(api: Api) -> None:
         assert (reply.status, reply.headers["Content-Type"]) == (status, "application/problem+json"), (method, path)
         jsonschema.validate(reply.body, PROBLEM)
         assert reply.body["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+    ],
+)
+async def test_what_is_not_http_gets_a_problem(portal: Portal, request_: bytes, status: int) -> None:
+    url = URL(portal.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request_)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert int(head.split()[1]) == status
+    assert b"content-type: application/problem+json" in head.lower()
+    problem = json.loads(body)
+    jsonschema.validate(problem, PROBLEM)
+    assert problem["status"] == status
 
 
 async def test_a_body_that_never_says_its_size_is_limited_too(api: Api, portal: Portal) -> None:
