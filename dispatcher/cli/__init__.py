@@ -21,6 +21,7 @@ class _Commands(LazyGroup):
         "run": "Run one or several roles against configured servers.",
         "topics": "Compare topics.yaml with the cluster, or make the cluster match it.",
         "lag": "Show what waits in each consumer group, for how long, and when it will be done with.",
+        "doctor": "Check settings, Kafka, topics, ClickHouse, and say how to put right what is wrong.",
         "events": "Publish events from a file, or simulate Portal.",
         "dead-letters": "Look at records that could not be understood, or send them again.",
         "organizations": "Erase an organization.",
