@@ -1,7 +1,7 @@
 // Builds what browsers load: a file for each island and each script, and the chunks that they share.
 
 import { readdirSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -27,6 +27,11 @@ const entries = (folder) =>
 await rm(unfinished, { recursive: true, force: true });
 await mkdir(unfinished, { recursive: true });
 await build({ ...common, entryPoints: entries("islands"), format: "esm", splitting: true, chunkNames: "chunk-[hash]" });
+// Swagger UI comes built: what a bundler would make of it again is larger, and takes long.
+const swagger = path.join(here, "node_modules/swagger-ui-dist");
+for (const name of ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css"]) {
+  await copyFile(path.join(swagger, name), path.join(unfinished, name));
+}
 const { TEXTS } = await import("./src/texts.ts");
 await writeFile(path.join(unfinished, "texts.json"), `${JSON.stringify(TEXTS, null, 2)}\n`);
 await rm(target, { recursive: true, force: true });

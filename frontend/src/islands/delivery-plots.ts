@@ -5,7 +5,7 @@ import { type Bucket, filledBuckets, isRange, lonely, RANGES, type Range, type S
 import { language } from "../lib/language.ts";
 import { Texts } from "../lib/text.ts";
 
-const HEIGHT = 220;
+const HEIGHT = 210;
 const REFRESH_MS = 60_000;
 const FEW_POINTS = 30;
 const DAY = 86_400_000;
@@ -130,10 +130,12 @@ class DeliveryPlots extends HTMLElement {
     const outcomes = new Plot(
       texts.get("outcomes"),
       OUTCOMES.map((key) => ({ key, text: texts.get(key) })),
+      true,
     );
     const durations = new Plot(
       texts.get("durations"),
       DURATIONS.map((key) => ({ key, text: texts.get(key) })),
+      false,
     );
     this.#body.replaceChildren(outcomes.figure, durations.figure);
     this.#table.replaceChildren(element("summary", {}, texts.get("as-table")));
@@ -305,6 +307,8 @@ class Plot {
   readonly figure: HTMLElement;
   readonly #keys: readonly { key: Figure; text: string }[];
   readonly #swatches: readonly HTMLElement[];
+  /** Places of the keys as they are told: what lies in front first. */
+  readonly #told: readonly number[];
   readonly #area = element("div", { class: "dp-area", role: "img", tabindex: "0" });
   readonly #nothing = element("div", { class: "dp-nothing", hidden: true });
   readonly #tip = element("div", { class: "dp-tip", hidden: true });
@@ -314,11 +318,12 @@ class Plot {
   #plot: uPlot | undefined;
   #drawing: Drawing | undefined;
 
-  constructor(name: string, keys: readonly { key: Figure; text: string }[]) {
+  constructor(name: string, keys: readonly { key: Figure; text: string }[], barsOver: boolean) {
     this.#name = name;
     this.#keys = keys;
     this.#swatches = keys.map(({ key }) => element("span", { class: `dp-swatch dp-${key}`, "aria-hidden": "true" }));
-    const legend = keys.map(({ text }, index) => element("li", {}, this.#swatches[index] ?? "", text));
+    this.#told = barsOver ? [...keys.keys()].reverse() : [...keys.keys()];
+    const legend = this.#told.map((at) => element("li", {}, this.#swatches[at] ?? "", keys[at]?.text ?? ""));
     const title = element("h3", {}, name);
     this.figure = element(
       "section",
@@ -350,7 +355,7 @@ class Plot {
   }
 
   repaint(): void {
-    this.#plot?.redraw(false, true);
+    this.#plot?.redraw(true, true);
   }
 
   destroy(): void {
@@ -391,7 +396,7 @@ class Plot {
     return {
       width: this.#area.clientWidth,
       height: HEIGHT,
-      padding: [12, 12, 0, 0],
+      padding: [12, 22, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: false, y: false },
@@ -408,6 +413,7 @@ class Plot {
           font,
           grid: { show: false },
           ticks: { stroke: line, size: 5 },
+          size: 34,
           space: 64,
           values: (_, splits) => splits.map((split) => timeLabel(split * 1000, drawing.span)),
         },
@@ -457,13 +463,13 @@ class Plot {
     }
     this.#tip.replaceChildren(
       element("p", { class: "dp-tip-time" }, column.title),
-      ...this.#keys.map(({ key, text }, at) =>
+      ...this.#told.map((at) =>
         element(
           "p",
           { class: "dp-tip-row" },
           this.#swatches[at]?.cloneNode() ?? "",
-          element("span", {}, text),
-          element("strong", {}, column.values[key]),
+          element("span", {}, this.#keys[at]?.text ?? ""),
+          element("strong", {}, column.values[this.#keys[at]?.key ?? "failed"]),
         ),
       ),
     );
@@ -486,7 +492,7 @@ function timeLabel(time: number, span: Span): string {
   const asDay = span.to - span.from > 2 * DAY || midnight;
   const format: Intl.DateTimeFormatOptions = asDay
     ? { day: "numeric", month: "short" }
-    : { hour: "2-digit", minute: "2-digit" };
+    : { hour: "numeric", minute: "2-digit" };
   return new Intl.DateTimeFormat(language(), format).format(time);
 }
 

@@ -1,6 +1,7 @@
 /** `<live-attempts>`: the attempts' table follows what happens. Whatever attempts hold is only ever shown as text. */
 import { type Attempt, changeOf, latest, placeOf, type Row, type Status, timeOf } from "../lib/attempts.ts";
 import { element, whenParsed } from "../lib/dom.ts";
+import { plain } from "../lib/hostile.ts";
 import { language } from "../lib/language.ts";
 import { Texts } from "../lib/text.ts";
 import { showTime } from "../lib/times.ts";
@@ -29,6 +30,7 @@ class LiveAttempts extends HTMLElement {
   #frame = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
+  #listing: Promise<number> | undefined;
   #paused = false;
   #over = false;
   #unsaid = { changed: 0, failed: 0 };
@@ -71,6 +73,9 @@ class LiveAttempts extends HTMLElement {
     this.#known.clear();
     for (const row of body.querySelectorAll<HTMLTableRowElement>("tr[data-attempt]")) {
       const at = Date.parse(row.dataset.at ?? row.querySelector("time")?.dateTime ?? "") || 0;
+      for (const time of row.querySelectorAll("time")) {
+        showTime(time, new Date(time.dateTime));
+      }
       this.#known.set(row.dataset.attempt ?? "", { element: row, status: row.dataset.status as Status, at, seen: 0 });
     }
     if (this.#toggle.parentElement === null) {
@@ -156,7 +161,14 @@ class LiveAttempts extends HTMLElement {
   }
 
   /** Brings the rows up to date with the list; gives the answer's status, 0 where there was none. */
-  async #list(): Promise<number> {
+  #list(): Promise<number> {
+    this.#listing ??= this.#fetchList().finally(() => {
+      this.#listing = undefined;
+    });
+    return this.#listing;
+  }
+
+  async #fetchList(): Promise<number> {
     const url = this.getAttribute("data-list");
     if (url === null) {
       return 0;
@@ -327,7 +339,7 @@ class LiveAttempts extends HTMLElement {
       case "response_code":
       case "error":
       case "message_id":
-        cell.textContent = `${attempt[cell.dataset.field] ?? "–"}`;
+        cell.textContent = plain(`${attempt[cell.dataset.field] ?? "–"}`);
         break;
       case "attempt":
       case "run":

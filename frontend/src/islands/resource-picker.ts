@@ -1,5 +1,6 @@
 /** `<resource-picker>`: all items of an event type, or those that are chosen from a list of thousands. */
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
+import { plain } from "../lib/hostile.ts";
 import { language } from "../lib/language.ts";
 import { kindOf, type Resource, safeUrl } from "../lib/resources.ts";
 import { Texts } from "../lib/text.ts";
@@ -175,7 +176,7 @@ class ResourcePicker extends HTMLElement {
   }
 
   #chip(resource: Resource): HTMLLIElement {
-    const name = resource.name ?? resource.id;
+    const name = plain(resource.name ?? resource.id);
     const gone = resource.name == null;
     const remove = element(
       "button",
@@ -192,7 +193,7 @@ class ResourcePicker extends HTMLElement {
     });
     const chip = element(
       "li",
-      { class: gone ? "rp-chip is-gone" : "rp-chip", title: gone ? this.#texts.get("no-longer") : resource.id },
+      { class: gone ? "rp-chip is-gone" : "rp-chip", title: gone ? this.#texts.get("no-longer") : plain(resource.id) },
       element("bdi", {}, name),
       ...(gone ? [element("span", { class: "visually-hidden" }, ` (${this.#texts.get("no-longer")})`)] : []),
       remove,
@@ -275,7 +276,7 @@ class ResourcePicker extends HTMLElement {
   }
 
   #row(resource: Resource): HTMLLIElement {
-    const name = resource.name ?? resource.id;
+    const name = plain(resource.name ?? resource.id);
     const box = element("input", { type: "checkbox", value: resource.id, tabindex: "-1" });
     box.checked = this.#current.has(resource.id);
     const url = safeUrl(resource.url);
@@ -300,7 +301,7 @@ class ResourcePicker extends HTMLElement {
       {},
       box,
       element("bdi", { class: "rp-name" }, name),
-      ...(resource.name === resource.id ? [] : [element("bdi", { class: "rp-id" }, resource.id)]),
+      ...(resource.name === resource.id ? [] : [element("bdi", { class: "rp-id" }, plain(resource.id))]),
     );
     return element("li", { class: "rp-row" }, label, ...link);
   }

@@ -1,6 +1,7 @@
 /** `<template-preview>`: the message that a template in a textarea gives with sample values, as it is typed. */
 import { check } from "../lib/check.ts";
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
+import { plainBlock } from "../lib/hostile.ts";
 import { language } from "../lib/language.ts";
 import { bytesOf, layout, MAX_BYTES, render, textsOfValues } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
@@ -77,7 +78,8 @@ class TemplatePreview extends HTMLElement {
         : this.#texts.get("size", { size: new Intl.NumberFormat(language()).format(bytes) });
     note.classList.toggle("is-bad", bytes > MAX_BYTES);
     code.replaceChildren(
-      ...layout(checked.tokens, variables, values).map(({ kind, text, variable }) => {
+      ...layout(checked.tokens, variables, values).map(({ kind, text: whole, variable }) => {
+        const text = plainBlock(whole);
         if (variable !== undefined) {
           return element("mark", { class: "json-variable", title: `#${variable}` }, text);
         }

@@ -1,0 +1,51 @@
+"""The API's page: the OpenAPI document to read and to try, with nothing from the internet."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from dispatcher.portal.pages.security_headers import security_headers
+from dispatcher.portal.pages.static_files import ROOT
+
+PATH = "/api/docs"
+
+_NEEDED = ("swagger-ui-bundle.js", "swagger-ui.css", "api-docs.js", "api-docs.css")
+_BUILT = "/static/built"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>API · Portal</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+{head}
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+_HEAD = f"""<link rel="stylesheet" href="{_BUILT}/swagger-ui.css">
+<link rel="stylesheet" href="{_BUILT}/api-docs.css">
+<script defer src="{_BUILT}/swagger-ui-bundle.js"></script>
+<script type="module" src="{_BUILT}/api-docs.js"></script>"""
+_DOCUMENT = '<a href="/api/openapi.json">/api/openapi.json</a>'
+_SHOWN = f"""<main id="api">
+<noscript><p class="api-docs-note">This page needs script; {_DOCUMENT} does not.</p></noscript>
+</main>"""
+_NOT_BUILT = f"""<main>
+<p>The frontend is not built: run <code>make environment</code>. Until then: {_DOCUMENT}</p>
+</main>"""
+
+
+def add_routes(app: web.Application, static: Path = ROOT) -> None:
+    """Serve the page; without what the frontend's build puts into ``static/built``, it says how to build."""
+    built = static / "built"
+    missing = any(not (built / name).is_file() for name in _NEEDED)
+    page = _PAGE.format(head="", body=_NOT_BUILT) if missing else _PAGE.format(head=_HEAD, body=_SHOWN)
+
+    async def docs(_: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html", headers=security_headers())
+
+    app.router.add_get(PATH, docs)

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from dispatcher.portal import api_docs
+
+
+async def page(static: Path) -> tuple[str, str]:
+    app = web.Application()
+    api_docs.add_routes(app, static)
+    async with TestClient(TestServer(app)) as client, client.get("/api/docs") as response:
+        assert response.status == 200
+        return await response.text(), response.headers["Content-Security-Policy"]
+
+
+async def test_the_page_takes_everything_from_the_portal_itself(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "api-docs.js", "api-docs.css"):
+        (tmp_path / "built" / name).touch()
+    text, policy = await page(tmp_path)
+    assert "/static/built/swagger-ui-bundle.js" in text
+    assert "://" not in text
+    assert "unsafe" not in policy
+
+
+async def test_without_the_build_the_page_says_how_to_build(tmp_path: Path) -> None:
+    text, _ = await page(tmp_path)
+    assert "make environment" in text
+    assert "<script" not in text
