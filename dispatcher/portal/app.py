@@ -23,7 +23,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.erasure import Erasure, Sweeping
-from dispatcher.portal import health
+from dispatcher.portal import api_docs, health
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempts import AttemptsApi
 from dispatcher.portal.api.audit_log import AuditApi
@@ -202,6 +202,7 @@ class Portal:
         site.add_to(app, all_pages(site, apis, authentication, recent, self._people, self._clock))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
+        api_docs.add_routes(app)
         runner = ProblemRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
         )
