@@ -131,6 +131,7 @@ class ClickHouse:
         readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
         self._writer = _Lane(1, "clickhouse-insert", self._connect)
         self._readers = _Lane(readers, "clickhouse-read", self._connect)
+        self._upkeep = _Lane(1, "clickhouse-upkeep", self._connect)
 
     async def insert(
         self, table: str, rows: bytes, *, row_format: str = "JSONEachRow", columns: Sequence[str] = ()
@@ -170,6 +171,14 @@ class ClickHouse:
 
         await self._writer.run(functools.partial(self._translated, call))
 
+    async def maintain(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that nobody waits for, beside inserts and reads."""
+
+        def call(client: Client) -> None:
+            client.command(sql, parameters=dict(parameters or {}))
+
+        await self._upkeep.run(functools.partial(self._translated, call))
+
     async def create_database(self) -> None:
         """Create the database if it is missing and the user may."""
 
@@ -202,6 +211,7 @@ class ClickHouse:
     def _close(self) -> None:
         self._writer.close()
         self._readers.close()
+        self._upkeep.close()
         with self._clients_lock:
             clients, self._clients = self._clients, []
         for client in clients:

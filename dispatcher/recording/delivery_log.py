@@ -3,13 +3,16 @@
 # Only constants of this module are put into statements; values are bound by the server.
 # ruff: noqa: S608
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dispatcher.delivery.outcome import Status
+from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.counts import ENDED, MADE, METRICS
 from dispatcher.recording.history import (
     BUCKETS,
     Attempt,
@@ -22,7 +25,7 @@ from dispatcher.recording.history import (
     Request,
     Response,
 )
-from dispatcher.recording.pages import Position, read_cursor, write_cursor
+from dispatcher.recording.pages import read_cursor, write_cursor
 
 SHOWN_BODY_BYTES = 16 * 1024
 """How much of a body the details of an attempt show."""
@@ -35,32 +38,23 @@ _OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webh
 _OF_MESSAGE = f"{_OF_WEBHOOK} AND message_id = {{message_id:String}}"
 _OF_ATTEMPT = f"{_OF_MESSAGE} AND run = {{run:UInt32}} AND attempt = {{attempt:UInt32}}"
 
-_ATTEMPT = """
-    message_id, run, attempt, toString(status) AS status_name, duration_ms, response_code, error,
-    toUnixTimestamp64Milli(executed_on) AS executed_ms, toUnixTimestamp64Milli(due_at) AS due_ms,
-    toUnixTimestamp64Milli(at) AS at_ms
-"""
-
 
 class DeliveryLog:
     """Reads about one webhook at a time. Times are aware; every method may raise ClickHouseUnavailable."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
+        self._pages = AttemptPages(clickhouse)
 
     async def metrics(self, organization_id: str, webhook_id: str) -> Metrics:
         """The webhook's messages, counted by status."""
-        rows = await self._clickhouse.query(
-            f"SELECT status, count() AS messages FROM messages WHERE {_OF_WEBHOOK} GROUP BY status",
-            {"organization_id": organization_id, "webhook_id": webhook_id},
-        )
-        counted = {row["status"]: row["messages"] for row in rows}
-        return Metrics(*(counted.get(status, 0) for status in ("successful", "pending", "in_progress", "failed")))
+        [row] = await self._clickhouse.query(METRICS, {"organization_id": organization_id, "webhook_id": webhook_id})
+        return Metrics(**row)
 
     async def history(
         self, organization_id: str, webhook_id: str, bucket: BucketSize, since: datetime, until: datetime
     ) -> list[Bucket]:
-        """Every hour or day (UTC) from the one of ``since`` up to ``until``, also where nothing happened.
+        """Every whole hour or day (UTC) from the one of ``since`` to the one before ``until``, quiet ones too.
 
         Raises:
             ValueError: the span is empty or has more than 20,000 buckets.
@@ -71,17 +65,22 @@ class DeliveryLog:
             raise ValueError("the end is not after the beginning; give a from that is before to")
         if (until - first) / size > _MOST_BUCKETS:
             raise ValueError(f"that is more than {_MOST_BUCKETS} buckets; ask for a shorter time or for days")
+        step = size // timedelta(seconds=1)
+        start, end = _milliseconds(first) // 1000, -(-_milliseconds(until) // (1000 * step)) * step
         parameters = {
             "organization_id": organization_id,
             "webhook_id": webhook_id,
-            "since": _milliseconds(first),
-            "until": _milliseconds(until),
-            "size": size // timedelta(milliseconds=1),
+            "since": start,
+            "until": end,
+            "size": step,
         }
-        ended = {row["start_ms"]: row for row in await self._clickhouse.query(_ENDED, parameters)}
-        made = {row["start_ms"]: row for row in await self._clickhouse.query(_MADE, parameters)}
-        starts = range(_milliseconds(first), _milliseconds(until), size // timedelta(milliseconds=1))
-        return [_bucket(start, ended.get(start, {}), made.get(start, {})) for start in starts]
+        ended, made = await asyncio.gather(
+            self._clickhouse.query(ENDED, parameters), self._clickhouse.query(MADE, parameters)
+        )
+        ended_in = {row["start_ms"]: row for row in ended}
+        made_in = {row["start_ms"]: row for row in made}
+        starts = range(start * 1000, end * 1000, step * 1000)
+        return [_bucket(start, ended_in.get(start, {}), made_in.get(start, {})) for start in starts]
 
     async def attempts(
         self,
@@ -99,26 +98,11 @@ class DeliveryLog:
         """
         if not 1 <= limit <= _MOST_ON_A_PAGE:
             raise ValueError(f"the limit is not between 1 and {_MOST_ON_A_PAGE}")
-        conditions = [_OF_WEBHOOK, "at >= now64(3, 'UTC') - INTERVAL 28 DAY"]
-        parameters: dict[str, Any] = {
-            "organization_id": organization_id,
-            "webhook_id": webhook_id,
-            "limit": limit + 1,
-        }
-        if status is not None:
-            conditions.append("status = {status:String}")
-            parameters["status"] = status
-        if cursor is not None:
-            conditions.append(_AFTER_CURSOR)
-            parameters.update(read_cursor(cursor)._asdict())
-        rows = await self._clickhouse.query(
-            f"SELECT {_ATTEMPT} FROM attempt_states FINAL WHERE {' AND '.join(conditions)} "
-            "ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {limit:UInt32}",
-            parameters,
-        )
+        before = None if cursor is None else read_cursor(cursor)
+        rows = await self._pages.rows(organization_id, webhook_id, status, limit + 1, before)
         shown = rows[:limit]
         more = len(rows) > limit
-        return Page([_attempt(row) for row in shown], write_cursor(_position(shown[-1])) if more else None)
+        return Page([_attempt(row) for row in shown], write_cursor(position(shown[-1])) if more else None)
 
     async def attempt(self, organization_id: str, webhook_id: str, attempt_id: str) -> AttemptDetails | None:
         """One attempt with what was sent and answered, at most 16 KiB of each body; None when it is not kept."""
@@ -133,7 +117,7 @@ class DeliveryLog:
             "attempt": attempt,
         }
         rows = await self._clickhouse.query(
-            f"SELECT {_ATTEMPT} FROM attempt_states WHERE {_OF_ATTEMPT} ORDER BY version DESC LIMIT 1", parameters
+            f"SELECT {COLUMNS} FROM attempt_states WHERE {_OF_ATTEMPT} ORDER BY version DESC LIMIT 1", parameters
         )
         if not rows:
             return None
@@ -186,31 +170,6 @@ class DeliveryLog:
         return base64.b64decode(rows[0]["body"]) if rows else None
 
 
-_AFTER_CURSOR = """
-    (at, message_id, run, attempt)
-    < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {message_id:String}, {run:UInt32}, {attempt:UInt32})
-"""
-
-_IN_SPAN = """
-    >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND %s < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
-"""
-
-_ENDED = f"""
-    SELECT intDiv(toUnixTimestamp64Milli(assumeNotNull(finished_on)), {{size:Int64}}) * {{size:Int64}} AS start_ms,
-        countIf(status = 'successful') AS successful, countIf(status = 'failed') AS failed
-    FROM messages
-    WHERE {_OF_WEBHOOK} AND finished_on {_IN_SPAN % "finished_on"}
-    GROUP BY start_ms
-"""
-
-_MADE = f"""
-    SELECT intDiv(toUnixTimestamp64Milli(assumeNotNull(executed_on)), {{size:Int64}}) * {{size:Int64}} AS start_ms,
-        count() AS attempts, quantilesTDigest(0.5, 0.95, 0.99)(duration_ms) AS quantiles, count(duration_ms) AS timed
-    FROM attempt_states FINAL
-    WHERE {_OF_WEBHOOK} AND status IN ('failed', 'successful') AND executed_on {_IN_SPAN % "executed_on"}
-    GROUP BY start_ms
-"""
-
 _DETAILS = f"""
     SELECT request_url, request_headers, response_headers, response_body, response_truncated
     FROM attempt_details WHERE {_OF_ATTEMPT} ORDER BY version DESC LIMIT 1
@@ -237,10 +196,6 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
         error=row["error"],
         next_attempt_at=_moment(row["due_ms"]) if waits else None,
     )
-
-
-def _position(row: Mapping[str, Any]) -> Position:
-    return Position(row["at_ms"], row["message_id"], row["run"], row["attempt"])
 
 
 def _parts(attempt_id: str) -> tuple[str, int | None, int | None]:

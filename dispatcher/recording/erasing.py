@@ -11,6 +11,9 @@ from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording.clickhouse import ClickHouse
 
 TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
+"""Where what is inserted is kept."""
+
+_EVERYWHERE = (*TABLES, "messages_by_hour", "attempt_times", "retold_messages", "touched_hours", "closed_hours")
 
 _LOOK_FIRST_SECONDS = 0.05
 _LOOK_LONGEST_SECONDS = 2.0
@@ -72,12 +75,12 @@ async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> in
         f"SELECT uniqExact(webhook_id, message_id) AS messages FROM message_states WHERE {_OF_ORGANIZATION}", parameters
     )
     ids: set[str] = set()
-    for table in TABLES:
+    for table in _EVERYWHERE:
         rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {_OF_ORGANIZATION}", parameters)
         ids.update(row["webhook_id"] for row in rows)
     if ids:
         await forget_webhooks(clickhouse, ids)
-        for table in TABLES:
+        for table in _EVERYWHERE:
             await clickhouse.command(f"ALTER TABLE {table} DELETE WHERE {_OF_ORGANIZATION}", parameters)
         await _until_mutated(clickhouse)
     return int(counted["messages"])
@@ -93,7 +96,7 @@ async def erase_stragglers(clickhouse: ClickHouse) -> bool:
     [known] = await clickhouse.query("SELECT count() AS ids FROM erased_webhooks")
     if not known["ids"]:
         return False
-    found = [table for table in TABLES if await clickhouse.query(f"SELECT 1 FROM {table} WHERE {_ERASED} LIMIT 1")]
+    found = [table for table in _EVERYWHERE if await clickhouse.query(f"SELECT 1 FROM {table} WHERE {_ERASED} LIMIT 1")]
     for table in found:
         await clickhouse.command(
             f"ALTER TABLE {table} DELETE WHERE {_ERASED} SETTINGS allow_nondeterministic_mutations = 1"
@@ -108,7 +111,7 @@ async def _until_mutated(clickhouse: ClickHouse) -> None:
     while waiting := await clickhouse.query(
         "SELECT table, latest_fail_reason FROM system.mutations "
         "WHERE database = currentDatabase() AND table IN {tables:Array(String)} AND NOT is_done",
-        {"tables": list(TABLES)},
+        {"tables": list(_EVERYWHERE)},
     ):
         for row in waiting:
             if row["latest_fail_reason"]:

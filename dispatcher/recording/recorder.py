@@ -1,6 +1,7 @@
 """The recorder: what became of every attempt, from Kafka into ClickHouse.
 
 One task reads and one inserts, so that reading (and with it the membership in the group) never waits for ClickHouse.
+Another closes hours, so that whoever reads need not count them again.
 Offsets are committed after their rows are in; rows that are inserted again change nothing, so whatever is in doubt is
 simply done again.
 """
@@ -24,6 +25,7 @@ from dispatcher.recording import queued
 from dispatcher.recording.backoff import Backoff
 from dispatcher.recording.batches import Batch, BatchPolicy, Gathering, Sized
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
+from dispatcher.recording.closing import Closing
 from dispatcher.recording.erasing import ErasedWebhooks
 from dispatcher.recording.schema import migrate
 
@@ -75,6 +77,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topics = topics
         self._clickhouse = clickhouse
         self._erased = ErasedWebhooks(clickhouse)
+        self._closing = Closing(clickhouse, chance=chance)
         self._gathering = Gathering(policy or BatchPolicy())
         self._clock = clock
         self._backoff = Backoff(chance)
@@ -116,6 +119,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._consumer.stop()
             await self._producer.stop()
             raise self._clients.unavailable(error) from error
+        await self._closing.start()
         self._tasks = (
             asyncio.create_task(self._read(), name="recorder: read"),
             asyncio.create_task(self._write(DeadLetters(self._producer, self._topics.dead_letter)), name="recorder"),
@@ -124,7 +128,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
     async def wait(self) -> None:
         """Run until ``stop``; raise what ended one of the two tasks before."""
         try:
-            await asyncio.gather(*self._tasks)
+            await asyncio.gather(*self._tasks, self._closing.wait())
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
@@ -134,6 +138,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopping.set()
         self._hurry.set()
         self._added.set()
+        await self._closing.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
             for task in late:

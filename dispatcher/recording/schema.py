@@ -8,6 +8,10 @@ from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
+# What was recorded before is brought into a new table piece by piece, so that no statement takes long. A message may be
+# resent for 28 days, and the attempts at that are kept for as long again.
+_PIECES = {"{days_ago}": range(58), "{months_ago}": range(14)}
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -48,9 +52,12 @@ async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     await clickhouse.create_database()
     await clickhouse.command(_REMEMBERED)
     missing = await pending_migrations(clickhouse)
+    nothing_recorded = len(missing) == len(migrations())
     for migration in missing:
         for statement in migration.statements:
-            await clickhouse.command(statement)
+            for piece in _pieces(statement):
+                if piece == statement or not nothing_recorded:
+                    await clickhouse.command(piece)
         await clickhouse.command(
             "INSERT INTO schema_migrations (number, name) SELECT {number:UInt32}, {name:String}",
             {"number": migration.number, "name": migration.name},
@@ -67,6 +74,13 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = MergeTree ORDER BY number
 """
+
+
+def _pieces(statement: str) -> tuple[str, ...]:
+    for mark, numbers in _PIECES.items():
+        if mark in statement:
+            return tuple(statement.replace(mark, str(number)) for number in numbers)
+    return (statement,)
 
 
 def _statements(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.recording import queued
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows, SchemaMissing
+from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
 from dispatcher.recording.erasing import ErasedWebhooks, erase_organization, erase_stragglers
 from dispatcher.recording.history import Attempt, Metrics
@@ -254,10 +255,14 @@ async def test_an_organization_is_erased_and_no_other(clickhouse: ClickHouse) ->
     await insert_queued(clickhouse, queued_row("m"))
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, request_url="https://target.test/")])
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, organization_id="other's")])
+    await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
     assert await erase_organization(clickhouse, ORGANIZATION) == 1
     for table in ("attempt_states", "message_states", "message_bodies", "attempt_details"):
         rows = await clickhouse.query(f"SELECT DISTINCT organization_id AS who FROM {table}")
         assert {row["who"] for row in rows} <= {"other's"}
+    for table in ("messages_by_hour", "attempt_times", "touched_hours", "closed_hours"):
+        rows = await clickhouse.query(f"SELECT DISTINCT organization_id AS who FROM {table}")
+        assert [row["who"] for row in rows] == ["other's"]
     assert (await log.metrics("other's", WEBHOOK)).successful == 1
 
 

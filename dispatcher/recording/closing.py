@@ -1,0 +1,162 @@
+"""Closing hours: what has come to rest is counted once, and again when something of it comes late.
+
+Every recorder does it. What they write for an hour as of one moment is the same, and of two moments the later stands.
+"""
+
+# Only constants of these modules are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from dispatcher.background import Background
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.recording import hours
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
+from dispatcher.recording.retelling import find_retold
+
+_EVERY_SECONDS = 60.0
+_WEBHOOKS_AT_ONCE = 1_000
+_MESSAGES_AT_ONCE = 500_000
+"""So that a statement takes seconds, and a stop need not wait for longer."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
+
+_log = structlog.get_logger(__name__)
+
+_TOUCHED = "SELECT hour FROM touched_hours WHERE touched_on >= {since:DateTime64(3, 'UTC')}"
+_TO_CLOSE = f"""
+    SELECT hour, count() AS webhooks FROM (
+        SELECT organization_id, webhook_id, hour FROM (
+            SELECT organization_id, webhook_id, hour, touched_on, toDateTime64(0, 3, 'UTC') AS counted_on
+            FROM touched_hours
+            WHERE {hours.KEPT} AND hour IN ({_TOUCHED})
+            UNION ALL
+            SELECT organization_id, webhook_id, hour, toDateTime64(0, 3, 'UTC'), as_of
+            FROM closed_hours
+            WHERE {hours.KEPT} AND hour IN ({_TOUCHED})
+        )
+        GROUP BY organization_id, webhook_id, hour
+        HAVING max(touched_on) >= max(counted_on) AND max(touched_on) < {{as_of:DateTime64(3, 'UTC')}}
+    )
+    GROUP BY hour ORDER BY hour DESC
+"""
+
+_MESSAGES_OF = """
+    SELECT count() AS messages FROM messages_by_hour
+    WHERE hour = {hour:DateTime('UTC')} AND toDate(hour) = toDate({hour:DateTime('UTC')})
+"""
+
+_CHOSEN = """
+    SELECT organization_id, webhook_id FROM (
+        SELECT organization_id, webhook_id, touched_on, toDateTime64(0, 3, 'UTC') AS counted_on
+        FROM touched_hours WHERE hour = {hour:DateTime('UTC')}
+        UNION ALL
+        SELECT organization_id, webhook_id, toDateTime64(0, 3, 'UTC'), as_of
+        FROM closed_hours WHERE hour = {hour:DateTime('UTC')}
+    )
+    WHERE cityHash64(webhook_id) % {parts:UInt32} = {part:UInt32}
+    GROUP BY organization_id, webhook_id
+    HAVING max(touched_on) >= max(counted_on) AND max(touched_on) < {as_of:DateTime64(3, 'UTC')}
+"""
+_SCOPE = f"(organization_id, webhook_id) IN ({_CHOSEN})"
+_HOUR = "[{hour:DateTime('UTC')}]"
+
+# Something that is inserted meanwhile opens the hour again, whatever is written here: then this row does not count.
+_CLOSE = f"""
+    INSERT INTO closed_hours (
+        organization_id, webhook_id, hour, as_of, pending, in_progress, successful, failed, waiting, last_hour,
+        ended.event_type, ended.hour, ended.successful, ended.failed, made.hour, made.milliseconds, made.attempts)
+    SELECT organization_id, webhook_id, {{hour:DateTime('UTC')}}, {{as_of:DateTime64(3, 'UTC')}},
+        sum(n_pending), sum(n_in_progress), sum(n_successful), sum(n_failed), sum(n_waiting), max(latest),
+        arrayMap(each -> each.1, groupArrayArray(ends) AS all_ends), arrayMap(each -> each.2, all_ends),
+        arrayMap(each -> each.3, all_ends), arrayMap(each -> each.4, all_ends),
+        arrayMap(each -> each.1, groupArrayArray(makes) AS all_makes), arrayMap(each -> each.2, all_makes),
+        arrayMap(each -> each.3, all_makes)
+    FROM (
+        SELECT organization_id, webhook_id, 0 AS n_pending, 0 AS n_in_progress, 0 AS n_successful, 0 AS n_failed,
+            0 AS n_waiting, {{hour:DateTime('UTC')}} AS latest,
+            CAST([], 'Array(Tuple(String, DateTime(''UTC''), UInt64, UInt64))') AS ends,
+            CAST([], 'Array(Tuple(DateTime(''UTC''), Int32, UInt64))') AS makes
+        FROM ({_CHOSEN})
+        UNION ALL
+        SELECT organization_id, webhook_id, sum(pending), sum(in_progress), sum(successful), sum(failed), 0,
+            max(ifNull(ended_in, {{hour:DateTime('UTC')}})),
+            groupArrayIf((event_type, assumeNotNull(ended_in), successful, failed), ended_in IS NOT NULL), []
+        FROM (
+            SELECT organization_id, webhook_id, event_type, ended_in,
+                countIf(status = 'pending') AS pending, countIf(status = 'in_progress') AS in_progress,
+                countIf(status = 'successful') AS successful, countIf(status = 'failed') AS failed
+            FROM (SELECT organization_id, webhook_id, event_type, {hours.OF_MESSAGE}
+                FROM ({hours.messages(_SCOPE, _HOUR)}))
+            GROUP BY organization_id, webhook_id, event_type, ended_in
+        )
+        GROUP BY organization_id, webhook_id
+        UNION ALL
+        SELECT organization_id, webhook_id, 0, 0, 0, 0, sumIf(attempts, waits), max(made_in), [],
+            groupArrayIf((made_in, milliseconds, attempts), NOT waits)
+        FROM (
+            SELECT organization_id, webhook_id, waits, made_in, milliseconds, count() AS attempts
+            FROM (SELECT organization_id, webhook_id, {hours.OF_ATTEMPT} FROM ({hours.attempts(_SCOPE, _HOUR)}))
+            GROUP BY organization_id, webhook_id, waits, made_in, milliseconds
+        )
+        GROUP BY organization_id, webhook_id
+    )
+    GROUP BY organization_id, webhook_id
+    SETTINGS max_threads = 1, max_bytes_before_external_group_by = 1000000000
+"""
+
+
+async def close_hours(
+    clickhouse: ClickHouse, since: datetime | None = None, *, settled: timedelta = _SETTLED
+) -> tuple[int, datetime]:
+    """Count the hours that were touched since a moment (None: ever) and not in the last while, ``settled``.
+
+    How many hours of webhooks that were, and the moment to go on from. The server's clock counts, which stamps what
+    touches an hour too.
+
+    Raises:
+        ClickHouseUnavailable: it does not answer, or not in time.
+        QueryFailed: it refuses, or there is no schema yet.
+    """
+    [row] = await clickhouse.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS ms")
+    as_of = _EPOCH + timedelta(milliseconds=row["ms"]) - settled
+    to_close = await clickhouse.query(_TO_CLOSE, {"since": _written(since or _EPOCH), "as_of": _written(as_of)})
+    for row in to_close:
+        [told] = await clickhouse.query(_MESSAGES_OF, {"hour": row["hour"]})
+        parts = math.ceil(max(row["webhooks"] / _WEBHOOKS_AT_ONCE, told["messages"] / _MESSAGES_AT_ONCE))
+        for part in range(parts):
+            parameters = {"hour": row["hour"], "as_of": _written(as_of), "parts": parts, "part": part}
+            await clickhouse.maintain(_CLOSE, parameters)
+    return sum(row["webhooks"] for row in to_close), as_of - settled
+
+
+class Closing(Background):
+    """Closes hours every minute; ``chance``, from 0 up to 1, keeps recorders from doing it at the same time."""
+
+    def __init__(self, clickhouse: ClickHouse, *, chance: Callable[[], float] = random.random) -> None:
+        self._clickhouse = clickhouse
+        self._chance = chance
+
+    async def _run(self) -> None:
+        since: datetime | None = None
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
+            try:
+                await find_retold(self._clickhouse)
+                closed, since = await close_hours(self._clickhouse, since)
+            except (ClickHouseUnavailable, QueryFailed) as error:
+                _log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
+            else:
+                _log.debug("hours of webhooks were closed", hours=closed)
+
+
+def _written(moment: datetime) -> str:
+    """A moment as a DateTime64(3) that says no zone, which the statements read as UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}"

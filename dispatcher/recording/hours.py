@@ -1,0 +1,116 @@
+"""The hours of a webhook: which are open, and what is in them, as parts of statements.
+
+A message and its attempts belong to the hour (UTC) in which the message was created. An hour is open from when
+something of it is inserted until ``closing`` has counted it again; what is asked is the sum of the closed hours' rows
+and of what is counted in the open ones. An event that is published again in another hour is the same message still:
+``retelling`` finds such messages, and they are counted by themselves, in no hour. All count by what is here, so that
+closing an hour changes no answer.
+"""
+
+# Only constants of this module are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+from typing import Final
+
+KEPT: Final = "hour >= toStartOfHour(now('UTC') - INTERVAL 13 MONTH)"
+"""Which hours count."""
+
+ATTEMPTS_KEPT: Final = "toStartOfHour(now('UTC') - INTERVAL 28 DAY)"
+"""The first hour whose attempts count."""
+
+SETTLED_SECONDS: Final = 60
+"""How long ago an insert must have begun for its rows to be there: longer than one may take."""
+
+_NEVER = "toDateTime64(0, 3, 'UTC')"
+
+OF_MESSAGE: Final = """
+    toString(tupleElement(state, 'status')) AS status,
+    if(status IN ('successful', 'failed'), toStartOfHour(tupleElement(state, 'finished_on')), NULL) AS ended_in
+"""
+"""What counts of a message of ``messages``. One that has not ended did so in no hour."""
+
+# Seven significant bits: durations that differ by less than 0.8 % are one, so that quantiles of many hours follow from
+# some hundred numbers, and are the same whichever hours are closed.
+OF_ATTEMPT: Final = """
+    bitShiftRight(version, 48) AS rank,
+    bitAnd(version, 281474976710655) AS at_ms,
+    rank IN (1, 2) AS waits,
+    toStartOfHour(fromUnixTimestamp64Milli(toInt64(at_ms), 'UTC')) AS made_in,
+    toUInt8(greatest(log2(greatest(ifNull(duration_ms, 0), 1)), 7) - 6) AS bits,
+    if(duration_ms IS NULL, -1, if(duration_ms < 128, toInt32(duration_ms),
+        toInt32(bitShiftLeft(bitShiftRight(assumeNotNull(duration_ms), bits), bits) + bitShiftLeft(1, bits - 1))))
+        AS milliseconds
+"""
+"""What counts of an attempt of ``attempts``; -1 milliseconds: it called nobody."""
+
+
+def open_hours(scope: str) -> str:
+    """A query for the open hours of one webhook, which the condition ``scope`` names."""
+    return f"""
+        SELECT hour FROM (
+            SELECT hour, touched_on, {_NEVER} AS counted_on FROM touched_hours WHERE {scope} AND {KEPT}
+            UNION ALL
+            SELECT hour, {_NEVER}, as_of FROM closed_hours WHERE {scope} AND {KEPT}
+        ) GROUP BY hour HAVING max(touched_on) >= max(counted_on)
+    """
+
+
+def messages(scope: str, hours: str) -> str:
+    """A query for the messages of ``hours``, something that IN takes, within the condition ``scope``.
+
+    Rows that were not merged yet are one message. Those that were told of in several hours are left out.
+    """
+    return _messages(f"""
+        SELECT {_MESSAGE} FROM messages_by_hour
+        WHERE {scope} AND hour IN {hours} AND hour >= {ATTEMPTS_KEPT} AND {_but_retold(scope)}
+        UNION ALL
+        SELECT {_MESSAGE} FROM message_states
+        WHERE {scope} AND toStartOfHour(created_on) IN {hours} AND created_on < {ATTEMPTS_KEPT}
+            AND {_but_retold(scope)}
+    """)
+
+
+def retold_messages(scope: str) -> str:
+    """A query for the messages that were told of in several hours, of whichever hours."""
+    return _messages(f"SELECT {_MESSAGE} FROM message_states WHERE {scope} AND {_retold(scope)} AND {_CREATED_KEPT}")
+
+
+def attempts(scope: str, hours: str) -> str:
+    """A query for the attempts at the messages of ``hours``, as ``messages`` has them."""
+    return _attempts(f"{scope} AND toStartOfHour(message_created_on) IN {hours} AND {_but_retold(scope)}")
+
+
+def retold_attempts(scope: str) -> str:
+    """A query for the attempts at the messages that were told of in several hours."""
+    return _attempts(f"{scope} AND {_retold(scope)}")
+
+
+_MESSAGE = "organization_id, webhook_id, message_id, toString(event_type) AS event_type, state"
+_KEY = "(organization_id, webhook_id, message_id)"
+_CREATED_KEPT = "created_on >= toStartOfHour(now('UTC') - INTERVAL 13 MONTH)"
+
+
+def _retold(scope: str) -> str:
+    return f"{_KEY} IN (SELECT organization_id, webhook_id, message_id FROM retold_messages WHERE {scope})"
+
+
+def _but_retold(scope: str) -> str:
+    return f"NOT {_retold(scope)}"
+
+
+def _messages(rows: str) -> str:
+    return f"""
+        SELECT organization_id, webhook_id, message_id, max(event_type) AS event_type, max(state) AS state
+        FROM ({rows})
+        GROUP BY organization_id, webhook_id, message_id
+    """
+
+
+def _attempts(condition: str) -> str:
+    return f"""
+        SELECT organization_id, webhook_id, message_id, run, attempt,
+            max(s.version) AS version, argMax(s.duration_ms, s.version) AS duration_ms
+        FROM attempt_states AS s
+        WHERE {condition}
+        GROUP BY organization_id, webhook_id, message_id, run, attempt
+    """

@@ -1,0 +1,276 @@
+"""Whatever is closed when: the six figures, the plots and the pages are those of the rows themselves."""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dispatcher.delivery.outcome import Outcome
+from dispatcher.recording import queued, schema
+from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
+from dispatcher.recording.closing import close_hours
+from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.recording.history import Attempt, Bucket, Metrics
+from dispatcher.recording.retelling import find_retold
+from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert, outcome
+
+US = (ORGANIZATION, WEBHOOK)
+NOW = int(time.time() * 1000)
+HOUR = 3_600_000
+DELAYS = (0, 5_000, 300_000, HOUR // 2, 2 * HOUR, 5 * HOUR)
+AT_ONCE = timedelta(0)
+SEEDS = (1, 2)
+
+
+async def close(clickhouse: ClickHouse) -> int:
+    # What was touched in this millisecond is still open.
+    closed, _ = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+    return closed
+
+
+class Traffic:
+    """Random messages as senders report them: attempts with retries, executed twice now and then, and resent."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+
+    def message(self, message_id: str, webhook_id: str) -> list[Outcome]:
+        created_on = NOW - self.chance.randint(0, 26 * 24) * HOUR - self.chance.randint(0, HOUR)
+        rows = self.run(message_id, webhook_id, created_on, created_on, 1)
+        for run in range(2, 2 + self.chance.choice((0, 0, 0, 1, 2))):
+            start = min(NOW - 1000, created_on + self.chance.randint(1, 300) * HOUR)
+            rows += self.run(message_id, webhook_id, created_on, start, run)
+        return rows
+
+    def run(self, message_id: str, webhook_id: str, created_on: int, start: int, run: int) -> list[Outcome]:
+        rows: list[Outcome] = []
+        due = start
+        ends = self.chance.randint(0, len(DELAYS))
+        for attempt, delay in enumerate(DELAYS[1:], start=1):
+            at = due + self.chance.randint(0, 2_000)
+            if at > NOW or attempt > ends:
+                break
+            took = self.chance.choice((None, self.chance.randint(0, 20_000)))
+            others: dict[str, Any] = {
+                "webhook_id": webhook_id,
+                "run": run,
+                "message_created_on": created_on,
+                "due_at": due,
+                "event_type": self.chance.choice(("object_created", "active_alert")),
+                "duration_ms": took,
+            }
+            if self.chance.random() < 0.3:
+                rows.append(outcome(message_id, attempt, "in_progress", at=at, **{**others, "duration_ms": None}))
+                if self.chance.random() < 0.1:
+                    break
+            if self.chance.random() < 0.5:
+                rows.append(outcome(message_id, attempt, "successful", at=at, **others))
+                break
+            due = at + delay
+            last = attempt == len(DELAYS) - 1 or self.chance.random() < 0.2
+            rows.append(outcome(message_id, attempt, "failed", at=at, **others, next_attempt_at=None if last else due))
+            if self.chance.random() < 0.1:
+                again = at + self.chance.randint(1, 2 * HOUR)
+                rows.append(
+                    outcome(message_id, attempt, self.chance.choice(("failed", "successful")), at=again, **others)
+                )
+            if last:
+                break
+        return rows
+
+    def shuffled_batches(self, rows: Sequence[Outcome]) -> Iterable[list[Outcome]]:
+        """In any order, some of them twice."""
+        again = self.chance.sample(rows, len(rows) // 3)
+        left = self.chance.sample([*rows, *again], len(rows) + len(again))
+        while left:
+            size = self.chance.randint(1, len(left))
+            yield left[:size]
+            left = left[size:]
+
+
+async def counted_from_rows(clickhouse: ClickHouse, webhook_id: str) -> Metrics:
+    rows = await clickhouse.query(
+        "SELECT status, count() AS n FROM messages WHERE organization_id = {o:String} AND webhook_id = {w:String}"
+        " GROUP BY status",
+        {"o": ORGANIZATION, "w": webhook_id},
+    )
+    return Metrics(
+        **{
+            **dict.fromkeys(("successful", "pending", "in_progress", "failed"), 0),
+            **{row["status"]: row["n"] for row in rows},
+        }
+    )
+
+
+async def plotted_from_rows(clickhouse: ClickHouse, webhook_id: str) -> dict[datetime, tuple[int, int, int]]:
+    of_webhook = "organization_id = {o:String} AND webhook_id = {w:String}"
+    rows = await clickhouse.query(
+        "SELECT toUnixTimestamp(hour) AS at, sum(good) AS successful, sum(bad) AS failed, sum(made) AS attempts FROM ("
+        " SELECT hour, successful AS good, failed AS bad, 0 AS made FROM success_rate_hourly WHERE " + of_webhook +
+        " UNION ALL SELECT toStartOfHour(assumeNotNull(executed_on)), 0, 0, 1 FROM attempt_states FINAL"
+        " WHERE status IN ('failed', 'successful') AND " + of_webhook + ") GROUP BY hour",
+        {"o": ORGANIZATION, "w": webhook_id},
+    )  # fmt: skip
+    return {datetime.fromtimestamp(row["at"], UTC): (row["successful"], row["failed"], row["attempts"]) for row in rows}
+
+
+async def history(log: DeliveryLog, webhook_id: str) -> list[Bucket]:
+    until = datetime.fromtimestamp(NOW / 1000, UTC) + timedelta(hours=3)
+    return await log.history(ORGANIZATION, webhook_id, "hour", until - timedelta(days=27, hours=20), until)
+
+
+async def listed(log: DeliveryLog, webhook_id: str, status: Any, limit: int) -> list[Attempt]:
+    items: list[Attempt] = []
+    cursor = None
+    while True:
+        page = await log.attempts(ORGANIZATION, webhook_id, status=status, limit=limit, cursor=cursor)
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(embedded: ClickHouse, seed: int) -> None:
+    traffic, log = Traffic(seed), DeliveryLog(embedded)
+    webhooks = ("wh-1", "wh-2")
+    rows = [row for n in range(60) for row in traffic.message(f"m{n}", webhooks[n % 2])]
+    for batch in traffic.shuffled_batches(rows):
+        await insert(embedded, batch)
+        if traffic.chance.random() < 0.7:
+            before = [await history(log, webhook) for webhook in webhooks]
+            assert await close(embedded) > 0
+            assert [await history(log, webhook) for webhook in webhooks] == before
+        for webhook in webhooks:
+            assert await log.metrics(ORGANIZATION, webhook) == await counted_from_rows(embedded, webhook)
+            shown = {each.start: (each.successful, each.failed, each.attempts) for each in await history(log, webhook)}
+            expected = await plotted_from_rows(embedded, webhook)
+            assert {start: counts for start, counts in shown.items() if any(counts)} == expected
+    await close(embedded)
+    assert await close(embedded) == 0
+    assert await embedded.query("SELECT hour FROM closed_hours GROUP BY hour") != []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_pages_list_each_attempt_once_whatever_is_closed_when(embedded: ClickHouse, seed: int) -> None:
+    traffic, log = Traffic(seed), DeliveryLog(embedded)
+    rows = [row for n in range(40) for row in traffic.message(f"m{n}", WEBHOOK)]
+    for batch in traffic.shuffled_batches(rows):
+        await insert(embedded, batch)
+        if traffic.chance.random() < 0.5:
+            await close(embedded)
+        await in_pages_as_in_rows(embedded, log, traffic.chance.randint(1, 60))
+
+
+async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: int) -> None:
+    expected = await clickhouse.query(
+        "SELECT message_id || '-' || toString(run) || '-' || toString(attempt) AS id, status"
+        " FROM attempts WHERE webhook_id = {w:String}"
+        " ORDER BY ifNull(executed_on, due_at) DESC, message_id DESC, run DESC, attempt DESC",
+        {"w": WEBHOOK},
+    )
+    for status in (None, "pending", "in_progress", "successful", "failed"):
+        shown = await listed(log, WEBHOOK, status, limit)
+        assert [each.id for each in shown] == [row["id"] for row in expected if status in (None, row["status"])]
+
+
+async def test_an_hour_that_is_touched_is_open_until_it_has_settled(clickhouse: ClickHouse) -> None:
+    log = DeliveryLog(clickhouse)
+    await insert(clickhouse, [outcome("m", 1, "failed", at=NOW - 50 * HOUR)])
+    assert (await close_hours(clickhouse))[0] == 0
+    assert await close(clickhouse) == 1
+    await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, run=2, message_created_on=NOW - 50 * HOUR - 1000)])
+    assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
+    assert (await close_hours(clickhouse))[0] == 0
+    assert await close(clickhouse) == 1
+    assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
+
+
+async def test_an_hour_that_waits_for_a_retry_lists_it_once_closed(clickhouse: ClickHouse) -> None:
+    log = DeliveryLog(clickhouse)
+    made = delivery("q", NOW - 30 * HOUR)
+    await clickhouse.insert(
+        queued.TABLE, queued.encode(made, due_at=NOW - 30 * HOUR), row_format=queued.FORMAT, columns=queued.COLUMNS
+    )
+    await insert(clickhouse, [outcome("r", 1, "failed", at=NOW - 40 * HOUR, next_attempt_at=NOW + HOUR)])
+    assert await close(clickhouse) == 2
+    waiting = (await log.attempts(*US, status="pending")).items
+    assert [(row.id, row.next_attempt_at is not None) for row in waiting] == [("r-1-2", True), ("q-1-1", True)]
+    assert (await log.metrics(*US)).pending == 2
+
+
+async def test_messages_of_more_than_13_months_ago_do_not_count(clickhouse: ClickHouse) -> None:
+    log = DeliveryLog(clickhouse)
+    await insert(clickhouse, [outcome("old", 1, "successful", at=NOW - 400 * 24 * HOUR)])
+    await insert(clickhouse, [outcome("kept", 1, "successful", at=NOW - 380 * 24 * HOUR)])
+    for _ in range(2):
+        assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
+        assert [row["message_id"] for row in await clickhouse.query("SELECT message_id FROM messages")] == ["kept"]
+        await close(clickhouse)
+
+
+async def test_quantiles_are_right_within_a_hundredth(clickhouse: ClickHouse) -> None:
+    log = DeliveryLog(clickhouse)
+    start = NOW // HOUR * HOUR - 5 * HOUR
+    chance = random.Random(7)
+    durations = sorted(chance.randint(0, 30_000) for _ in range(1_001))
+    rows = [outcome(f"m{n}", 1, "successful", at=start + 1, duration_ms=took) for n, took in enumerate(durations)]
+    await insert(clickhouse, [*rows, outcome("nobody", 1, "failed", at=start + 2, duration_ms=None)])
+    since = datetime.fromtimestamp(start / 1000, UTC)
+    for _ in range(2):
+        (hour,) = await log.history(*US, "hour", since, since + timedelta(hours=1))
+        assert hour.attempts == 1_002
+        for shown, share in ((hour.p50_ms, 0.5), (hour.p95_ms, 0.95), (hour.p99_ms, 0.99)):
+            assert shown == pytest.approx(durations[int(share * 1_000)], rel=0.01)
+        await close(clickhouse)
+
+
+async def test_an_event_that_is_published_again_in_another_hour_is_counted_once(clickhouse: ClickHouse) -> None:
+    log = DeliveryLog(clickhouse)
+    first, again = NOW - 30 * HOUR, NOW - 2 * HOUR
+    await insert(
+        clickhouse, [outcome("m", 1, "failed", at=first, duration_ms=5), outcome("n", 1, "successful", at=first)]
+    )
+    assert await find_retold(clickhouse, timedelta(0))
+    await close(clickhouse)
+    await insert(clickhouse, [outcome("m", 1, "successful", at=again, duration_ms=7)])
+    assert await find_retold(clickhouse, timedelta(0))
+    for _ in range(2):
+        assert await log.metrics(*US) == Metrics(successful=2, pending=0, in_progress=0, failed=0)
+        shown = {each.start: (each.successful, each.failed, each.attempts) for each in await history(log, WEBHOOK)}
+        assert {start: counts for start, counts in shown.items() if any(counts)} == await plotted_from_rows(
+            clickhouse, WEBHOOK
+        )
+        await in_pages_as_in_rows(clickhouse, log, 2)
+        assert await close(clickhouse) in (2, 0)
+    await insert(clickhouse, [outcome("m", 1, "in_progress", at=NOW - 10, run=2, message_created_on=again)])
+    assert (await log.metrics(*US)).successful == 2
+    assert not await find_retold(clickhouse)
+
+
+async def test_what_was_recorded_before_the_upgrade_is_counted_and_listed(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ClickHouse(engine, database=a_database())
+    released, log = schema.migrations()[:3], DeliveryLog(store)
+    traffic = Traffic(5)
+    rows = [row for n in range(30) for row in traffic.message(f"m{n}", WEBHOOK)]
+    try:
+        with monkeypatch.context() as before:
+            before.setattr(schema, "migrations", lambda: released)
+            assert await schema.migrate(store) == released
+            await insert(store, [*rows, outcome("earlier", 1, "failed", at=NOW - 90 * 24 * HOUR)])
+            with pytest.raises(SchemaMissing):
+                await log.metrics(*US)
+        assert await schema.pending_migrations(store) == schema.migrations()[3:]
+        await schema.migrate(store)
+        for _ in range(2):
+            assert await log.metrics(*US) == await counted_from_rows(store, WEBHOOK)
+            await in_pages_as_in_rows(store, log, 20)
+            await close(store)
+        assert (await log.metrics(*US)).total == len({row["message_id"] for row in rows}) + 1
+    finally:
+        await store.close()
