@@ -18,6 +18,7 @@ from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors
 from dispatcher.portal.api.rate_limits import EVERYTHING, Policy, RateLimits, Standing, headers_of, too_often
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 from dispatcher.portal.auth import Caller
+from dispatcher.recording.clickhouse import SchemaMissing
 from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -149,6 +150,9 @@ def problem_of(request: web.Request, error: Exception) -> Problem:
             problem = _of_http_exception(request, error)
         case KafkaError() | KafkaUnavailable() | NoLongerFollowing():
             problem = _away("Kafka", request, error)
+        case SchemaMissing():
+            _log.warning("ClickHouse lacks migrations; a recorder applies them", path=request.path, error=str(error))
+            problem = _later("ClickHouse does not have this version's tables yet; a recorder's start makes them.")
         case ClickHouseUnavailable():
             problem = _away("ClickHouse", request, error)
         case UndecipherableConfig():
@@ -162,7 +166,11 @@ def problem_of(request: web.Request, error: Exception) -> Problem:
 
 def _away(what: str, request: web.Request, error: Exception) -> Problem:
     _log.warning("request failed", path=request.path, error=repr(error))
-    return Problem(503, f"{what} does not answer at the moment. Try again soon.", headers={hdrs.RETRY_AFTER: "5"})
+    return _later(f"{what} does not answer at the moment.")
+
+
+def _later(what: str) -> Problem:
+    return Problem(503, f"{what} Try again soon.", headers={hdrs.RETRY_AFTER: "5"})
 
 
 def _of_http_exception(request: web.Request, error: web.HTTPException) -> Problem:
