@@ -15,6 +15,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
+from dispatcher.rotation import Rotation
+
 # What was learnt of a target is kept so long after its last call.
 _KEPT_SECONDS = 60.0
 
@@ -54,6 +56,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class _Lane(Generic[W]):
+    webhook_id: str
     places: int
     waiting: deque[W] = field(default_factory=deque)
     executing: dict[int, float] = field(default_factory=dict)
@@ -61,8 +64,8 @@ class _Lane(Generic[W]):
     seconds: float = 0.0
     """How long its calls take, lately."""
     slow: bool = False
-    queued: bool = False
-    """Whether it stands in one of the queues for its next turn."""
+    held_back: bool = False
+    """Whether its rate limit keeps it from having a turn; then ``not_before`` it has none."""
     not_before: float = 0.0
     used: float = 0.0
 
@@ -77,9 +80,9 @@ class Lanes(Generic[W]):
         self._limits = limits
         self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
-        self._turns: deque[tuple[str, _Lane[W]]] = deque()
-        self._slow_turns: deque[tuple[str, _Lane[W]]] = deque()
-        self._later: list[tuple[float, int, str, _Lane[W]]] = []
+        self._turns: Rotation[_Lane[W]] = Rotation()
+        self._slow_turns: Rotation[_Lane[W]] = Rotation()
+        self._later: list[tuple[float, int, _Lane[W]]] = []
         self._numbers = count()
         self._executing = 0
         self._executing_slow = 0
@@ -127,27 +130,27 @@ class Lanes(Generic[W]):
         """Let an attempt wait for its turn."""
         lane = self._lanes.get(work.webhook_id)
         if lane is None:
-            lane = self._lanes[work.webhook_id] = _Lane(self._limits.executing_at_first)
+            lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first)
         lane.waiting.append(work)
         self._waiting_bytes += work.size
-        self._queue(work.webhook_id, lane)
+        self._want_turn(lane)
 
     def take(self, now: float) -> Iterator[W]:
         """The attempts whose turn it is; each is executing until ``ended``."""
         while self._later and self._later[0][0] <= now:
-            _, _, webhook_id, lane = heappop(self._later)
-            lane.queued = False
-            self._queue(webhook_id, lane)
-        while (turn := self._next(now)) is not None:
-            webhook_id, lane = turn
+            _, _, lane = heappop(self._later)
+            lane.held_back = False
+            self._want_turn(lane)
+        while (lane_in_turn := self._next(now)) is not None:
+            lane = lane_in_turn
             work = lane.waiting.popleft()
             self._waiting_bytes -= work.size
             lane.executing[id(work)] = now
             self._executing += 1
             self._executing_slow += lane.slow
-            if rate := self._rate_of(webhook_id):
+            if rate := self._rate_of(lane.webhook_id):
                 lane.not_before = max(now, lane.not_before) + 1 / rate
-            self._queue(webhook_id, lane)
+            self._want_turn(lane)
             yield work
 
     def ended(self, work: W, now: float, *, success: bool) -> None:
@@ -163,7 +166,7 @@ class Lanes(Generic[W]):
             lane.places = max(lane.places // 2, self._limits.executing_at_first)
         self._set_slow(lane, slow=lane.seconds >= self._limits.slow_seconds)
         lane.used = now
-        self._queue(work.webhook_id, lane)
+        self._want_turn(lane)
 
     def look(self, now: float) -> None:
         """Notice which targets have kept somebody waiting for long; call it a few times a second."""
@@ -171,7 +174,7 @@ class Lanes(Generic[W]):
             if lane.executing:
                 if now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
                     self._set_slow(lane, slow=True)
-            elif not lane.waiting and not lane.queued and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
+            elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
                 del self._lanes[webhook_id]
 
     def overflow(self) -> list[W]:
@@ -192,41 +195,37 @@ class Lanes(Generic[W]):
         dropped = [work for lane in self._lanes.values() for work in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
-            lane.queued = False
+            lane.held_back = False
         self._turns.clear()
         self._slow_turns.clear()
         self._later.clear()
         self._waiting_bytes = 0
         return dropped
 
-    def _next(self, now: float) -> tuple[str, _Lane[W]] | None:
-        while self._turns and self._executing < self._limits.executing:
-            webhook_id, lane = self._turns.popleft()
+    def _next(self, now: float) -> _Lane[W] | None:
+        while self._executing < self._limits.executing and (lane := self._turns.take()) is not None:
             if lane.slow:
-                self._slow_turns.append((webhook_id, lane))
-            elif self._may_start(webhook_id, lane, now):
-                return webhook_id, lane
+                self._slow_turns.want(lane)
+            elif self._may_begin(lane, now):
+                return lane
         while (
-            self._slow_turns
-            and self._executing < self._limits.executing
+            self._executing < self._limits.executing
             and self._executing_slow < self._limits.executing // 2
+            and (lane := self._slow_turns.take()) is not None
         ):
-            webhook_id, lane = self._slow_turns.popleft()
-            if self._may_start(webhook_id, lane, now):
-                return webhook_id, lane
+            if self._may_begin(lane, now):
+                return lane
         return None
 
-    def _may_start(self, webhook_id: str, lane: _Lane[W], now: float) -> bool:
-        if lane.not_before > now and lane.waiting:
-            heappush(self._later, (lane.not_before, next(self._numbers), webhook_id, lane))
-            return False
-        lane.queued = False
-        return bool(lane.waiting) and len(lane.executing) < lane.places
+    def _may_begin(self, lane: _Lane[W], now: float) -> bool:
+        if lane.not_before > now and lane.waiting and not lane.held_back:
+            lane.held_back = True
+            heappush(self._later, (lane.not_before, next(self._numbers), lane))
+        return bool(lane.waiting) and not lane.held_back and len(lane.executing) < lane.places
 
-    def _queue(self, webhook_id: str, lane: _Lane[W]) -> None:
-        if lane.waiting and not lane.queued and len(lane.executing) < lane.places:
-            lane.queued = True
-            (self._slow_turns if lane.slow else self._turns).append((webhook_id, lane))
+    def _want_turn(self, lane: _Lane[W]) -> None:
+        if lane.waiting and not lane.held_back and len(lane.executing) < lane.places:
+            (self._slow_turns if lane.slow else self._turns).want(lane)
 
     def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:
         if lane.slow != slow:

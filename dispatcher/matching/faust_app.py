@@ -23,10 +23,10 @@ from dispatcher.matching.turns import Turns
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
 
-BUFFERED_BYTES = 64 * 1024 * 1024
+BUFFERED_BYTES = 128 * 1024 * 1024
 """Of events that were fetched and wait for the agent: how far it sees past an organization that floods."""
 
-_OVERHEAD_BYTES = 1_500
+_OVERHEAD_BYTES = 700
 """What an event takes in memory beside its value."""
 
 _OF_A_PARTITION_AT_ONCE = 500

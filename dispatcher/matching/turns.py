@@ -1,4 +1,4 @@
-"""Turns: what waits to be matched, one of each organization after the other.
+"""Turns: what waits to be matched, one of each organization after the other, who wants little first.
 
 Events of many organizations share a partition of a topic. Whoever floods it makes the others wait until its events have
 been read, but no longer until they have been matched.
@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from dispatcher.rotation import Rotation
+
 T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """A queue that gives out the first of each key in turn; it has the methods of a ``deque`` that queues need.
+    """A queue that gives each key a turn for its first entry; it has the methods of a ``deque`` that queues need.
 
     ``size_of`` an entry is in bytes.
     """
@@ -21,7 +23,7 @@ class Turns(Generic[T]):
         self._key_of = key_of
         self._size_of = size_of
         self._waiting: dict[Hashable, deque[T]] = {}
-        self._turns: deque[Hashable] = deque()
+        self._turns: Rotation[Hashable] = Rotation()
         self._length = 0
         self._bytes = 0
 
@@ -38,10 +40,9 @@ class Turns(Generic[T]):
         key = self._key_of(entry)
         waiting = self._waiting.get(key)
         if waiting is None:
-            self._waiting[key] = deque([entry])
-            self._turns.append(key)
-        else:
-            waiting.append(entry)
+            waiting = self._waiting[key] = deque()
+        waiting.append(entry)
+        self._turns.want(key)
         self._length += 1
         self._bytes += self._size_of(entry)
 
@@ -51,11 +52,13 @@ class Turns(Generic[T]):
         Raises:
             IndexError: it is empty.
         """
-        key = self._turns.popleft()
+        key = self._turns.take()
+        if not self._length:
+            raise IndexError("nothing waits")
         waiting = self._waiting[key]
         entry = waiting.popleft()
         if waiting:
-            self._turns.append(key)
+            self._turns.want(key)
         else:
             del self._waiting[key]
         self._length -= 1
