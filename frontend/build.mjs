@@ -1,6 +1,6 @@
 // Builds what browsers load: a file for each island and each script, and the chunks that they share.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
@@ -26,7 +26,26 @@ const entries = (folder) =>
 
 await rm(unfinished, { recursive: true, force: true });
 await mkdir(unfinished, { recursive: true });
-await build({ ...common, entryPoints: entries("islands"), format: "esm", splitting: true, chunkNames: "chunk-[hash]" });
+const { metafile } = await build({
+  ...common,
+  metafile: true,
+  entryPoints: entries("islands"),
+  format: "esm",
+  splitting: true,
+  chunkNames: "chunk-[hash]",
+});
+// Whoever gets the built files gets the licences of what is in them.
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []),
+);
+const licences = [...packages, "swagger-ui-dist"].sort().map((name) => {
+  const folder = path.join(here, "node_modules", name);
+  const { version, license } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
+  const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
+  const text = file === undefined ? "" : readFileSync(path.join(folder, file), "utf8").trim();
+  return `${name} ${version}: ${license}\n\n${text}\n`;
+});
+await writeFile(path.join(unfinished, "licences.txt"), licences.join(`\n${"-".repeat(80)}\n\n`));
 // Swagger UI comes built: what a bundler would make of it again is larger, and takes long.
 const swagger = path.join(here, "node_modules/swagger-ui-dist");
 for (const name of ["swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css"]) {

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -74,27 +75,26 @@ def hosts_in_npm_lock() -> list[str]:
     ]
 
 
+def passes(command: Sequence[str], cwd: Path = ROOT) -> bool:
+    """Run a program of ``.venv``; whether it found nothing."""
+    print("$", *command, f"(in {cwd.name})" if cwd != ROOT else "", flush=True)
+    return subprocess.run([BIN / command[0], *command[1:]], cwd=cwd, check=False).returncode == 0
+
+
 def main() -> None:
     """Run all checks; exit non-zero when one fails."""
-    failed = []
-    for command in COMMANDS:
-        print("$", *command, flush=True)
-        if subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, check=False).returncode != 0:
-            failed.append(" ".join(command))
+    failed = [" ".join(command) for command in COMMANDS if not passes(command)]
     try:
         frontend.install()
-    except frontend.Failed as problem:
-        failed.append(f"{problem}")
+    except frontend.Failed as reason:
+        failed.append(str(reason))
     else:
-        for command in FRONTEND:
-            print("$", *command, "(in frontend)", flush=True)
-            if subprocess.run([BIN / command[0], *command[1:]], cwd=frontend.FRONTEND, check=False).returncode != 0:
-                failed.append(" ".join(command))
+        failed += [" ".join(command) for command in FRONTEND if not passes(command, frontend.FRONTEND)]
     problems = [*stale_lock(), *hosts_in_npm_lock()]
     for problem in problems:
         print(problem)
     if problems:
-        failed.append("the lock")
+        failed.append("the locks")
     if failed:
         sys.exit(f"error: failed: {', '.join(failed)}")
     print("All checks passed.")

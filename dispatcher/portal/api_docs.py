@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 
 from dispatcher.portal.pages.security_headers import security_headers
 from dispatcher.portal.pages.static_files import ROOT
 
 PATH = "/api/docs"
+
+_log = structlog.get_logger(__name__)
 
 _NEEDED = ("swagger-ui-bundle.js", "swagger-ui.css", "api-docs.js", "api-docs.css")
 _BUILT = "/static/built"
@@ -43,6 +46,8 @@ def add_routes(app: web.Application, static: Path = ROOT) -> None:
     """Serve the page; without what the frontend's build puts into ``static/built``, it says how to build."""
     built = static / "built"
     missing = any(not (built / name).is_file() for name in _NEEDED)
+    if missing:
+        _log.warning("the frontend is not built: pages lack their editor, plots and live table; run make environment")
     page = _PAGE.format(head="", body=_NOT_BUILT) if missing else _PAGE.format(head=_HEAD, body=_SHOWN)
 
     async def docs(_: web.Request) -> web.Response:
