@@ -7,11 +7,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from dispatcher.portal.api.examples import EXAMPLES
 from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Operation
 from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
-_EVERYWHERE = (401, 403, 429, 500)
+_EVERYWHERE = (400, 401, 403, 429, 431, 500)
+
+_RETRY_AFTER = {"Retry-After": {"description": "Wait so many seconds", "required": True, "schema": {"type": "integer"}}}
 
 
 def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[str, Any]:
@@ -32,7 +35,10 @@ def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[s
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": _referred_to(paths, definitions.get("$defs", {})),
+            "schemas": {
+                name: {**schema, "examples": [EXAMPLES[name]]} if name in EXAMPLES else schema
+                for name, schema in _referred_to(paths, definitions.get("$defs", {})).items()
+            },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -80,6 +86,8 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
     if operation.query.model_fields:
         problems.add(422)
     if isinstance(operation, Operation):
+        if operation.request_headers:
+            problems.add(422)
         described["parameters"] += [
             {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
             for name, text in operation.request_headers.items()
@@ -108,6 +116,7 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
     for status in sorted(problems):
         described["responses"][str(status)] = {
             "description": title_of(status),
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
             "content": {CONTENT_TYPE: {"schema": schema}},
         }
     return described
