@@ -1,5 +1,6 @@
-"""``ETag`` and ``If-Match``: two people who change one webhook do not overwrite each other unseen."""
+"""``ETag`` and ``If-Match`` (RFC 9110, section 13.1.1): two people do not overwrite each other's changes unseen."""
 
+import re
 from typing import Any
 
 from dispatcher.portal.api.operation import Call
@@ -7,6 +8,9 @@ from dispatcher.portal.api.problems import BadField, Problem, invalid
 
 IF_MATCH = "If-Match"
 ETAG_DESCRIPTION = "The webhook's revision, for If-Match"
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"')
+_TAGS = re.compile(rf"[ \t,]*{_TAG.pattern}(?:[ \t]*,[ \t,]*{_TAG.pattern})*[ \t,]*")
+
 IF_MATCH_DESCRIPTION = "An ETag: the change is made only if the webhook still has this revision"
 
 
@@ -18,18 +22,17 @@ def etag(revision: int) -> str:
 def check_if_match(call: Call[Any, Any], revision: int) -> bool:
     """Whether the request names a revision; if it does, it is the current one.
 
+    ``*`` names none: there is a webhook, and that is all it asks. A weak tag never matches.
+
     Raises:
         Problem: 412, the webhook has changed since; 422, the header is not a list of entity tags.
     """
     value = call.header(IF_MATCH, limit=1_000)
-    if value is None:
+    if value is None or value == "*":
         return False
-    if value == "*":
-        return False
-    tags = [tag.strip() for tag in value.split(",")]
-    if not all(tag.removeprefix("W/").startswith('"') and tag.endswith('"') and len(tag) > 1 for tag in tags):
+    if not _TAGS.fullmatch(value):
         raise invalid([BadField(field=IF_MATCH, detail='send the ETag as it came, quotes included: "7"')])
-    if etag(revision) not in tags:
+    if etag(revision) not in _TAG.findall(value):
         raise changed_meanwhile()
     return True
 

@@ -1,5 +1,8 @@
 """``Idempotency-Key``: a request that is sent again gets the answer of the first time.
 
+As draft-ietf-httpapi-idempotency-key-header-07 has it, but that a request which comes while the first is being
+answered waits for that answer, instead of getting 409.
+
 Kept in this process for a day, and for the last few thousand keys: a portal that restarts, or another one behind the
 same address, does not know them.
 """
@@ -20,6 +23,12 @@ _KEPT_SECONDS = 24 * 3600.0
 _MOST_KEYS = 10_000
 
 T = TypeVar("T")
+
+
+def unquoted(key: str) -> str:
+    """The key in the header: the draft's form is a string in quotes, and many programs send it without."""
+    quoted = len(key) > 2 and key.startswith('"') and key.endswith('"')
+    return key[1:-1] if quoted else key
 
 
 @dataclass(frozen=True, slots=True)

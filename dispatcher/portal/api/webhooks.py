@@ -18,7 +18,7 @@ from dispatcher.portal.api.concurrency import (
 )
 from dispatcher.portal.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from dispatcher.portal.api.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
-from dispatcher.portal.api.idempotency import IdempotencyKeys
+from dispatcher.portal.api.idempotency import IdempotencyKeys, unquoted
 from dispatcher.portal.api.operation import (
     ORGANIZATION,
     Answer,
@@ -318,7 +318,7 @@ class WebhooksApi:
             created = await self._create(call)
         else:
             created = await self._idempotency.once(
-                (call.caller.id, call.organization_id, key), call.raw_body, lambda: self._create(call)
+                (call.caller.id, call.organization_id, unquoted(key)), call.raw_body, lambda: self._create(call)
             )
         location = f"{WEBHOOKS.format(organization_id=call.request.match_info['organization_id'])}/{created.id}"
         revision = self._directory.revision(created.id)

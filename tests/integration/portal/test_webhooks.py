@@ -93,6 +93,10 @@ async def test_creation_with_a_key_is_done_once(api: Api) -> None:
     other = await api("POST", "/webhooks", {**MEMBERS, "name": "Other"}, Idempotency_Key="k1")
     assert other.status == 422
     assert other.body["errors"][0]["field"] == "Idempotency-Key"
+    quoted = await api("POST", "/webhooks", MEMBERS, Idempotency_Key='"k1"')
+    assert quoted.body["id"] == replies[0].body["id"], "the draft writes keys in quotes; programs often do not"
+    assert (await api("POST", "/webhooks", MEMBERS, Idempotency_Key="k2")).status == 409
+    assert (await api("POST", "/webhooks", MEMBERS, Idempotency_Key="k" * 300)).status == 422
 
 
 async def test_changes_only_the_revision_that_was_seen(api: Api) -> None:
@@ -109,7 +113,19 @@ async def test_changes_only_the_revision_that_was_seen(api: Api) -> None:
         assert stale.status == 412
         assert stale.headers["Content-Type"] == "application/problem+json"
     assert (await api("PATCH", path, {"name": "C"}, If_Match="*")).status == 200
-    assert (await api("PATCH", path, {"name": "C"}, If_Match="7")).status == 422
+    for bad in ("7", '"7', '"7" "8"', "W/7", '*, "7"', "x" * 1_001):
+        assert (await api("PATCH", path, {"name": "C"}, If_Match=bad)).status == 422, bad
+    current = (await api("GET", path)).headers["ETag"]
+    for listed, status in (
+        (f'"a,b", {current}', 200),
+        (f'{current},"x"', 200),
+        (f", {current} ,", 200),
+        (f"W/{current}", 412),
+        (f'"a,{current[1:-1]}"', 412),
+        ('"x", "y"', 412),
+    ):
+        reply = await api("PATCH", path, {"name": "C"}, If_Match=listed)
+        assert reply.status == status, listed
     now = (await api("GET", path)).headers["ETag"]
     replies = await asyncio.gather(*(api("PATCH", path, {"name": f"N{n}"}, If_Match=now) for n in range(4)))
     assert sorted(reply.status for reply in replies) == [200, 412, 412, 412]
