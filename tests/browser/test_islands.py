@@ -1,0 +1,299 @@
+"""The islands in a real browser, on the HTML that `frontend/README.md` says they expect, under the pages' policy."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Page, async_playwright, expect
+
+from dispatcher.portal.pages.security_headers import security_headers
+from dispatcher.portal.pages.static_files import ROOT
+
+NONCE = "bm9uY2U"
+HOSTILE = "<img src=x onerror=document.title='hacked'>\u202egnp.exe"
+TYPES = [
+    {
+        "event_type": "active_alert",
+        "variables": [{"name": "alert_name", "caption": "Alert name"}],
+        "sample_values": {"alert_name": HOSTILE},
+        "templates": {"example": {"text": "#alert_name"}},
+    },
+    {
+        "event_type": "operation_executed",
+        "variables": [{"name": "status", "caption": "Current status"}],
+        "sample_values": {"status": "Completed"},
+        "templates": {"example": {"text": "#status"}, "slack": {"text": "*#status*"}},
+    },
+]
+TYPES_IN_SCRIPT = json.dumps(TYPES).replace("<", "\\u003c")
+FORM = f"""
+<webhook-form><script type="application/json" data-event-types>{TYPES_IN_SCRIPT}</script>
+<form method="post" data-unsaved>
+<select name="event_type"><option>active_alert</option><option>operation_executed</option></select>
+<resource-picker data-url="/resources" data-event-type="active_alert" data-name="items"
+  data-selected="{escape(json.dumps([{"id": "gone", "name": None, "url": None}]))}">
+<label><input type="checkbox" name="all_items" value="true" data-all> <span data-all-label></span></label>
+</resource-picker>
+<button type="button" data-insert-template="example">Example</button>
+<button type="button" data-insert-template="slack">Slack</button>
+<label for="template">Message</label>
+<json-editor><textarea id="template" name="payload_template">{{}}</textarea></json-editor>
+<template-preview for="template"></template-preview>
+<button>Save</button> <a href="/elsewhere">Elsewhere</a>
+</form></webhook-form>
+"""
+BADGES = "".join(
+    f'<b data-when="{status}">{status}</b>' for status in ("pending", "in_progress", "successful", "failed")
+)
+ATTEMPTS = f"""
+<live-attempts data-stream="/stream" data-list="/attempts" data-status="%s" data-limit="3" data-first-page>
+<table><thead><tr><th>Status</th><th>Duration</th><th>Error</th><th>Executed on</th></tr></thead><tbody></tbody></table>
+<p data-empty>Nothing yet.</p>
+<template><tr><td data-field="status">{BADGES}</td><td data-field="duration_ms"></td><td data-field="error"></td>
+<td data-field="executed_on"></td></tr></template></live-attempts>
+"""
+PLOTS = '<delivery-plots data-url="/history"></delivery-plots>'
+
+
+def attempt(name: str, status: str, second: int) -> dict[str, Any]:
+    at = f"2026-11-24T10:00:{second:02}.000Z"
+    waits = status == "pending"
+    return {
+        "id": name,
+        "message_id": "msg",
+        "run": 1,
+        "attempt": 1,
+        "status": status,
+        "duration_ms": None if waits else 1234,
+        "response_code": None if waits else 500,
+        "executed_on": None if waits else at,
+        "error": HOSTILE,
+        "next_attempt_at": at if waits else None,
+    }
+
+
+@dataclass
+class Backend:
+    """What the islands ask, as the API answers it."""
+
+    body: str = ""
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    happening: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/page", self.page)
+        app.router.add_get("/resources", self.resources)
+        app.router.add_get("/attempts", self.attempts)
+        app.router.add_get("/stream", self.stream)
+        app.router.add_get("/history", self.history)
+        app.router.add_static("/static/", ROOT)
+        return app
+
+    async def page(self, _: web.Request) -> web.Response:
+        names = ("json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts")
+        scripts = "".join(
+            f'<script type="module" src="/static/built/{name}.js"></script>'
+            for name in (*names, "delivery-plots", "unsaved-changes")
+        )
+        text = (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="csp-nonce" content="{NONCE}">'
+            '<title>Islands</title><link rel="icon" href="/static/icon.svg">'
+            '<link rel="stylesheet" href="/static/portal.css"><link rel="stylesheet" href="/static/built/islands.css">'
+            f"{scripts}</head><body><main>{self.body}</main></body></html>"
+        )
+        return web.Response(text=text, content_type="text/html", headers=security_headers(NONCE))
+
+    async def resources(self, request: web.Request) -> web.Response:
+        start = int(request.query.get("cursor", "0"))
+        url = (
+            "javascript:document.title='hacked'"
+            if request.query["event_type"] == "active_alert"
+            else "https://a.example"
+        )
+        names = [f"Item {number} {HOSTILE}" for number in range(250)]
+        found = [name for name in names if request.query.get("search", "") in name]
+        page = [{"id": name.split()[1], "name": name, "url": url} for name in found[start : start + 100]]
+        return web.json_response({"items": page, "next_cursor": f"{start + 100}" if start + 100 < len(found) else None})
+
+    async def attempts(self, _: web.Request) -> web.Response:
+        return web.json_response({"items": self.listed, "next_cursor": None})
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(b"event: attempt\ndata: %b\n\n" % json.dumps(await self.happening.get()).encode())
+
+    async def history(self, request: web.Request) -> web.Response:
+        self.asked.append(dict(request.query))
+        start = request.query["from"]
+        bucket = {"start": start, "successful": 7, "failed": 2, "attempts": 11, "p50_ms": 5, "p95_ms": 8, "p99_ms": 9}
+        return web.json_response({"items": [bucket]})
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[tuple[Backend, str]]:
+    made = Backend()
+    server = TestServer(made.application(), shutdown_timeout=0.1)
+    await server.start_server()
+    yield made, str(server.make_url("/page"))
+    await server.close()
+
+
+@pytest.fixture
+async def opened(backend: tuple[Backend, str]) -> AsyncIterator[Callable[[str], Any]]:
+    """Opens a page with the HTML; in the end nothing has gone wrong in it, and nothing hostile has run."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next((path for name in names if (path := shutil.which(name)) is not None), None)
+    if program is None:
+        pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
+    wrong: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = await browser.new_page(timezone_id="America/New_York")
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+
+        async def opens(body: str) -> Page:
+            backend[0].body = body
+            await page.goto(backend[1])
+            return page
+
+        yield opens
+        title = await page.title()
+        await browser.close()
+    assert title == "Islands"
+    assert wrong == []
+
+
+async def test_the_editor_completes_marks_mistakes_and_lets_go_of_the_keyboard(opened: Callable[[str], Any]) -> None:
+    page = await opened(FORM)
+    area = page.locator("#template")
+    message = page.locator(".je-message")
+    await page.locator(".cm-content").click()
+    await page.keyboard.press("Control+End")
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.type('"text": "#al')
+    await expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("Alert name")
+    await expect(page.locator("[aria-selected=true]")).to_contain_text("#alert_name")
+    await page.locator("[aria-selected=true]").click()
+    await expect(area).to_have_value('{"text": "#alert_name"}')
+    await expect(message).to_have_text("Valid JSON.")
+    await page.keyboard.press("End")
+    await page.keyboard.type("\nx")
+    await expect(message).to_contain_text("Line 2, column 1: “x” is not expected here")
+    await expect(page.locator(".cm-lint-marker-error")).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Format")).to_be_focused()
+
+
+async def test_what_depends_on_the_event_type_follows_it(opened: Callable[[str], Any]) -> None:
+    page = await opened(FORM)
+    page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+    await expect(page.get_by_role("button", name="Slack")).to_be_disabled()
+    await page.get_by_role("button", name="Example").click()
+    await expect(page.locator("template-preview code")).to_contain_text("<img src=x")
+    await page.select_option("select", "operation_executed")
+    await expect(page.locator("#template")).to_have_value('{\n  "text": "#status"\n}')
+    await expect(page.locator("template-preview mark")).to_have_text("Completed")
+    await expect(page.locator("[data-all-label]")).to_have_text("Send webhook for all operations")
+    await expect(page.locator(".rp-row a").first).to_have_attribute("href", "https://a.example/")
+
+
+async def test_items_are_chosen_by_keyboard_and_posted_with_those_that_are_gone(opened: Callable[[str], Any]) -> None:
+    page = await opened(FORM)
+    rows = page.locator(".rp-row")
+    await expect(rows).to_have_count(100)
+    await expect(rows.first).to_contain_text("[U+202E]gnp.exe")
+    await expect(page.locator(".rp-row a")).to_have_count(0)
+    await page.get_by_role("searchbox").focus()
+    for key in ("ArrowDown", "Space", "ArrowDown", "Space"):
+        await page.keyboard.press(key)
+    posted = "[...new FormData(document.querySelector('form')).getAll('items')]"
+    assert await page.evaluate(posted) == ["gone", "0", "1"]
+    await rows.last.scroll_into_view_if_needed()
+    await expect(rows).to_have_count(200)
+    await page.get_by_role("searchbox").fill("Item 249")
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Remove gone").click()
+    assert await page.evaluate(posted) == ["0", "1"]
+    await page.get_by_role("checkbox", name="Send webhook for all alerts").check()
+    assert await page.evaluate(posted) == []
+
+
+async def test_leaving_asks_only_when_something_was_changed(opened: Callable[[str], Any]) -> None:
+    page = await opened(FORM)
+    asked: list[str] = []
+
+    async def stay(dialog: Any) -> None:
+        asked.append(dialog.message)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await expect(page.locator(".rp-row")).to_have_count(100)
+    assert await page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+    await page.get_by_role("checkbox", name="Send webhook for all alerts").check()
+    await page.get_by_role("link", name="Elsewhere").click()
+    assert len(asked) == 1
+    assert page.url.endswith("/page")
+    assert not await page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+
+
+async def test_attempts_appear_change_in_place_and_stay_text(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    backend[0].listed = [attempt("b", "failed", 20), attempt("a", "failed", 10)]
+    page = await opened(ATTEMPTS % "")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(page.locator("[data-empty]")).to_be_hidden()
+    await backend[0].happening.put(attempt("c", "pending", 30))
+    await expect(rows.first).to_contain_text("pending")
+    await expect(rows.first).to_contain_text("due Nov 24, 2026, 5:00:30")
+    await backend[0].happening.put(attempt("c", "failed", 31))
+    await backend[0].happening.put(attempt("c", "pending", 30))
+    await expect(rows.first).to_contain_text("1,234 ms")
+    await expect(rows.first).to_contain_text("<img src=x onerror=document.title='hacked'>[U+202E]gnp.exe")
+    await backend[0].happening.put(attempt("d", "successful", 40))
+    # Three to a page: the oldest makes room.
+    await expect(page.locator("tbody [data-field=status]")).to_have_text(["successful", "failed", "failed"])
+
+
+async def test_a_filter_holds_and_pausing_stops(opened: Callable[[str], Any], backend: tuple[Backend, str]) -> None:
+    page = await opened(ATTEMPTS % "pending")
+    rows = page.locator("tbody tr")
+    for name, status in (("a", "successful"), ("b", "pending"), ("c", "pending")):
+        await backend[0].happening.put(attempt(name, status, 10))
+    await expect(rows).to_have_count(2)
+    await backend[0].happening.put(attempt("b", "in_progress", 11))
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator(".la-state")).to_have_text("Paused")
+    await expect(rows).to_have_count(1)
+
+
+async def test_plots_keep_their_range_in_the_address_and_have_a_table(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    page = await opened(PLOTS)
+    await expect(page.locator("canvas")).to_have_count(2)
+    await expect(page.locator(".dp-said")).to_have_text("24 hours: 7 successful, 2 failed.")
+    await page.get_by_role("button", name="28 days").click()
+    await expect(page.locator(".dp-said")).to_have_text("28 days: 7 successful, 2 failed.")
+    assert page.url.endswith("?range=28d")
+    assert [asked["bucket"] for asked in backend[0].asked] == ["hour", "day"]
+    await page.get_by_text("Show as table").click()
+    await expect(page.locator(".dp-table tbody td")).to_have_text(["7", "2", "11", "5 ms", "8 ms", "9 ms"])
+    await page.locator(".dp-area").first.focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(".dp-tip").first).to_contain_text("Successful")
