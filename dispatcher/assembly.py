@@ -1,6 +1,6 @@
 """What the roles of one process share, and the roles themselves, made from the settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from dispatcher.webhooks.vault import HOW_TO_MAKE_A_KEY, Vault
 
 if TYPE_CHECKING:
     from dispatcher.portal.app import Portal
+    from dispatcher.portal.auth import Caller
     from dispatcher.recording.clickhouse import ClickHouse
 
 
@@ -107,15 +108,17 @@ class Assembly:
             case RoleName.PORTAL:
                 return self.portal()
 
-    def portal(self) -> "Portal":
-        """The role that has an address.
+    def portal(self, people: Sequence["Caller"] = ()) -> "Portal":
+        """The role that has an address; ``people`` of a demonstration sign in at a click.
 
         Raises:
             ConfigurationError: a setting that it needs is missing.
         """
         from dispatcher.portal.app import Portal  # noqa: PLC0415
 
-        return Portal(self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse)
+        return Portal(
+            self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse, people=people
+        )
 
 
 async def _nothing() -> None:

@@ -16,6 +16,14 @@ from dispatcher.portal.pages.languages import ENGLISH, LANGUAGES, catalogue_path
 from dispatcher.portal.pages.rendering import EXTENSIONS, TEMPLATES
 
 PAGES = TEMPLATES.parent
+_HEADER = """# Texts of the portal's pages; tools/catalogue.py collects them.
+msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Language: {code}\\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+
+"""
 _METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS = {"templates/**.html": {"extensions": ",".join(EXTENSIONS), "silent": "false", "trimmed": "false"}}
 
@@ -47,9 +55,9 @@ def main() -> None:
         current.update(texts(), no_fuzzy_matching=True)
         current.obsolete.clear()
         written = BytesIO()
-        write_po(written, current, width=0, no_location=True, omit_header=False, sort_output=True)
+        write_po(written, current, width=0, no_location=True, omit_header=True, sort_output=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(written.getvalue())
+        path.write_bytes(_HEADER.format(code=code).encode() + written.getvalue())
         missing = sum(1 for message in current if message.id and not message.string)
         print(f"{path.name} ({code}): {len(current)} texts, {missing} to be translated")
 
@@ -58,6 +66,22 @@ def _shown_from_elsewhere() -> Iterator[str]:
     for about in DESCRIPTIONS.values():
         yield about.display_name
         yield about.all_items_label
+    # What the API says where a page has no words of its own for it.
+    yield from (
+        "There is no such webhook in this organization.",
+        "Kafka does not answer at the moment. Try again soon.",
+        "ClickHouse does not answer at the moment. Try again soon.",
+        "The request failed on our side; it was logged. Try again later.",
+        "The webhook cannot be changed: its configuration cannot be decrypted here.",
+        "Others are changing this webhook all the time. Try again in a moment.",
+        "The token has expired. Sign in again, or get a new token.",
+        "The token is not a valid JWT. Sign in again, or get a new token.",
+        "The signature of the token is not valid. Sign in again, or get a new token.",
+        "The Authorization header is not of the form Bearer <JWT>. Sign in again, or get a new token.",
+        "The request comes from another site.",
+        "This page was opened in another session. Go back, reload it, and try again.",
+        "You are in more organizations than a browser can keep; use the API with a token.",
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from dispatcher.demo.demonstration import Demonstration
+from dispatcher.demo.people import demo_people
 from dispatcher.demo.targets import Addresses, Targets
 from dispatcher.errors import ConfigurationError
 from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS
@@ -72,7 +73,9 @@ def up(
             # They stop after the senders, which may be calling them.
             targets = await supervisor.start(_demo_targets(settings))
         processes = _cores() - 1 if senders is None else senders
-        running = await start_everything(supervisor, settings, topics, senders=processes, say=_say)
+        running = await start_everything(
+            supervisor, settings, topics, senders=processes, say=_say, people=demo_people() if demo else ()
+        )
         if demo_secret is not None and targets is not None:
             await supervisor.start(_demonstration(running, targets, demo_secret))
         organization = next(iter(DEFAULT_ORGANIZATIONS)) if demo else None

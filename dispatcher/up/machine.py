@@ -1,7 +1,7 @@
 """Everything that `dispatcher up` runs in this process and beside it, in the order in which it starts."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dispatcher.assembly import Assembly, RoleName
@@ -11,6 +11,7 @@ from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.logs import kafka_client_silenced
+from dispatcher.portal.auth import Caller
 from dispatcher.recording.http_port import HttpPort
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.supervision import Part, Service, Supervisor
@@ -30,9 +31,17 @@ class Running:
 
 
 async def start_everything(
-    supervisor: Supervisor, settings: Settings, topics: Topics, *, senders: int, say: Say
+    supervisor: Supervisor,
+    settings: Settings,
+    topics: Topics,
+    *,
+    senders: int,
+    say: Say,
+    people: Sequence[Caller] = (),
 ) -> Running:
     """Start a broker where none is configured, then the topics, ClickHouse, every role, and the sender processes.
+
+    ``people`` of a demonstration sign in to the pages at a click.
 
     Raises:
         DispatcherError: something cannot start.
@@ -52,7 +61,7 @@ async def start_everything(
     for foundation in assembly.foundations(RoleName):
         await supervisor.start(foundation)
     clickhouse_port = await _open_clickhouse_port(supervisor, assembly)
-    portal = assembly.portal()
+    portal = assembly.portal(people)
     roles: list[Service[object]] = [
         *(portal if name is RoleName.PORTAL else assembly.role(name) for name in here),
         *(SenderProcess(number, sender_environment(settings, number)) for number in range(1, senders + 1)),

@@ -27,13 +27,18 @@ class Welcome:
         settings = running.assembly.settings
         organization = self.organization or _ANY_ORGANIZATION
         webhooks = f"{running.url}/api/v1/organizations/{organization}/webhooks"
-        rows = [("API", f"{running.url}/api/v1, described at {running.url}/api/openapi.json")]
-        if settings.auth_jwks_url is None:
-            token = f"{command} token --organization {organization}"
-            rows.append(("Sign in", token))
-            rows.append(("", f'curl -H "Authorization: Bearer $({token})" {webhooks}'))
+        rows = [("Pages", running.url)]
+        if self.organization is not None:
+            rows.append(("Sign in", "on the first page, as one of the demonstration's people"))
+        elif settings.auth_jwks_url is None:
+            rows.append(("Sign in", "with a token, which this prints:"))
+            rows.append(("", f"{command} token --organization {organization}"))
         else:
             rows.append(("Sign in", f"with a token of your identity provider, {settings.auth_jwks_url}"))
+        rows.append(("API", f"{running.url}/api/v1, described at {running.url}/api/openapi.json"))
+        if settings.auth_jwks_url is None:
+            token = f"{command} token --organization {organization}"
+            rows.append(("", f'curl -H "Authorization: Bearer $({token})" {webhooks}'))
         if self.organization is None:
             rows.append(("Events", f"{command} events simulate, or {command} events publish FILE"))
         if running.clickhouse_port is not None:

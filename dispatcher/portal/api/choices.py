@@ -110,6 +110,15 @@ class ChoicesApi:
             )
         )
 
+    def chosen(self, organization_id: str, event_type: EventType, ids: Sequence[str]) -> list[ResourceView]:
+        """What a webhook was limited to, in that order; what is not known any more is shown by its id."""
+        kind = DESCRIPTIONS[event_type].resource_kind
+        found = ((id, self._resources.get(organization_id, kind, id)) for id in ids)
+        return [
+            ResourceView(id=id, name=one.name, url=one.url) if one else ResourceView(id=id, name=id, url=None)
+            for id, one in found
+        ]
+
 
 def _event_type(event_type: EventType) -> EventTypeView:
     about = DESCRIPTIONS[event_type]

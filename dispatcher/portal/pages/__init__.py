@@ -11,14 +11,14 @@ How to add a page:
    raises becomes an error page; catch it where a form should be shown again, with ``error_of(problem, "name")``
    beside the field and ``visit.fields`` (``visit.all_fields``) for what was typed.
 4. A form posts to a page's own route with ``{{ csrf() }}`` of ``parts.html`` in it, and the handler answers with
-   ``visit.flash("success", …)`` and ``visit.see(url)``. ``visit.call(body=body_of(NewWebhook, {…}), headers={"If-Match":
-   …})`` checks the body as the API does.
+   ``visit.flash("success", …)`` and ``visit.see(url)``; ``body_of(NewWebhook, {…})`` checks a body as the API does, and
+   ``visit.call(body=…, headers={"If-Match": …})`` hands it over.
 5. A template extends ``base.html`` (blocks ``title``, ``breadcrumbs``, ``main``, and ``head`` for a page's own script:
    ``<script type="module" src="{{ static('built/editor.js') }}"></script>``, ``has_static(…)`` says whether it was
    built); a tab of a webhook's page extends ``webhook.html`` and fills its block ``tab``. Islands read
    ``<meta name="csrf-token">`` and send ``X-CSRF-Token`` with what changes something; ``/static/portal.js`` exports
    ``toast`` and ``localizeTimes``. Inline scripts and styles are not allowed (``style-src 'self'``): an editor that
-   makes style elements of its own gets ``visit.style_nonce()``.
+   makes style elements of its own needs ``<meta name="csp-nonce" content="{{ visit.style_nonce() }}">``.
 6. What others wrote is shown by ``{{ name | shown }}`` (a body in ``<pre>``: ``| shown_block``, an attribute:
    ``| plain``), times by ``| time``, numbers by ``| number`` and ``| percent``.
 7. Every text stands in ``gettext("…")`` or ``{% trans %}``, in handlers in ``visit.gettext("…", name=…)``;

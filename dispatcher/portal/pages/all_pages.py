@@ -8,6 +8,7 @@ from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.pages import home
 from dispatcher.portal.pages.overview import OverviewPage
 from dispatcher.portal.pages.sign_in import SignIn
+from dispatcher.portal.pages.webhook import WebhookPage
 from dispatcher.portal.pages.wiring import Page, Site
 from dispatcher.recording.overview import RecentDeliveries
 
@@ -25,4 +26,5 @@ def all_pages(
         *home.pages(secure=site.secure),
         *SignIn(site.sessions, authentication, people).pages(),
         *OverviewPage(apis.webhooks, recent, clock).pages(),
+        *WebhookPage(apis).pages(),
     )

@@ -34,6 +34,15 @@ def pretty_json(value: Any, variables: Collection[str] = ()) -> Markup:
     return Markup("").join(pieces)
 
 
+def pretty_body(body: str) -> Markup:
+    """A body that was sent or answered, for inside of ``<pre>``: as JSON where it is JSON, else as it came."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return shown_block(body)
+    return pretty_json(value) if isinstance(value, dict | list) else shown_block(body)
+
+
 def _string(text: str, variables: Collection[str]) -> Markup:
     pieces, start = [], 0
     for found in _VARIABLE.finditer(text):

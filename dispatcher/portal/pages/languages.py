@@ -53,7 +53,8 @@ class Language:
         """A share between 0 and 1; only what is all of it is shown as 100 %, and only nothing as 0 %."""
         shown = min(share, 0.999) if share < 1 else share
         shown = max(shown, 0.001) if share > 0 else shown
-        return str(format_percent(shown, format="#,##0.#%" if self.code == ENGLISH else None, locale=self.locale))
+        pattern = str(self.locale.percent_formats[None].pattern).replace("#0", "#0.#")
+        return str(format_percent(shown, format=pattern, locale=self.locale))
 
     def moment(self, moment: datetime) -> str:
         """A time in UTC, to the minute; a script turns it into the person's zone."""

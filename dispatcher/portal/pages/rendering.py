@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.pages import hostile
-from dispatcher.portal.pages.json_markup import pretty_json
+from dispatcher.portal.pages.json_markup import pretty_body, pretty_json
 from dispatcher.portal.pages.languages import LANGUAGES, Language, language
 from dispatcher.portal.pages.static_files import StaticFiles
 from dispatcher.rfc3339 import rfc3339
@@ -51,6 +51,7 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
         ),
         event_type=lambda event_type: spoken.gettext(DESCRIPTIONS[EventType(event_type)].display_name),
         pretty_json=pretty_json,
+        pretty_body=pretty_body,
     )
     environment.globals.update(static=static.url, has_static=static.__contains__, languages=LANGUAGES)
     return environment

@@ -1,0 +1,160 @@
+"""A webhook's page: its cards and tabs, and what can be done with it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from dispatcher.events.types import DESCRIPTIONS
+from dispatcher.events.variables import names_of
+from dispatcher.portal.api.apis import Apis
+from dispatcher.portal.api.audit_log import AuditQuery
+from dispatcher.portal.api.concurrency import IF_MATCH
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.api.testing import TestResult
+from dispatcher.portal.api.webhook_views import WebhookView
+from dispatcher.portal.pages import overview
+from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.verifying import samples
+from dispatcher.portal.pages.visit import Visit, query_of
+from dispatcher.portal.pages.wiring import Page
+
+PATH = overview.PATH + "/{webhook_id}"
+RESOURCES_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab: ``?tab=key``. ``context`` asks for what its template shows, which extends ``webhook.html``."""
+
+    key: str
+    label: str
+    icon: str
+    template: str
+    context: Callable[[Visit, WebhookView], Awaitable[Mapping[str, Any]]]
+
+
+class WebhookPage:
+    """Shows a webhook, and does what its buttons say. Each action ends on the page again."""
+
+    def __init__(self, apis: Apis, tabs: Sequence[Tab] = ()) -> None:
+        self._apis = apis
+        overview_tab = Tab("overview", N_("Overview"), "list", "webhook_overview.html", self._overview)
+        audit_tab = Tab("audit", N_("Audit"), "history", "webhook_audit.html", self._audit)
+        self._tabs = {tab.key: tab for tab in (overview_tab, *tabs, audit_tab)}
+
+    def pages(self) -> Sequence[Page]:
+        """What is served."""
+        return (
+            Page(PATH, get=self.show),
+            Page(f"{PATH}/enable", get=_back, post=self.enable),
+            Page(f"{PATH}/disable", get=_back, post=self.disable),
+            Page(f"{PATH}/delete", get=_back, post=self.delete),
+            Page(f"{PATH}/test", get=_back, post=self.test),
+            Page(f"{PATH}/rotate-secret", get=_back, post=self.rotate_secret),
+        )
+
+    async def show(self, visit: Visit) -> web.Response:
+        """One of the tabs."""
+        return await self._page(visit, visit.request.query.get("tab", "overview"))
+
+    async def enable(self, visit: Visit) -> web.Response:
+        """Send events to it from now on."""
+        return await self._change(visit, self._apis.webhooks.enable_webhook, visit.gettext("The webhook is enabled."))
+
+    async def disable(self, visit: Visit) -> web.Response:
+        """Send nothing to it."""
+        return await self._change(visit, self._apis.webhooks.disable_webhook, visit.gettext("The webhook is disabled."))
+
+    async def delete(self, visit: Visit) -> web.Response:
+        """Delete it, if it is still what the person saw."""
+        headers = {IF_MATCH: visit.fields["revision"]} if visit.fields.get("revision") else {}
+        try:
+            await self._apis.webhooks.delete_webhook(visit.call(headers=headers))
+        except Problem as problem:
+            if problem.status != 412:
+                raise
+            visit.flash("error", visit.gettext("Somebody changed the webhook meanwhile. Look at it again first."))
+            return visit.see(_url(visit))
+        visit.flash("success", visit.gettext("The webhook is deleted."))
+        return visit.see(visit.organization_url())
+
+    async def test(self, visit: Visit) -> web.Response:
+        """Send the template as it stands, and show what came back."""
+        answer = await self._apis.testing.test_webhook(visit.call())
+        return await self._page(visit, "overview", test=answer.body)
+
+    async def rotate_secret(self, visit: Visit) -> web.Response:
+        """Make a new signing secret, and show it once."""
+        answer = await self._apis.webhooks.rotate_secret(visit.call())
+        visit.flash("secret", answer.body.secret)
+        return visit.see(f"{_url(visit)}#secret")
+
+    async def _change(self, visit: Visit, operation: Callable[[Any], Awaitable[object]], done: str) -> web.Response:
+        await operation(visit.call())
+        visit.flash("success", done)
+        return visit.see(_url(visit))
+
+    async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
+        answer = await self._apis.webhooks.get_webhook(visit.call())
+        tab = self._tabs.get(key) or self._tabs["overview"]
+        context = await tab.context(visit, answer.body)
+        return visit.render(
+            tab.template,
+            webhook=answer.body,
+            revision=answer.headers["ETag"],
+            tabs=[(one.key, visit.gettext(one.label), one.icon) for one in self._tabs.values()],
+            tab=tab.key,
+            test=test,
+            asks=visit.request.query.get("asks", ""),
+            **context,
+        )
+
+    async def _overview(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:
+        chosen = self._apis.choices.chosen(
+            visit.organization_id, webhook.event_type, webhook.items.ids[:RESOURCES_SHOWN]
+        )
+        return {
+            "resources": chosen,
+            "more_resources": max(0, len(webhook.items.ids) - RESOURCES_SHOWN),
+            "all_items": visit.gettext(DESCRIPTIONS[webhook.event_type].all_items_label),
+            "variables": names_of(webhook.event_type),
+            "samples": samples(),
+        }
+
+    async def _audit(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:  # noqa: ARG002 - as a Tab has it
+        query = query_of(AuditQuery, {"cursor": visit.request.query.get("cursor", "")})
+        page = (await self._apis.audit.list_audit(visit.call(query))).body
+        actions = {
+            "created": visit.gettext("Created"),
+            "updated": visit.gettext("Changed"),
+            "enabled": visit.gettext("Enabled"),
+            "disabled": visit.gettext("Disabled"),
+            "deleted": visit.gettext("Deleted"),
+            "tested": visit.gettext("Tested"),
+            "secret_rotated": visit.gettext("Signing secret rotated"),
+            "resent": visit.gettext("Message sent again"),
+            "recovered": visit.gettext("Failed messages sent again"),
+        }
+        members = {
+            "name": visit.gettext("Name"),
+            "event_type": visit.gettext("Event Type"),
+            "target_url": visit.gettext("Target URL"),
+            "items": visit.gettext("Selected Resources"),
+            "payload_template": visit.gettext("Payload Template"),
+            "headers": visit.gettext("Headers"),
+            "rate_limit": visit.gettext("Rate limit"),
+            "status": visit.gettext("Status"),
+            "disabled_reason": visit.gettext("Reason"),
+            "secrets": visit.gettext("Signing secret"),
+        }
+        return {"entries": page.items, "next_cursor": page.next_cursor, "actions": actions, "members": members}
+
+
+async def _back(visit: Visit) -> web.Response:
+    return visit.see(_url(visit))
+
+
+def _url(visit: Visit) -> str:
+    return visit.organization_url(visit.request.match_info["webhook_id"])

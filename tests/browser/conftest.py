@@ -1,0 +1,93 @@
+"""A browser, and a portal for it to look at: Debian's Chromium, driven by Playwright, on real Kafka and ClickHouse."""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from dispatcher.demo.people import demo_people
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal.app import Portal
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.settings import Settings
+from dispatcher.webhooks.follower import ConfigFollower
+from tests.integration.portal.conftest import Api, a_token, clickhouse, engine, follower, settings, vault_of
+
+__all__ = ["clickhouse", "engine", "follower", "settings"]
+
+ADA = "demo-ada"
+PRIYA = "demo-priya"
+TOM = "demo-tom"
+
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if (path := shutil.which(name)) is not None:
+            return path
+    pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
+
+
+@pytest.fixture
+async def portal(
+    settings: Settings,
+    clients: KafkaClients,
+    topics: Topics,
+    follower: ConfigFollower,
+    clickhouse: ClickHouse,
+) -> AsyncIterator[Portal]:
+    """With the demonstration's people, without its events."""
+    portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse, people=demo_people())
+    await portal.start()
+    yield portal
+    await portal.stop()
+
+
+@pytest.fixture
+async def api(portal: Portal, settings: Settings) -> AsyncIterator[Api]:
+    """Asks the portal's API as an admin of Contoso."""
+    async with aiohttp.ClientSession(base_url=portal.url) as session:
+        yield Api(session, a_token(settings))
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A browser of the test's own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Person:
+    """Somebody with a browser window; what goes wrong in its pages is in ``errors``."""
+
+    page: Page
+    errors: list[str]
+
+    async def sign_in(self, person: str = ADA) -> None:
+        """As one of the demonstration's people, from the first page."""
+        await self.page.goto("/")
+        await self.page.locator(f'button[value="{person}"]').click()
+
+
+@pytest.fixture
+async def person(browser: Browser, portal: Portal) -> AsyncIterator[Person]:
+    """Somebody who has not signed in yet. No script may fail, and nothing may be refused by the page's policy."""
+    context = await browser.new_context(base_url=portal.url, viewport={"width": 1400, "height": 900}, locale="en-US")
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    yield Person(page, errors)
+    await context.close()
+    # The browser's own words for an answer above 399, which tests may provoke.
+    assert [error for error in errors if "Failed to load resource" not in error] == []

@@ -1,0 +1,97 @@
+"""The main screen."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from dispatcher.recording.clickhouse import ClickHouse
+from tests.integration.portal.conftest import Api
+from tests.integration.portal.pages.conftest import Shown, Visitor
+from tests.support.clickhouse import insert, outcome
+
+
+def names_in(page: Shown) -> list[str]:
+    return [part.split("</a>")[0] for part in page.html.split('class="row-link"')[1:]]
+
+
+def order(page: Shown, *names: str) -> list[str]:
+    places = {name: page.html.find(f"<bdi>{name}</bdi></a>") for name in names}
+    assert -1 not in places.values(), places
+    return sorted(names, key=lambda name: places[name])
+
+
+async def test_without_webhooks_it_says_what_to_do(visitor: Visitor) -> None:
+    page = await visitor.sign_in()
+    assert "No webhooks yet" in page.text
+    assert f'{visitor.webhooks}/new"' in page.html
+
+
+async def test_the_table_has_name_event_type_target_url_and_status(visitor: Visitor, api: Api) -> None:
+    webhook = await api.create(name="Tickets & <i>more</i>", target_url="https://a.example/?x=1&y=2")
+    await api("POST", f"/webhooks/{webhook['id']}/enable")
+    page = await visitor.sign_in()
+    for text in ("Name", "Event Type", "Target URL", "Status", "Active alert", "https://a.example/?x=1&y=2", "Enabled"):
+        assert text in page.text
+    assert "Tickets &amp; &lt;i&gt;more&lt;/i&gt;" in page.html
+    assert f'href="{visitor.webhooks}/{webhook["id"]}"' in page.html
+
+
+async def test_searching_filtering_and_sorting_are_in_the_address(visitor: Visitor, api: Api) -> None:
+    first = await api.create(name="beta", target_url="https://z.example/")
+    await api.create(name="Alpha", target_url="https://y.example/", event_type="object_created")
+    await api.create(name="gamma", target_url="https://x.example/")
+    await api("POST", f"/webhooks/{first['id']}/enable")
+    page = await visitor.sign_in()
+    assert order(page, "beta", "Alpha", "gamma") == ["Alpha", "beta", "gamma"]
+    for query, expected in {
+        "sort=-name": ["gamma", "beta", "Alpha"],
+        "sort=target_url": ["gamma", "Alpha", "beta"],
+        "sort=status": ["beta", "Alpha", "gamma"],
+        "sort=-status": ["Alpha", "gamma", "beta"],
+        "sort=event_type": ["beta", "gamma", "Alpha"],
+    }.items():
+        assert order(await visitor.get(f"{visitor.webhooks}?{query}"), "beta", "Alpha", "gamma") == expected, query
+    assert len(names_in(await visitor.get(f"{visitor.webhooks}?search=Y.EXAMPLE"))) == 1
+    assert len(names_in(await visitor.get(f"{visitor.webhooks}?event_type=active_alert&status=disabled"))) == 1
+    page = await visitor.get(f"{visitor.webhooks}?search=nothing&sort=-name")
+    assert "No webhook matches" in page.text
+
+
+async def test_a_parameter_that_means_nothing_is_an_error_page(visitor: Visitor) -> None:
+    await visitor.sign_in()
+    assert (await visitor.get(f"{visitor.webhooks}?sort=password")).status == 422
+
+
+async def test_each_webhook_has_its_success_rate(visitor: Visitor, api: Api, clickhouse: ClickHouse) -> None:
+    good, bad = await api.create(name="good"), await api.create(name="bad", target_url="https://other.example/")
+    now = datetime.now(UTC)
+    long_ago = int((now - timedelta(days=40)).timestamp() * 1000)
+    lately = int((now - timedelta(hours=1)).timestamp() * 1000)
+    await insert(
+        clickhouse,
+        [
+            *(outcome(f"g{n}", 1, "successful", at=lately, webhook_id=good["id"]) for n in range(3)),
+            outcome("g9", 8, "failed", at=lately, webhook_id=good["id"]),
+            outcome("old", 1, "failed", at=long_ago, webhook_id=good["id"]),
+            outcome("b1", 8, "failed", at=lately, webhook_id=bad["id"]),
+        ],
+    )
+    page = await visitor.sign_in()
+    assert "75%" in page.text
+    assert "3 successful, 1 failed" in page.html
+    assert order(await visitor.get(f"{visitor.webhooks}?sort=success_rate"), "good", "bad") == ["bad", "good"]
+
+
+async def test_many_webhooks_are_shown_in_pages(visitor: Visitor, api: Api) -> None:
+    await asyncio.gather(
+        *(
+            api.create(name=f"webhook {number:03}", target_url=f"https://target.example/{number}")
+            for number in range(230)
+        )
+    )
+    page = await visitor.sign_in()
+    assert len(names_in(page)) == 100
+    assert "Page 1 of 3" in page.text
+    page = await visitor.get(f"{visitor.webhooks}?page=3&sort=-name")
+    assert len(names_in(page)) == 30
+    assert "webhook 000" in page.text
+    assert len(names_in(await visitor.get(f"{visitor.webhooks}?page=99"))) == 30

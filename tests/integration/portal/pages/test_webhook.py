@@ -1,0 +1,162 @@
+"""A webhook's page, and what can be done there."""
+
+import json
+import re
+import time
+from html import unescape
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.webhooks.commands import disable_command
+from tests.integration.portal.conftest import Api
+from tests.integration.portal.pages.conftest import Visitor
+from tests.support.target import a_target
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def webhook(api: Api, visitor: Visitor) -> dict[str, Any]:
+    await visitor.sign_in()
+    return await api.create(
+        payload_template={"text": "#alert_name", "also": "<b>#nothing</b>"}, headers={"X-Key": "hush"}
+    )
+
+
+async def test_it_shows_everything_that_was_configured_and_no_secret(visitor: Visitor, webhook: dict[str, Any]) -> None:
+    page = await visitor.get(f"{visitor.webhooks}/{webhook['id']}")
+    for text in ("Status", "Created on", "Updated on", "Created by", "Updated by", "Target URL", "Selected Resources"):
+        assert text in page.text
+    for text in ("Tickets", "Active alert", "Ada", webhook["target_url"], "alert-1", "alert-2", "Payload Template"):
+        assert text in page.text
+    assert '<span class="json-variable">#alert_name</span>' in page.html
+    assert "&lt;b&gt;#nothing&lt;/b&gt;" in page.html
+    assert "hush" not in page.html
+    assert webhook["secret"] not in page.html
+
+
+async def test_resources_are_named_and_can_be_viewed(
+    visitor: Visitor, webhook: dict[str, Any], clients: KafkaClients, topics: Topics
+) -> None:
+    resource = {
+        "organization_id": "org-contoso",
+        "kind": "alert",
+        "id": "alert-1",
+        "name": "Disk full",
+        "url": "/alerts/1",
+    }
+    producer: AIOKafkaProducer = clients.producer()
+    await producer.start()
+    await producer.send_and_wait(topics.resources, orjson.dumps(resource), key=b"org-contoso/alert/alert-1")
+    await producer.stop()
+
+    async def named() -> bool:
+        return "Disk full" in (await visitor.get(f"{visitor.webhooks}/{webhook['id']}")).text
+
+    await eventually(named)
+    page = await visitor.get(f"{visitor.webhooks}/{webhook['id']}")
+    assert 'href="/alerts/1" target="_blank" rel="noopener noreferrer" aria-label="View Disk full"' in page.html
+
+
+async def test_all_of_a_kind_are_one_line(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
+    other = await api.create(items={"all": True}, event_type="object_deleted")
+    page = await visitor.get(f"{visitor.webhooks}/{other['id']}")
+    assert "Send webhook for all objects" in page.text
+
+
+async def test_enable_and_disable(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await visitor.get(url)
+    page = await visitor.post(f"{url}/enable", {"csrf": page.csrf})
+    assert (page.url, "The webhook is enabled." in page.text) == (url, True)
+    assert "The webhook is enabled." not in (await visitor.get(url)).text
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["status"] == "enabled"
+    page = await visitor.post(f"{url}/disable", {"csrf": page.csrf})
+    assert "While the webhook is disabled, nothing is sent." in page.text
+
+
+async def test_deleting_asks_and_says_that_it_can_not_be_undone(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await visitor.get(f"{url}?asks=delete")
+    assert "It can not be undone" in page.text
+    page = await visitor.post(f"{url}/delete", {"csrf": page.csrf, "revision": _revision(page.html)})
+    assert (page.url, "The webhook is deleted." in page.text) == (visitor.webhooks, True)
+    assert (await visitor.get(url)).status == 404
+
+
+async def test_what_somebody_changed_meanwhile_is_not_deleted(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await visitor.get(url)
+    await api("PATCH", f"/webhooks/{webhook['id']}", {"name": "Changed"})
+    page = await visitor.post(f"{url}/delete", {"csrf": page.csrf, "revision": _revision(page.html)})
+    assert (page.url, "Somebody changed the webhook meanwhile" in page.text) == (url, True)
+
+
+async def test_a_test_shows_request_answer_and_duration(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    async with a_target() as target:
+        await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": target.url("tested")})
+        page = await visitor.post(f"{url}/test", {"csrf": (await visitor.get(url)).csrf})
+    assert page.status == 200
+    for text in ("Result of the test", "Successful", "HTTP 200", f"POST {target.base}/tested", "#alert_name"):
+        assert text in page.text
+    assert [json.loads(received.body) for received in target.received] == [webhook["payload_template"]]
+
+
+async def test_a_test_that_fails_says_why(
+    visitor: Visitor, api: Api, webhook: dict[str, Any], unused_tcp_port: int
+) -> None:
+    await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": f"http://127.0.0.1:{unused_tcp_port}/"})
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await visitor.post(f"{url}/test", {"csrf": (await visitor.get(url)).csrf})
+    assert "Failed" in page.text
+    assert "connection refused" in page.text
+
+
+async def test_a_rotated_secret_is_shown_once(visitor: Visitor, webhook: dict[str, Any]) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await visitor.post(f"{url}/rotate-secret", {"csrf": (await visitor.get(url)).csrf})
+    assert "Copy the signing secret now" in page.text
+    assert 'data-copy="whsec_' in page.html
+    assert "Copy the signing secret now" not in (await visitor.get(url)).text
+
+
+async def test_the_audit_says_who_did_what(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
+    await api("PATCH", f"/webhooks/{webhook['id']}", {"name": "Changed", "rate_limit": 5.0})
+    page = await visitor.get(f"{visitor.webhooks}/{webhook['id']}?tab=audit")
+    assert page.text.index("Changed Name, Rate limit") < page.text.index("Created", page.text.index("Details"))
+
+
+async def test_why_the_dispatcher_disabled_it_is_explained(
+    visitor: Visitor, api: Api, webhook: dict[str, Any], clients: KafkaClients, topics: Topics
+) -> None:
+    await api("POST", f"/webhooks/{webhook['id']}/enable")
+    producer: AIOKafkaProducer = clients.producer()
+    await producer.start()
+    command = disable_command(webhook["id"], "the target answered 410 <Gone>", int(time.time() * 1000))
+    await producer.send_and_wait(topics.commands, command, key=webhook["id"].encode())
+    await producer.stop()
+
+    async def explained() -> bool:
+        text = (await visitor.get(f"{visitor.webhooks}/{webhook['id']}")).text
+        return "The dispatcher disabled this webhook" in text and "the target answered 410 <Gone>" in text
+
+    await eventually(explained)
+
+
+async def test_another_organization_s_webhook_is_not_there(visitor: Visitor, webhook: dict[str, Any]) -> None:
+    assert (await visitor.get(f"/organizations/org-fabrikam/webhooks/{webhook['id']}")).status == 404
+
+
+def _revision(html: str) -> str:
+    found = re.search('name="revision" value="([^"]+)"', html)
+    assert found is not None
+    return unescape(found[1])

@@ -1,0 +1,58 @@
+"""Text that others wrote is shown as text, and breaks nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.portal.pages.hostile import plain, shown, shown_block
+from dispatcher.portal.pages.json_markup import pretty_body, pretty_json
+
+
+def test_markup_is_text() -> None:
+    assert shown("<script>alert(1)</script>") == "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>"
+
+
+@pytest.mark.parametrize(
+    ("character", "stand_in"),
+    [("\x00", "␀"), ("\x1b", "␛"), ("\x7f", "␡"), ("\u202e", "[U+202E]"), ("\ud800", "[U+D800]")],
+)
+def test_what_is_unseen_is_shown(character: str, stand_in: str) -> None:
+    for text in (shown(f"a{character}b"), shown_block(f"a{character}b"), plain(f"a{character}b")):
+        assert character not in text
+        assert stand_in in text
+
+
+def test_lines_are_kept_in_blocks_only() -> None:
+    assert shown_block("a\r\n\tb") == "a\n\tb"
+    assert plain("a\nb") == "a␊b"
+
+
+def test_megabytes_are_cut() -> None:
+    assert len(shown("x" * 5_000_000)) < 400
+    assert len(pretty_json({"x": "y" * 5_000_000})) < 70_000
+    assert len(pretty_body('{"x": "' + "y" * 5_000_000 + '"}')) < 70_000
+
+
+def test_variables_of_a_template_are_marked_and_others_are_not() -> None:
+    markup = pretty_json({"#alert_name": "see #alert_name, #other <b>", "n": [1, True, None]}, {"alert_name"})
+    assert markup.count('class="json-variable"') == 2
+    assert "#other &lt;b&gt;" in markup
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_whatever_is_shown_can_be_sent_and_has_no_markup_of_its_own(value: object) -> None:
+    markup = pretty_json(value, {"a"})
+    markup.encode()
+    rest = markup.replace('<span class="json-', "").replace("</span>", "").replace('<span class="unseen" title="', "")
+    assert "<" not in rest
+
+
+def test_a_body_is_indented_where_it_is_json_and_else_as_it_came() -> None:
+    assert '\n  <span class="json-key">' in pretty_body('{"a":1}')
+    assert pretty_body("<h1>no</h1>") == "&lt;h1&gt;no&lt;/h1&gt;"
+    assert pretty_body("[" * 100_000).startswith("[[[")
