@@ -1,4 +1,4 @@
-"""Two portals, a matcher's follower, and many who change the same webhooks at once, on a broker of their own.
+"""Two portals, a matcher's follower, and many who change the same webhooks at once.
 
 What is done follows from a seed. What must have come of it is worked out from the log alone, record by record.
 """
@@ -23,7 +23,6 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
-from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.portal.app import Portal
 from dispatcher.portal.commands import DISPATCHER
@@ -36,7 +35,7 @@ from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
 from tests.integration.portal.conftest import ORGANIZATION, Api, Reply, a_token
-from tests.support.kafka import consume_all, create_topics, write_topics_file
+from tests.support.kafka import consume_all, create_topics, delete_topics, write_topics_file
 from tests.support.waiting import eventually
 
 Kind = Literal["edit", "edit what was seen", "same as another", "enable", "disable", "rotate", "410", "delete"]
@@ -344,9 +343,12 @@ class Contention:
         await admin.start()
         try:
             topic_config = ConfigResource(ConfigResourceType.TOPIC, topic, config)
-            # The cleaner looks for work now and then; by default every 15 s.
-            cleaner = ConfigResource(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
-            for response in await admin.alter_configs([topic_config, cleaner]):
+            # A broker's cleaner looks for work now and then; by default every 15 s.
+            cleaners = [
+                ConfigResource(ConfigResourceType.BROKER, str(each["node_id"]), {"log.cleaner.backoff.ms": "100"})
+                for each in (await admin.describe_cluster())["brokers"]
+            ]
+            for response in await admin.alter_configs([topic_config, *cleaners]):
                 assert not [each for each in response.resources if each[0]], response
         finally:
             await admin.close()
@@ -364,19 +366,15 @@ def _agrees(directory: Directory, standing: dict[str, Standing], live: dict[str,
 
 @asynccontextmanager
 async def a_contention(settings: Settings, directory: Path, seed: int) -> AsyncIterator[Contention]:
-    """Everything started, on a broker that is nobody else's: its cleaner is told to hurry."""
-    broker = EmbeddedKafka(directory)
+    """Everything started, with topics of one partition. The cluster's cleaner is told to hurry."""
     own = settings.model_copy(
-        update={
-            "kafka_bootstrap_servers": await broker.start(),
-            "kafka_prefix": "",
-            "topics_file": write_topics_file(directory / "topics.yaml", partitions=1, event_partitions=1),
-        }
+        update={"topics_file": write_topics_file(directory / "topics.yaml", partitions=1, event_partitions=1)}
     )
+    clients = KafkaClients(own)
+    topics = load_topics(own.topics_file, own.kafka_prefix)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(broker.stop)
-        topics = load_topics(own.topics_file)
-        await create_topics(KafkaClients(own), topics)
+        await create_topics(clients, topics)
+        stack.push_async_callback(delete_topics, clients, topics)
         contention = Contention(own, topics, Random(seed), stack)
         await contention.start()
         yield contention

@@ -96,7 +96,9 @@ async def test_data_outlives_a_restart_even_when_the_port_is_taken(tmp_path: Pat
 
 
 @pytest.mark.timeout(240)
-async def test_the_broker_dies_with_a_program_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
+async def test_the_broker_dies_with_a_program_or_a_guardian_that_is_killed(tmp_path: Path) -> None:
+    leave_half_written(tmp_path / "kafka")
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", ANOTHER_PROGRAM, str(tmp_path)),
         cwd=REPOSITORY,
@@ -117,23 +119,19 @@ async def test_the_broker_dies_with_a_program_that_is_killed(tmp_path: Path) -> 
     async with a_broker(tmp_path) as (_, servers):
         assert not is_alive(broker)
         assert running_servers(tmp_path) == servers
+        _, broker = holders(tmp_path)
+        os.kill(parent_of(broker), signal.SIGKILL)
+    await eventually(lambda: not is_alive(broker) or not Path(f"/proc/{broker}/exe").exists())
 
 
-@pytest.mark.timeout(240)
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
-async def test_what_a_crash_left_half_written_is_made_anew(tmp_path: Path) -> None:
-    directory = tmp_path / "kafka"
+def leave_half_written(directory: Path) -> None:
+    """What a crash in the middle of the very first start leaves, with a lock of processes that are gone."""
     (directory / "formatting").mkdir(parents=True)
     (directory / "formatting" / "bootstrap.checkpoint").write_bytes(b"half")
     (directory / "data").mkdir()
     (directory / "data" / ".lock").touch()
     (directory / "ports.json").write_text('{"broker": 1')
     (directory / "lock").write_text("4194304 4194305\n")
-    async with a_broker(tmp_path):
-        _, process = holders(tmp_path)
-        # Whoever kills the guardian does not leave the broker behind.
-        os.kill(parent_of(process), signal.SIGKILL)
-    await eventually(lambda: not is_alive(process) or not Path(f"/proc/{process}/exe").exists())
 
 
 async def test_data_without_its_identity_is_not_overwritten(tmp_path: Path) -> None:
