@@ -31,7 +31,8 @@ SHOWN_BODY_BYTES = 16 * 1024
 """How much of a body the details of an attempt show."""
 
 _MOST_BUCKETS = 20_000
-_MOST_ON_A_PAGE = 1_000
+_MOST_ON_A_PAGE = 10_000
+_MOST_OF_A_MESSAGE = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
@@ -94,7 +95,7 @@ class DeliveryLog:
         """A page of the last 28 days' attempts, by when they were executed or are due, newest first.
 
         Raises:
-            ValueError: the cursor is not one of a page before, or the limit is not between 1 and 1,000.
+            ValueError: the cursor is not one of a page before, or the limit is not between 1 and 10,000.
         """
         if not 1 <= limit <= _MOST_ON_A_PAGE:
             raise ValueError(f"the limit is not between 1 and {_MOST_ON_A_PAGE}")
@@ -139,6 +140,20 @@ class DeliveryLog:
                 truncated=exchanged.get("response_truncated", False) or len(answered) > SHOWN_BODY_BYTES,
             ),
         )
+
+    async def attempts_of_message(self, organization_id: str, webhook_id: str, message_id: str) -> list[Attempt]:
+        """A message's attempts of the last 28 days, the latest first, at most 200."""
+        rows = await self._clickhouse.query(
+            f"SELECT {COLUMNS} FROM attempt_states WHERE {_OF_MESSAGE}"
+            " ORDER BY run DESC, attempt DESC, version DESC LIMIT 1 BY run, attempt LIMIT {limit:UInt32}",
+            {
+                "organization_id": organization_id,
+                "webhook_id": webhook_id,
+                "message_id": message_id,
+                "limit": _MOST_OF_A_MESSAGE,
+            },
+        )
+        return [_attempt(row) for row in rows]
 
     async def message(self, organization_id: str, webhook_id: str, message_id: str) -> Message | None:
         """One message; None when it is not known."""

@@ -1,15 +1,16 @@
 """Attempts and metrics as the API shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
+from dispatcher.events.types import EventType
 from dispatcher.portal.api.webhook_views import ShownMoment
-from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Metrics
+from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Message, Metrics
 
 
 class MetricsView(BaseModel):
@@ -69,6 +70,21 @@ class AttemptList(BaseModel):
     next_cursor: str | None
 
 
+class MessageView(BaseModel):
+    """A message: what became of it in all of its runs, and its attempts (at most 200), the latest first."""
+
+    model_config = ConfigDict(title="Message")
+
+    message_id: str
+    status: Status
+    runs: int
+    event_type: EventType
+    workspace_id: str | None = Field(description="The device that the message is about, where it is about one")
+    created_on: ShownMoment
+    finished_on: ShownMoment | None
+    attempts: list[AttemptView]
+
+
 class SentRequest(BaseModel):
     """What was sent, secret values masked, at most 16 KiB of its body."""
 
@@ -120,6 +136,20 @@ def details_view(details: AttemptDetails) -> AttemptDetailsView:
         **_members(details.attempt),
         request=SentRequest.model_validate(details.request),
         response=ReceivedResponse.model_validate(details.response),
+    )
+
+
+def message_view(message: Message, attempts: Iterable[Attempt]) -> MessageView:
+    """A message with its attempts as the API shows them."""
+    return MessageView(
+        message_id=message.message_id,
+        status=message.status,
+        runs=message.runs,
+        event_type=EventType(message.event_type),
+        workspace_id=message.workspace_id or None,
+        created_on=message.created_on,
+        finished_on=message.finished_on,
+        attempts=[attempt_view(attempt) for attempt in attempts],
     )
 
 

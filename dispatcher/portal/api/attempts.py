@@ -17,10 +17,12 @@ from dispatcher.portal.api.attempt_views import (
     AttemptList,
     AttemptView,
     History,
+    MessageView,
     MetricsView,
     attempt_view,
     bucket_view,
     details_view,
+    message_view,
     metrics_view,
 )
 from dispatcher.portal.api.operation import (
@@ -40,7 +42,7 @@ from dispatcher.portal.api.rate_limits import AtOnce
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.feed import AttemptFeed
-from dispatcher.recording.history import BUCKETS, AttemptDetails, Bucket, BucketSize, Metrics, Page
+from dispatcher.recording.history import BUCKETS, Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
@@ -56,7 +58,8 @@ _LONGEST_STREAM_SECONDS = 3600.0
 _LAST_EVENT_ID = "Last-Event-ID"
 _WELCOME = b"retry: 2000\n: watching\n\n"
 _WELCOME_BACK = _WELCOME + b'event: gap\ndata: {"missed":null}\n\n'
-_EXPORTED_AT_ONCE = 1_000
+_EXPORTED_AT_ONCE = 10_000
+_WRITTEN_AT_ONCE = 500
 
 _STREAMS_AT_ONCE = 100
 _EXPORTS_AT_ONCE = 4
@@ -80,6 +83,12 @@ class Log(Protocol):
 
     async def attempt(self, organization_id: str, webhook_id: str, attempt_id: str) -> AttemptDetails | None:
         """One attempt."""
+
+    async def message(self, organization_id: str, webhook_id: str, message_id: str) -> Message | None:
+        """One message."""
+
+    async def attempts_of_message(self, organization_id: str, webhook_id: str, message_id: str) -> list[Attempt]:
+        """A message's attempts."""
 
 
 class HistoryQuery(Query):
@@ -184,6 +193,16 @@ class AttemptsApi:
                 AttemptDetailsView,
                 problems=(404, 503),
             ),
+            Operation(
+                "GET",
+                f"{WEBHOOK}/messages/{{message_id}}",
+                "Get a message with its attempts of the last 28 days",
+                self.get_message,
+                NoQuery,
+                NoBody,
+                MessageView,
+                problems=(404, 503),
+            ),
         )
 
     async def get_metrics(self, call: Call[NoQuery, NoBody]) -> Answer[MetricsView]:
@@ -227,6 +246,17 @@ class AttemptsApi:
             raise not_found("attempt")
         return Answer(details_view(details))
 
+    async def get_message(self, call: Call[NoQuery, NoBody]) -> Answer[MessageView]:
+        """A message and what became of it."""
+        webhook, message_id = webhook_of(call, self._directory), call.path["message_id"]
+        message, attempts = await asyncio.gather(
+            self._log.message(webhook.organization_id, webhook.id, message_id),
+            self._log.attempts_of_message(webhook.organization_id, webhook.id, message_id),
+        )
+        if message is None:
+            raise not_found("message")
+        return Answer(message_view(message, attempts))
+
     async def stream_attempts(self, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
         """Server-sent events until the client leaves or reads nothing, the webhook is deleted or the portal stops."""
         webhook = webhook_of(call, self._directory)
@@ -260,7 +290,7 @@ class AttemptsApi:
         return response
 
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
-        """A CSV file, written page by page."""
+        """A CSV file, written bit by bit: memory holds a page of it."""
         webhook = webhook_of(call, self._directory)
         with self._exports.one(call.organization_id):
             return await self._export(webhook, call.query.status, call.request)
@@ -289,7 +319,10 @@ class AttemptsApi:
             page = await self._log.attempts(
                 webhook.organization_id, webhook.id, status=status, limit=_EXPORTED_AT_ONCE, cursor=cursor
             )
-            yield [attempt_view(attempt) for attempt in page.items]
+            for start in range(0, len(page.items), _WRITTEN_AT_ONCE):
+                yield [attempt_view(attempt) for attempt in page.items[start : start + _WRITTEN_AT_ONCE]]
+                # Thousands of rows are written without waiting for anything: others get their turn.
+                await asyncio.sleep(0)
             cursor = page.next_cursor
             if cursor is None:
                 return

@@ -98,6 +98,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
         "response": {"headers": {"retry-after": "2"}, "body": "busy", "truncated": False},
     },
+    "MessageView": {
+        "message_id": "msg_8c1e60b2f4d94f1b",
+        "status": "pending",
+        "runs": 1,
+        "event_type": "operation_executed",
+        "workspace_id": None,
+        "created_on": "2026-11-23T10:20:00.480Z",
+        "finished_on": None,
+        "attempts": [_WAITING, _ATTEMPT],
+    },
     "AuditList": {
         "items": [
             {
