@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -146,6 +147,41 @@ async def test_streams_attempts_as_they_happen(api: Api, clients: KafkaClients, 
             rows.append(json.loads(data.removeprefix("data: ")))
     assert [(row["id"], row["status"]) for row in rows] == [("msg_1-1-1", "failed"), ("msg_1-1-2", "pending")]
     assert rows[1]["next_attempt_at"] == rfc3339(datetime.fromtimestamp((NOW + 5_000) / 1000, UTC))
+
+
+@pytest.mark.timeout(240)
+async def test_exports_a_hundred_thousand_attempts(api: Api, clickhouse: ClickHouse) -> None:
+    many, days = 100_000, 27 * 24 * 3600 * 1000
+    id = (await api.create())["id"]
+    # Two attempts of a message in one millisecond, spread over the days that are kept.
+    for start in range(0, many, 20_000):
+        rows = (
+            outcome(
+                f"msg_{n // 2:06}",
+                n % 2 + 1,
+                "failed",
+                at=NOW - (n // 2 + 1) * 2 * days // many,
+                webhook_id=id,
+                error="=1",
+            )
+            for n in range(start, start + 20_000)
+        )
+        await insert(clickhouse, rows)
+    url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts.csv"
+    started = monotonic()
+    async with api.session.get(url, headers={"Authorization": f"Bearer {api.token}"}) as response:
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        first = await response.content.readline()
+        begun = monotonic() - started
+        lines = [line async for line in response.content]
+    print(f"\n  {many:,} attempts: first line after {begun:.2f} s, all after {monotonic() - started:.2f} s")
+    assert first.startswith(b"\xef\xbb\xbfid,message_id")
+    ids = [line.split(b",", 1)[0] for line in lines]
+    assert (len(lines), len(set(ids))) == (many, many)
+    moments = [line.split(b",")[7] for line in lines]
+    assert moments == sorted(moments, reverse=True)
+    assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", moments[0])
+    assert all(b",'=1," in line for line in lines)
 
 
 async def read_event(response: ClientResponse) -> tuple[str, Any]:
