@@ -1,4 +1,7 @@
-"""ClickHouse is killed, or hangs, is slow, or refuses a row: deliveries go on, and nothing is missing afterwards."""
+"""ClickHouse is killed, or hangs, is slow, or refuses a row: deliveries go on, and nothing is missing afterwards.
+
+What the recorder does meanwhile is tested in ``tests/integration/recording``, without the minutes.
+"""
 
 import asyncio
 import signal
@@ -64,7 +67,7 @@ for_minutes = (full, pytest.mark.timeout(600))
 @pytest.mark.parametrize(
     ("fault", "events", "rate"),
     [
-        pytest.param(killed, 50, 150.0, id="killed"),
+        pytest.param(killed, 50, 150.0, id="killed", marks=full),
         pytest.param(hanging, 100, 150.0, id="hanging", marks=full),
         pytest.param(killed, 9_000, 60.0, id="killed-for-minutes", marks=for_minutes),
         pytest.param(hanging, 9_000, 60.0, id="hanging-for-minutes", marks=for_minutes),
