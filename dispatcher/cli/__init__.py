@@ -22,6 +22,7 @@ class _Commands(LazyGroup):
         "topics": "Compare topics.yaml with the cluster, or make the cluster match it.",
         "lag": "Show what waits in each consumer group, for how long, and when it will be done with.",
         "doctor": "Check settings, Kafka, topics, ClickHouse, and say how to put right what is wrong.",
+        "report": "Show what arrived and what failed, with plots, in the terminal or as an HTML page.",
         "events": "Publish events from a file, or simulate Portal.",
         "dead-letters": "Look at records that could not be understood, or send them again.",
         "organizations": "Erase an organization.",

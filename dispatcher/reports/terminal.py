@@ -1,0 +1,83 @@
+"""A report in a terminal."""
+
+from datetime import datetime, timedelta
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dispatcher.reports import questions
+from dispatcher.reports.plots import FAILED, SUCCESSFUL, Stack, bar, columns
+from dispatcher.reports.report import Report
+from dispatcher.reports.tables import Listing, listings, milliseconds, percent
+
+_HEIGHT = 8
+_BAR = 20
+
+
+def show(report: Report, console: Console) -> None:
+    """Print it, as wide as the console is."""
+    console.print(_rendered(report, console.width))
+
+
+def _rendered(report: Report, width: int) -> RenderableType:
+    by_hour = report.period.step < timedelta(days=1)
+    over_time = [Stack(each.successful, each.failed, _label(each.start, by_hour)) for each in report.over_time]
+    of_day = [Stack(number, 0, f"{hour:02}") for hour, number in enumerate(report.by_hour_of_day)]
+    parts: list[RenderableType] = [_summary(report), Text()]
+    if report.totals.messages:
+        legend = Text.assemble(("■ arrived ", SUCCESSFUL), ("■ failed", FAILED))
+        parts += [Text.assemble((f"Messages {'an hour' if by_hour else 'a day'}  ", "bold"), legend)]
+        parts += [*columns(over_time, width=width, height=_HEIGHT), Text()]
+        parts += [Text("Messages by hour of the day (UTC)", "bold")]
+        parts += [*columns(of_day, width=width, height=_HEIGHT // 2), Text()]
+    for listing in listings(report):
+        parts += [Text(listing.title, "bold"), _table(listing, width), Text()]
+    return Group(*parts[:-1])
+
+
+def _summary(report: Report) -> Text:
+    totals, before = report.totals, report.before
+    text = Text.assemble(
+        (f"Deliveries of {report.subject}", "bold"),
+        (f"\n{_moment(report.period.start)} to {_moment(report.period.end)} UTC", "dim"),
+        "\n\n",
+    )
+    style = "green" if totals.rate is None or totals.rate >= 0.99 else "yellow" if totals.rate >= 0.95 else "red"
+    text.append(f"{percent(totals.rate)} arrived", f"bold {style}")
+    text.append(f", {totals.successful:,} of {totals.messages:,} messages")
+    text.append(f"; {percent(before.rate)} of {before.messages:,} in as long a time before")
+    again, ended = report.tried_again
+    if ended:
+        text.append(f"\n{percent(again / ended)} needed more than one attempt ({again:,})")
+    for row in report.answers[questions.DURATIONS.name]:
+        p50, p95, p99 = (milliseconds(row[name]) for name in ("p50_ms", "p95_ms", "p99_ms"))
+        text.append(f"\n{row['attempts']:,} attempts took {p50} at the median, {p95} at p95, {p99} at p99")
+    return text
+
+
+def _table(listing: Listing, width: int) -> RenderableType:
+    if not listing.rows:
+        return Text(f"  {listing.nothing}", "dim")
+    table = Table(box=None, header_style="dim", pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    for number, heading in enumerate(listing.headings):
+        if listing.is_number(number):
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold")
+    if listing.shares:
+        table.add_column("", no_wrap=True)
+    for number, row in enumerate(listing.rows):
+        bars = [Text(bar(listing.shares[number], min(_BAR, width // 5)), "cyan")] if listing.shares else []
+        table.add_row(*map(Text, row), *bars)
+    return table
+
+
+def _label(start: datetime, by_hour: bool) -> str:
+    if by_hour:
+        return f"{start:%H}" if start.hour % 6 == 0 else ""
+    return f"{start:%d %b}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"

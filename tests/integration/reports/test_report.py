@@ -1,0 +1,105 @@
+"""``dispatcher report`` about the sample."""
+
+import json
+import subprocess
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dispatcher.delivery.outcome import Outcome
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.reports.report import Period, Subject, make_report
+from tests.support.clickhouse_server import ClickHouseServer
+from tests.support.dispatcher import environment, run
+from tools.sample_deliveries import last_midnight, sample_outcomes
+
+
+def call(server: ClickHouseServer, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**environment(CLICKHOUSE_URL=server.url, CLICKHOUSE_HTTP_PORT=0), "COLUMNS": "80"}
+    return run("report", *arguments, env=env, cwd=directory)
+
+
+async def test_counts_what_happened(sample: ClickHouse) -> None:
+    midnight = await last_midnight(sample)
+    end = datetime.fromtimestamp(midnight / 1_000, UTC)
+    period = Period(end - timedelta(days=7), end)
+    report = await make_report(sample, Subject(), period, limit=100)
+
+    since = round(period.start.timestamp() * 1_000)
+    last: dict[str, Outcome] = {}
+    made = Counter[str]()
+    failed_attempts = Counter[str]()
+    for outcome in sample_outcomes(midnight):
+        last[outcome["message_id"]] = outcome
+        made[outcome["message_id"]] += 1
+        if outcome["status"] == "failed" and since <= (outcome["executed_on"] or 0) < midnight:
+            failed_attempts[outcome["error"]] += 1
+    ended = Counter(
+        outcome["status"]
+        for outcome in last.values()
+        if outcome["next_attempt_at"] is None and since <= finished(outcome) < midnight
+    )
+    assert (report.totals.successful, report.totals.failed) == (ended["successful"], ended["failed"])
+    assert sum(each.successful for each in report.over_time) == ended["successful"]
+    assert len(report.over_time) == 7
+    assert sum(report.by_hour_of_day) == report.totals.messages
+    assert {row["reason"]: row["attempts"] for row in report.answers["failures_by_reason"]} == failed_attempts
+    created = [
+        made[id]
+        for id, outcome in last.items()
+        if outcome["next_attempt_at"] is None and outcome["message_created_on"] >= since
+    ]
+    assert report.tried_again == (sum(attempts > 1 for attempts in created), len(created))
+
+
+def finished(outcome: Outcome) -> int:
+    return (outcome["executed_on"] or 0) + (outcome["duration_ms"] or 0)
+
+
+async def test_is_about_one_webhook_alone_where_that_is_asked(sample: ClickHouse) -> None:
+    end = datetime.fromtimestamp(await last_midnight(sample) / 1_000, UTC)
+    period = Period(end - timedelta(days=1), end)
+    report = await make_report(sample, Subject("org-contoso", "wh-crm"), period, limit=100)
+    assert [row["organization_id"] for row in report.answers["success_by_organization"]] == ["org-contoso"]
+    assert [row["target_host"] for row in report.answers["slowest_targets"]] == ["crm.example"]
+    [worse] = report.answers["worse_webhooks"]
+    assert worse["rate_now"] < worse["rate_before"]
+    assert len(report.over_time) == 24
+    nobody = await make_report(sample, Subject("org-nobody"), period, limit=100)
+    assert nobody.totals.messages == 0
+    assert nobody.totals.rate is None
+
+
+def test_in_a_terminal_as_json_and_as_a_page(sample_server: ClickHouseServer, tmp_path: Path) -> None:
+    shown = call(sample_server, tmp_path, "--limit", "3")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "Deliveries of all organizations"
+    assert max(map(len, lines)) <= 80
+    for part in ("Messages a day", "Why attempts failed", "wh-crm", "certificate expired", "reports.example"):
+        assert part in shown.stdout
+
+    written = call(
+        sample_server, tmp_path, "--json", "--html", "page.html", "--since", "24h", "--organization", "org-nobody"
+    )
+    told = json.loads(written.stdout)
+    assert told["totals"] == {"messages": 0, "successful": 0, "failed": 0, "rate": None}
+    assert len(told["over_time"]) in {24, 25}
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_what_cannot_be_done_is_one_clear_line(sample_server: ClickHouseServer, tmp_path: Path) -> None:
+    too_long = call(sample_server, tmp_path, "--since", "20000d")
+    assert too_long.returncode == 2
+    assert "--since" in too_long.stderr
+    nowhere = call(sample_server, tmp_path, "--html", "no/such/page.html")
+    assert nowhere.returncode == 1
+    assert nowhere.stderr == "error: no/such/page.html cannot be written: No such file or directory\n"
+    away = run("report", env=environment(CLICKHOUSE_URL="http://127.0.0.1:1"), cwd=tmp_path)
+    assert away.returncode == 1
+    assert away.stderr.count("\n") == 1
+    assert "DISPATCHER_CLICKHOUSE_URL" in away.stderr
+    nothing = run("report", env=environment(DATA_DIR=tmp_path / "none", CLICKHOUSE_HTTP_PORT=0), cwd=tmp_path)
+    assert nothing.returncode == 1
+    assert "dispatcher up" in nothing.stderr
+    assert not (tmp_path / "none").exists()
