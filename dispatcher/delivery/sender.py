@@ -45,13 +45,14 @@ HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
-_RECORDS_AT_ONCE = 200
+_RECORDS_AT_ONCE = 100
 _OF_A_PARTITION_AT_ONCE = 100
 _UNREPORTED_AT_MOST = 5_000
 
 # The event loop serves everybody in turn: when it is busy, a healthy target waits for everything else that one round of
-# it does. A flood for a fast target would otherwise begin a hundred attempts in each.
-_BEGUN_AT_ONCE = 8
+# it does. So as many attempts begin in one as keep it short.
+_ROUND_SECONDS = 0.002
+_BEGUN_AT_ONCE = 16
 
 _MOVING_AT_MOST = 5_000
 
@@ -91,6 +92,8 @@ class Sender:
         self._blocked: dict[TopicPartition, tuple[float, int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
+        self._at_once = _BEGUN_AT_ONCE
+        self._last_round = 0.0
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -270,10 +273,13 @@ class Sender:
     def _begin_some(self) -> None:
         """Begin a few attempts; when more could begin, the next few follow when the event loop has come round."""
         self._beginning = None
-        room = min(_BEGUN_AT_ONCE, _UNREPORTED_AT_MOST - len(self._executing))
+        now = time.monotonic()
+        longer = now - self._last_round > _ROUND_SECONDS
+        self._at_once = max(self._at_once // 2, 1) if longer else min(self._at_once + 1, _BEGUN_AT_ONCE)
+        self._last_round = now
+        room = min(self._at_once, _UNREPORTED_AT_MOST - len(self._executing))
         if self._stopping or room <= 0:
             return
-        now = time.monotonic()
         begun = 0
         for work in islice(self._lanes.take(now), room):
             self._executing[id(work)] = work
