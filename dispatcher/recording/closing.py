@@ -9,8 +9,9 @@ Every recorder does it. What they write for an hour as of one moment is the same
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,8 @@ from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.retelling import find_retold
 
 _EVERY_SECONDS = 60.0
-_WEBHOOKS_AT_ONCE = 1_000
+_WEBHOOKS_AT_ONCE = 50_000
+_HOURS_AT_ONCE = 48
 _MESSAGES_AT_ONCE = 500_000
 """So that a statement takes seconds, and a stop need not wait for longer."""
 
@@ -31,84 +33,82 @@ _SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
 _log = structlog.get_logger(__name__)
 
 _TOUCHED = "SELECT hour FROM touched_hours WHERE touched_on >= {since:DateTime64(3, 'UTC')}"
-_TO_CLOSE = f"""
-    SELECT hour, count() AS webhooks FROM (
+_HOURS = "hour IN {hours:Array(DateTime('UTC'))}"
+
+
+def _to_close(which: str) -> str:
+    return f"""
         SELECT organization_id, webhook_id, hour FROM (
             SELECT organization_id, webhook_id, hour, touched_on, toDateTime64(0, 3, 'UTC') AS counted_on
-            FROM touched_hours
-            WHERE {hours.KEPT} AND hour IN ({_TOUCHED})
+            FROM touched_hours WHERE {which}
             UNION ALL
-            SELECT organization_id, webhook_id, hour, toDateTime64(0, 3, 'UTC'), as_of
-            FROM closed_hours
-            WHERE {hours.KEPT} AND hour IN ({_TOUCHED})
+            SELECT organization_id, webhook_id, hour, toDateTime64(0, 3, 'UTC'), as_of FROM closed_hours WHERE {which}
         )
         GROUP BY organization_id, webhook_id, hour
         HAVING max(touched_on) >= max(counted_on) AND max(touched_on) < {{as_of:DateTime64(3, 'UTC')}}
-    )
-    GROUP BY hour ORDER BY hour DESC
-"""
+    """
 
-_MESSAGES_OF = """
-    SELECT count() AS messages FROM messages_by_hour
-    WHERE hour = {hour:DateTime('UTC')} AND toDate(hour) = toDate({hour:DateTime('UTC')})
-"""
 
-_CHOSEN = """
-    SELECT organization_id, webhook_id FROM (
-        SELECT organization_id, webhook_id, touched_on, toDateTime64(0, 3, 'UTC') AS counted_on
-        FROM touched_hours WHERE hour = {hour:DateTime('UTC')}
+_HOURS_TO_CLOSE = f"""
+    SELECT hour, sum(n_webhooks) AS webhooks, sum(n_messages) AS messages FROM (
+        SELECT hour, count() AS n_webhooks, 0 AS n_messages
+        FROM ({_to_close(f"{hours.KEPT} AND hour IN ({_TOUCHED})")}) GROUP BY hour
         UNION ALL
-        SELECT organization_id, webhook_id, toDateTime64(0, 3, 'UTC'), as_of
-        FROM closed_hours WHERE hour = {hour:DateTime('UTC')}
+        SELECT hour, 0, count() FROM messages_by_hour WHERE hour IN ({_TOUCHED}) GROUP BY hour
     )
-    WHERE cityHash64(webhook_id) % {parts:UInt32} = {part:UInt32}
-    GROUP BY organization_id, webhook_id
-    HAVING max(touched_on) >= max(counted_on) AND max(touched_on) < {as_of:DateTime64(3, 'UTC')}
+    GROUP BY hour HAVING webhooks > 0 ORDER BY hour DESC
 """
-_SCOPE = f"(organization_id, webhook_id) IN ({_CHOSEN})"
-_HOUR = "[{hour:DateTime('UTC')}]"
+
+_CHOSEN = _to_close(f"{_HOURS} AND cityHash64(webhook_id) % {{parts:UInt32}} = {{part:UInt32}}")
+_EVERYBODY = "organization_id != ''"
+
+
+def _among_chosen(hour: str) -> str:
+    return f"(organization_id, webhook_id, {hour}) IN ({_CHOSEN}) AND {hour} IN {{hours:Array(DateTime('UTC'))}}"
+
 
 # Something that is inserted meanwhile opens the hour again, whatever is written here: then this row does not count.
 _CLOSE = f"""
     INSERT INTO closed_hours (
         organization_id, webhook_id, hour, as_of, pending, in_progress, successful, failed, waiting, last_hour,
         ended.event_type, ended.hour, ended.successful, ended.failed, made.hour, made.milliseconds, made.attempts)
-    SELECT organization_id, webhook_id, {{hour:DateTime('UTC')}}, {{as_of:DateTime64(3, 'UTC')}},
+    SELECT organization_id, webhook_id, hour, {{as_of:DateTime64(3, 'UTC')}},
         sum(n_pending), sum(n_in_progress), sum(n_successful), sum(n_failed), sum(n_waiting), max(latest),
         arrayMap(each -> each.1, groupArrayArray(ends) AS all_ends), arrayMap(each -> each.2, all_ends),
         arrayMap(each -> each.3, all_ends), arrayMap(each -> each.4, all_ends),
         arrayMap(each -> each.1, groupArrayArray(makes) AS all_makes), arrayMap(each -> each.2, all_makes),
         arrayMap(each -> each.3, all_makes)
     FROM (
-        SELECT organization_id, webhook_id, 0 AS n_pending, 0 AS n_in_progress, 0 AS n_successful, 0 AS n_failed,
-            0 AS n_waiting, {{hour:DateTime('UTC')}} AS latest,
+        SELECT organization_id, webhook_id, hour, 0 AS n_pending, 0 AS n_in_progress, 0 AS n_successful, 0 AS n_failed,
+            0 AS n_waiting, hour AS latest,
             CAST([], 'Array(Tuple(String, DateTime(''UTC''), UInt64, UInt64))') AS ends,
             CAST([], 'Array(Tuple(DateTime(''UTC''), Int32, UInt64))') AS makes
         FROM ({_CHOSEN})
         UNION ALL
-        SELECT organization_id, webhook_id, sum(pending), sum(in_progress), sum(successful), sum(failed), 0,
-            max(ifNull(ended_in, {{hour:DateTime('UTC')}})),
+        SELECT organization_id, webhook_id, hour, sum(pending), sum(in_progress), sum(successful), sum(failed), 0,
+            max(ifNull(ended_in, hour)),
             groupArrayIf((event_type, assumeNotNull(ended_in), successful, failed), ended_in IS NOT NULL), []
         FROM (
-            SELECT organization_id, webhook_id, event_type, ended_in,
+            SELECT organization_id, webhook_id, hour, event_type, ended_in,
                 countIf(status = 'pending') AS pending, countIf(status = 'in_progress') AS in_progress,
                 countIf(status = 'successful') AS successful, countIf(status = 'failed') AS failed
-            FROM (SELECT organization_id, webhook_id, event_type, {hours.OF_MESSAGE}
-                FROM ({hours.messages(_SCOPE, _HOUR)}))
-            GROUP BY organization_id, webhook_id, event_type, ended_in
+            FROM (SELECT organization_id, webhook_id, hour, event_type, {hours.OF_MESSAGE}
+                FROM ({hours.messages(_EVERYBODY, _among_chosen, by_hour=True)}))
+            GROUP BY organization_id, webhook_id, hour, event_type, ended_in
         )
-        GROUP BY organization_id, webhook_id
+        GROUP BY organization_id, webhook_id, hour
         UNION ALL
-        SELECT organization_id, webhook_id, 0, 0, 0, 0, sumIf(attempts, waits), max(made_in), [],
+        SELECT organization_id, webhook_id, hour, 0, 0, 0, 0, sumIf(attempts, waits), max(made_in), [],
             groupArrayIf((made_in, milliseconds, attempts), NOT waits)
         FROM (
-            SELECT organization_id, webhook_id, waits, made_in, milliseconds, count() AS attempts
-            FROM (SELECT organization_id, webhook_id, {hours.OF_ATTEMPT} FROM ({hours.attempts(_SCOPE, _HOUR)}))
-            GROUP BY organization_id, webhook_id, waits, made_in, milliseconds
+            SELECT organization_id, webhook_id, hour, waits, made_in, milliseconds, count() AS attempts
+            FROM (SELECT organization_id, webhook_id, hour, {hours.OF_ATTEMPT}
+                FROM ({hours.attempts(_EVERYBODY, _among_chosen, by_hour=True)}))
+            GROUP BY organization_id, webhook_id, hour, waits, made_in, milliseconds
         )
-        GROUP BY organization_id, webhook_id
+        GROUP BY organization_id, webhook_id, hour
     )
-    GROUP BY organization_id, webhook_id
+    GROUP BY organization_id, webhook_id, hour
     SETTINGS max_threads = 1, max_bytes_before_external_group_by = 1000000000
 """
 
@@ -127,13 +127,13 @@ async def close_hours(
     """
     [row] = await clickhouse.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS ms")
     as_of = _EPOCH + timedelta(milliseconds=row["ms"]) - settled
-    to_close = await clickhouse.query(_TO_CLOSE, {"since": _written(since or _EPOCH), "as_of": _written(as_of)})
-    for row in to_close:
-        [told] = await clickhouse.query(_MESSAGES_OF, {"hour": row["hour"]})
-        parts = math.ceil(max(row["webhooks"] / _WEBHOOKS_AT_ONCE, told["messages"] / _MESSAGES_AT_ONCE))
+    parameters: dict[str, Any] = {"as_of": _written(as_of)}
+    to_close = await clickhouse.query(_HOURS_TO_CLOSE, {**parameters, "since": _written(since or _EPOCH)})
+    for together in _in_batches(to_close):
+        parts = math.ceil(sum(row["messages"] for row in together) / _MESSAGES_AT_ONCE) or 1
         for part in range(parts):
-            parameters = {"hour": row["hour"], "as_of": _written(as_of), "parts": parts, "part": part}
-            await clickhouse.maintain(_CLOSE, parameters)
+            chosen = {"hours": [row["hour"] for row in together], "parts": parts, "part": part}
+            await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
     return sum(row["webhooks"] for row in to_close), as_of - settled
 
 
@@ -155,6 +155,20 @@ class Closing(Background):
                 _log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
             else:
                 _log.debug("hours of webhooks were closed", hours=closed)
+
+
+def _in_batches(to_close: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Hours that have as many messages together as a statement should read; at least one at a time."""
+    batch: list[Mapping[str, Any]] = []
+    messages = webhooks = 0
+    for row in to_close:
+        messages, webhooks = messages + row["messages"], webhooks + row["webhooks"]
+        if batch and (messages > _MESSAGES_AT_ONCE or webhooks > _WEBHOOKS_AT_ONCE or len(batch) == _HOURS_AT_ONCE):
+            yield batch
+            batch, messages, webhooks = [], row["messages"], row["webhooks"]
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def _written(moment: datetime) -> str:

@@ -11,13 +11,19 @@ _OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webh
 
 _OPEN = f"WITH open AS ({hours.open_hours(_OF_WEBHOOK)})"
 _CLOSED = f"{_OF_WEBHOOK} AND {hours.KEPT} AND hour NOT IN open"
+
+
+def _in_open(hour: str) -> str:
+    return f"{_OF_WEBHOOK} AND {hour} IN open"
+
+
 _MESSAGES = f"""
     SELECT {hours.OF_MESSAGE}
-    FROM ({hours.messages(_OF_WEBHOOK, "open")} UNION ALL {hours.retold_messages(_OF_WEBHOOK)})
+    FROM ({hours.messages(_OF_WEBHOOK, _in_open)} UNION ALL {hours.retold_messages(_OF_WEBHOOK)})
 """
 _ATTEMPTS = f"""
     SELECT {hours.OF_ATTEMPT}
-    FROM ({hours.attempts(_OF_WEBHOOK, "open")} UNION ALL {hours.retold_attempts(_OF_WEBHOOK)})
+    FROM ({hours.attempts(_OF_WEBHOOK, _in_open)} UNION ALL {hours.retold_attempts(_OF_WEBHOOK)})
 """
 
 METRICS: Final = f"""

@@ -10,7 +10,11 @@ closing an hour changes no answer.
 # Only constants of this module are put into statements; values are bound by the server.
 # ruff: noqa: S608
 
+from collections.abc import Callable
 from typing import Final
+
+Within = Callable[[str], str]
+"""Makes, of an expression for a row's hour, a condition that the row is of some hours of some webhooks."""
 
 KEPT: Final = "hour >= toStartOfHour(now('UTC') - INTERVAL 13 MONTH)"
 """Which hours count."""
@@ -55,19 +59,22 @@ def open_hours(scope: str) -> str:
     """
 
 
-def messages(scope: str, hours: str) -> str:
-    """A query for the messages of ``hours``, something that IN takes, within the condition ``scope``.
+def messages(scope: str, within: Within, *, by_hour: bool = False) -> str:
+    """A query for the messages of some hours, within the condition ``scope``.
 
-    Rows that were not merged yet are one message. Those that were told of in several hours are left out.
+    Rows that were not merged yet are one message, and with ``by_hour`` one in each hour that names it. Those that are
+    known to be told of in several hours are left out.
     """
-    return _messages(f"""
-        SELECT {_MESSAGE} FROM messages_by_hour
-        WHERE {scope} AND hour IN {hours} AND hour >= {ATTEMPTS_KEPT} AND {_but_retold(scope)}
+    return _messages(
+        f"""
+        SELECT {_MESSAGE}, hour FROM messages_by_hour
+        WHERE {within("hour")} AND hour >= {ATTEMPTS_KEPT} AND {_but_retold(scope)}
         UNION ALL
-        SELECT {_MESSAGE} FROM message_states
-        WHERE {scope} AND toStartOfHour(created_on) IN {hours} AND created_on < {ATTEMPTS_KEPT}
-            AND {_but_retold(scope)}
-    """)
+        SELECT {_MESSAGE}, toStartOfHour(created_on) AS hour FROM message_states
+        WHERE {within("toStartOfHour(created_on)")} AND created_on < {ATTEMPTS_KEPT} AND {_but_retold(scope)}
+        """,
+        ", hour" if by_hour else "",
+    )
 
 
 def retold_messages(scope: str) -> str:
@@ -75,9 +82,12 @@ def retold_messages(scope: str) -> str:
     return _messages(f"SELECT {_MESSAGE} FROM message_states WHERE {scope} AND {_retold(scope)} AND {_CREATED_KEPT}")
 
 
-def attempts(scope: str, hours: str) -> str:
-    """A query for the attempts at the messages of ``hours``, as ``messages`` has them."""
-    return _attempts(f"{scope} AND toStartOfHour(message_created_on) IN {hours} AND {_but_retold(scope)}")
+def attempts(scope: str, within: Within, *, by_hour: bool = False) -> str:
+    """A query for the attempts at the messages of some hours, as ``messages`` has them."""
+    return _attempts(
+        f"{within('toStartOfHour(message_created_on)')} AND {_but_retold(scope)}",
+        ", toStartOfHour(message_created_on) AS hour" if by_hour else "",
+    )
 
 
 def retold_attempts(scope: str) -> str:
@@ -98,19 +108,19 @@ def _but_retold(scope: str) -> str:
     return f"NOT {_retold(scope)}"
 
 
-def _messages(rows: str) -> str:
+def _messages(rows: str, hour: str = "") -> str:
     return f"""
-        SELECT organization_id, webhook_id, message_id, max(event_type) AS event_type, max(state) AS state
+        SELECT organization_id, webhook_id, message_id{hour}, max(event_type) AS event_type, max(state) AS state
         FROM ({rows})
-        GROUP BY organization_id, webhook_id, message_id
+        GROUP BY organization_id, webhook_id, message_id{hour}
     """
 
 
-def _attempts(condition: str) -> str:
+def _attempts(condition: str, hour: str = "") -> str:
     return f"""
-        SELECT organization_id, webhook_id, message_id, run, attempt,
+        SELECT organization_id, webhook_id, message_id, run, attempt{hour},
             max(s.version) AS version, argMax(s.duration_ms, s.version) AS duration_ms
         FROM attempt_states AS s
         WHERE {condition}
-        GROUP BY organization_id, webhook_id, message_id, run, attempt
+        GROUP BY organization_id, webhook_id, message_id, run, attempt{", hour" if hour else ""}
     """

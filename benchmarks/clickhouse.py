@@ -1,0 +1,162 @@
+"""What the portal reads from ClickHouse, with many attempts: how long it takes, and how many bytes an attempt is.
+
+``python -m benchmarks.clickhouse --attempts 1M`` generates attempts of 28 days inside the embedded engine, in a directory
+that is removed afterwards: 10,000 webhooks, one of which has a tenth of all; the others' sizes fall off, so that most are
+small. Each message is shown as the recorder would have written it: nine of ten succeed at the first attempt, and so on.
+"""
+
+import argparse
+import asyncio
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dispatcher.delivery.outcome import Status
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.closing import close_hours
+from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.recording.schema import migrate
+
+WEBHOOKS = 10_000
+DAYS = 28
+ORGANIZATION = "org-1"
+LARGE, SMALL = "wh-00000", "wh-05000"
+FILTERS: tuple[Status | None, ...] = (None, "successful", "pending", "failed", "in_progress")
+
+_AT_ONCE = 500_000
+_SIZES = {"K": 1_000, "M": 1_000_000}
+
+# A message has 1.11 attempts on average: one of ten first attempts fails, and one of ten of the following.
+_ATTEMPTS_OF_A_MESSAGE = 1.11
+
+# `n` counts messages through time, so that what is inserted together was created together, as it is in life.
+_OUTCOMES = f"""
+    INSERT INTO outcomes (organization_id, webhook_id, event_type, message_id, workspace_id, run, attempt, status,
+        message_created_on, due_at, executed_on, duration_ms, response_code, error, reason, target_host, next_attempt_at)
+    WITH
+        cityHash64(number, 1) AS chance,
+        chance % 10 = 0 AS of_large,
+        pow((cityHash64(number, 2) % 1000000) / 1000000, 3) AS spread,
+        toUInt32(if(of_large, 0, 1 + floor(spread * ({WEBHOOKS} - 1)))) AS webhook,
+        {{begin:UInt64}} + intDiv(number * {{span:UInt64}}, {{messages:UInt64}}) AS created_on,
+        toUInt8(1 + (cityHash64(number, 3) % 10 = 0) * (1 + (cityHash64(number, 4) % 10 = 0))) AS tries,
+        arrayJoin(range(1, tries + 1)) AS made,
+        [0, 5000, 305000][made] AS waited,
+        created_on + 20 + waited AS began
+    SELECT
+        'org-1', 'wh-' || leftPad(toString(webhook), 5, '0'), 'operation_executed_in_workspace',
+        'msg_' || substring(lower(hex(MD5(toString(number)))), 1, 27), 'ws-' || toString(cityHash64(number, 5) % 100000), 1, made,
+        multiIf(made < tries OR (made = 3 AND cityHash64(number, 6) % 2 = 0), 'failed', 'successful'),
+        created_on, began - 10, began, toUInt32(20 + pow(cityHash64(number, made, 7) % 1000, 2) / 900),
+        if(made < tries, 503, 200), if(made < tries, 'the target answered 503', ''), if(made < tries, 'status', ''),
+        'hooks' || toString(webhook % 300) || '.example.com',
+        if(made < tries, began + 5000, NULL)
+    FROM numbers({{first:UInt64}}, {{count:UInt64}})
+    WHERE began < {{now:UInt64}}
+"""
+
+
+async def generate(clickhouse: ClickHouse, attempts: int) -> None:
+    """Insert as a recorder does, in batches that follow time."""
+    messages = round(attempts / _ATTEMPTS_OF_A_MESSAGE)
+    now = int(time.time() * 1000)
+    span = DAYS * 86_400_000 - 3_600_000
+    for first in range(0, messages, _AT_ONCE):
+        parameters = {"begin": now - span, "span": span, "messages": messages, "now": now, "first": first}
+        await clickhouse.command(_OUTCOMES, {**parameters, "count": min(_AT_ONCE, messages - first)})
+
+
+async def measured(read: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
+    """The median and the best of several, in milliseconds, after one that warms up."""
+    took = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        await read()
+        took.append((time.perf_counter() - start) * 1000)
+    return statistics.median(took[1:]), min(took[1:])
+
+
+async def measure(clickhouse: ClickHouse, times: int) -> None:
+    """Print what each reading takes, for the large webhook and for a small one."""
+    log = DeliveryLog(clickhouse)
+    until = datetime.now(UTC)
+    since = until - timedelta(days=DAYS)
+    print(
+        f"{'':34}{'large webhook':>22}{'small webhook':>22}\n{'':34}{'median':>11}{'best':>11}{'median':>11}{'best':>11}"
+    )
+    for what, read in (
+        ("six cards", lambda id: log.metrics(ORGANIZATION, id)),
+        *(
+            (
+                f"page of attempts, {status or 'all'}",
+                lambda id, status=status: log.attempts(ORGANIZATION, id, status=status),
+            )
+            for status in FILTERS
+        ),
+        ("plots by hour, 28 days", lambda id: log.history(ORGANIZATION, id, "hour", since, until)),
+        ("plots by day, 28 days", lambda id: log.history(ORGANIZATION, id, "day", since, until)),
+    ):
+        figures = [f"{ms:8.1f} ms" for id in (LARGE, SMALL) for ms in await measured(lambda id=id: read(id), times)]
+        print(f"{what:34}" + "".join(figures), flush=True)
+
+
+async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
+    """Print the bytes on the disk by table, for each attempt."""
+    rows = await clickhouse.query(
+        "SELECT table, sum(rows) AS n, sum(bytes_on_disk) AS bytes, count() AS parts FROM system.parts"
+        " WHERE active AND database = currentDatabase() GROUP BY table ORDER BY bytes DESC"
+    )
+    for row in rows:
+        print(
+            f"{row['table']:24}{row['n']:>14,} rows{row['parts']:>6} parts{row['bytes'] / attempts:>8.1f} bytes/attempt"
+        )
+    print(f"{'all':24}{sum(row['bytes'] for row in rows) / attempts:>41.1f} bytes/attempt")
+
+
+async def run(attempts: int, times: int, directory: Path) -> None:
+    clickhouse = ClickHouse(f"chdb://{directory}")
+    try:
+        await migrate(clickhouse)
+        start = time.perf_counter()
+        await generate(clickhouse, attempts)
+        generated = time.perf_counter()
+        [row] = await clickhouse.query(
+            "SELECT count() AS n FROM attempt_states WHERE webhook_id = {id:String}", {"id": LARGE}
+        )
+        print(f"generated {attempts:,} attempts in {generated - start:.0f} s; {row['n']:,} of {LARGE}", flush=True)
+        print("all hours open", flush=True)
+        await measure(clickhouse, times)
+        start = time.perf_counter()
+        closed, _ = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+        print(f"closed {closed:,} hours of webhooks in {time.perf_counter() - start:.0f} s", flush=True)
+        await measure(clickhouse, times)
+        await sizes(clickhouse, attempts)
+    finally:
+        await clickhouse.close()
+
+
+def number(text: str) -> int:
+    """1000, 10K, 100M."""
+    return int(text[:-1]) * _SIZES[text[-1]] if text[-1:] in _SIZES else int(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--attempts", type=number, default=1_000_000, help="such as 1M, 10M, 100M")
+    parser.add_argument("--times", type=int, default=10, help="how often each reading is measured")
+    parser.add_argument("--directory", type=Path, help="keep what is generated there, instead of removing it")
+    given = parser.parse_args()
+    directory = given.directory or Path(tempfile.mkdtemp(prefix="benchmark-clickhouse-"))
+    try:
+        asyncio.run(run(given.attempts, given.times, directory))
+    finally:
+        if given.directory is None:
+            shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
