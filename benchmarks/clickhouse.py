@@ -1,12 +1,13 @@
 """What the portal reads from ClickHouse, with many attempts: how long it takes, and how many bytes an attempt is.
 
-``python -m benchmarks.clickhouse --attempts 1M`` generates attempts of 28 days inside the embedded engine, in a directory
-that is removed afterwards: 10,000 webhooks, one of which has a tenth of all; the others' sizes fall off, so that most are
-small. Each message is shown as the recorder would have written it: nine of ten succeed at the first attempt, and so on.
+``python -m benchmarks.clickhouse --attempts 1M`` generates attempts of 28 days inside the embedded engine, in a
+directory that is removed afterwards: 10,000 webhooks, one of which has a tenth of all; the others' sizes fall off, so
+that most are small. Rows go in as the recorder's do, in the order of time; nine of ten messages succeed at once.
 """
 
 import argparse
 import asyncio
+import functools
 import shutil
 import statistics
 import tempfile
@@ -36,7 +37,8 @@ _ATTEMPTS_OF_A_MESSAGE = 1.11
 # `n` counts messages through time, so that what is inserted together was created together, as it is in life.
 _OUTCOMES = f"""
     INSERT INTO outcomes (organization_id, webhook_id, event_type, message_id, workspace_id, run, attempt, status,
-        message_created_on, due_at, executed_on, duration_ms, response_code, error, reason, target_host, next_attempt_at)
+        message_created_on, due_at, executed_on, duration_ms, response_code, error, reason, target_host,
+        next_attempt_at)
     WITH
         cityHash64(number, 1) AS chance,
         chance % 10 = 0 AS of_large,
@@ -49,7 +51,8 @@ _OUTCOMES = f"""
         created_on + 20 + waited AS began
     SELECT
         'org-1', 'wh-' || leftPad(toString(webhook), 5, '0'), 'operation_executed_in_workspace',
-        'msg_' || substring(lower(hex(MD5(toString(number)))), 1, 27), 'ws-' || toString(cityHash64(number, 5) % 100000), 1, made,
+        'msg_' || substring(lower(hex(MD5(toString(number)))), 1, 27),
+        'ws-' || toString(cityHash64(number, 5) % 100000), 1, made,
         multiIf(made < tries OR (made = 3 AND cityHash64(number, 6) % 2 = 0), 'failed', 'successful'),
         created_on, began - 10, began, toUInt32(20 + pow(cityHash64(number, made, 7) % 1000, 2) / 900),
         if(made < tries, 503, 200), if(made < tries, 'the target answered 503', ''), if(made < tries, 'status', ''),
@@ -85,23 +88,21 @@ async def measure(clickhouse: ClickHouse, times: int) -> None:
     log = DeliveryLog(clickhouse)
     until = datetime.now(UTC)
     since = until - timedelta(days=DAYS)
-    print(
-        f"{'':34}{'large webhook':>22}{'small webhook':>22}\n{'':34}{'median':>11}{'best':>11}{'median':>11}{'best':>11}"
-    )
-    for what, read in (
-        ("six cards", lambda id: log.metrics(ORGANIZATION, id)),
+    reads: list[tuple[str, Callable[[str], Awaitable[object]]]] = [
+        ("six cards", functools.partial(log.metrics, ORGANIZATION)),
         *(
-            (
-                f"page of attempts, {status or 'all'}",
-                lambda id, status=status: log.attempts(ORGANIZATION, id, status=status),
-            )
+            (f"attempts, {status or 'all'}", functools.partial(log.attempts, ORGANIZATION, status=status))
             for status in FILTERS
         ),
-        ("plots by hour, 28 days", lambda id: log.history(ORGANIZATION, id, "hour", since, until)),
-        ("plots by day, 28 days", lambda id: log.history(ORGANIZATION, id, "day", since, until)),
-    ):
-        figures = [f"{ms:8.1f} ms" for id in (LARGE, SMALL) for ms in await measured(lambda id=id: read(id), times)]
-        print(f"{what:34}" + "".join(figures), flush=True)
+        ("plots by hour", lambda id: log.history(ORGANIZATION, id, "hour", since, until)),
+        ("plots by day", lambda id: log.history(ORGANIZATION, id, "day", since, until)),
+    ]
+    print(f"{'median and best':24}{LARGE:>22}{SMALL:>22}")
+    for what, read in reads:
+        figures = [
+            f"{ms:8.1f} ms" for id in (LARGE, SMALL) for ms in await measured(functools.partial(read, id), times)
+        ]
+        print(f"{what:24}" + "".join(figures), flush=True)
 
 
 async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
