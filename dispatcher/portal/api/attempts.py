@@ -297,7 +297,7 @@ class AttemptsApi:
 
     async def _export(self, webhook: Webhook, status: Status | None, request: web.Request) -> web.StreamResponse:
         pages = self._pages(webhook, status)
-        first = await anext(pages, ())
+        first = await anext(pages)
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/csv; charset=utf-8",
@@ -319,7 +319,7 @@ class AttemptsApi:
             page = await self._log.attempts(
                 webhook.organization_id, webhook.id, status=status, limit=_EXPORTED_AT_ONCE, cursor=cursor
             )
-            for start in range(0, len(page.items), _WRITTEN_AT_ONCE):
+            for start in range(0, len(page.items) or 1, _WRITTEN_AT_ONCE):
                 yield [attempt_view(attempt) for attempt in page.items[start : start + _WRITTEN_AT_ONCE]]
                 # Thousands of rows are written without waiting for anything: others get their turn.
                 await asyncio.sleep(0)
