@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Makes this process's roles static members of their groups; no other process has the same."""
 
     clickhouse_url: str | None = None
+    clickhouse_cluster: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    """The name of the ClickHouse cluster that the tables are spread over; None: a single server."""
     clickhouse_http_port: int = Field(default=8123, ge=0, le=65535)
     data_dir: Path = Path(".data")
     topics_file: Path = Field(default_factory=default_topics_file)
