@@ -69,7 +69,7 @@ class Assembly:
         """The configured server, or the embedded engine."""
         from dispatcher.recording.clickhouse import ClickHouse  # noqa: PLC0415
 
-        return ClickHouse(self.settings.clickhouse)
+        return ClickHouse(self.settings.clickhouse, cluster=self.settings.clickhouse_cluster)
 
     def foundations(self, roles: Iterable[RoleName]) -> list[Service[object]]:
         """What has to be there before these roles start, and as long as they run."""

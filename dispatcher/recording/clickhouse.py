@@ -26,6 +26,7 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
+from dispatcher.recording import clustering
 
 T = TypeVar("T")
 
@@ -123,8 +124,13 @@ class ClickHouse:
     QueryFailed when the statement is refused, and SchemaMissing, which is both, when migrations are to be applied.
     """
 
-    def __init__(self, url: str, *, database: str | None = None) -> None:
+    def __init__(self, url: str, *, database: str | None = None, cluster: str | None = None) -> None:
         self.url = ClickHouseUrl.parse(url)
+        self.cluster = cluster
+        """The cluster that the tables are spread over; None: a single server."""
+        if cluster is not None and self.url.embedded:
+            raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
+        self._settings = {"max_execution_time": _SERVER_SECONDS, **({} if cluster is None else _CLUSTER_SETTINGS)}
         self.database = database or self.url.database
         self._clients: list[Client] = []
         self._clients_lock = threading.Lock()
@@ -191,7 +197,8 @@ class ClickHouse:
                         parameters={"name": self.database},
                     ).result_rows[0][0]
                     if not known:
-                        client.command(f"CREATE DATABASE IF NOT EXISTS {_quoted(self.database)}")
+                        where = "" if self.cluster is None else f" ON CLUSTER {clustering.quoted(self.cluster)}"
+                        client.command(f"CREATE DATABASE IF NOT EXISTS {_quoted(self.database)}{where}")
                 finally:
                     client.close()
 
@@ -240,7 +247,7 @@ class ClickHouse:
                     interface="chdb",
                     path=str(self.url.path),
                     database=database,
-                    settings={"max_execution_time": _SERVER_SECONDS},
+                    settings=self._settings,
                 )
             except (ProgrammingError, NotSupportedError) as error:
                 raise ClickHouseUnavailable(self._unavailable(" ".join(str(error).split()))) from None
@@ -254,7 +261,7 @@ class ClickHouse:
             compress="lz4",
         )
         try:
-            return connect(settings={"max_execution_time": _SERVER_SECONDS})
+            return connect(settings=self._settings)
         except ProgrammingError:
             # Somebody who may only read may not choose settings either; the server has limits of its own for them.
             return connect()
@@ -296,6 +303,10 @@ _INSERT_SETTINGS = {
     "input_format_null_as_default": 0,
     "max_partitions_per_insert_block": 1000,
 }
+
+
+# An insert is done when the shards have it; and a webhook's rows of all tables lie on the same one.
+_CLUSTER_SETTINGS = {"distributed_foreground_insert": 1, "distributed_product_mode": "local"}
 
 
 class _Lane:

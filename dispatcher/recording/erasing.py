@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.clustering import local, quoted
 
 TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
 """Where what is inserted is kept."""
@@ -81,7 +82,7 @@ async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> in
     if ids:
         await forget_webhooks(clickhouse, ids)
         for table in _EVERYWHERE:
-            await clickhouse.command(f"ALTER TABLE {table} DELETE WHERE {_OF_ORGANIZATION}", parameters)
+            await clickhouse.command(f"{_alter(clickhouse, table)} DELETE WHERE {_OF_ORGANIZATION}", parameters)
         await _until_mutated(clickhouse)
     return int(counted["messages"])
 
@@ -99,19 +100,33 @@ async def erase_stragglers(clickhouse: ClickHouse) -> bool:
     found = [table for table in _EVERYWHERE if await clickhouse.query(f"SELECT 1 FROM {table} WHERE {_ERASED} LIMIT 1")]
     for table in found:
         await clickhouse.command(
-            f"ALTER TABLE {table} DELETE WHERE {_ERASED} SETTINGS allow_nondeterministic_mutations = 1"
+            f"{_alter(clickhouse, table)} DELETE WHERE {_erased(clickhouse)}"
+            " SETTINGS allow_nondeterministic_mutations = 1"
         )
     await _until_mutated(clickhouse)
     return bool(found)
 
 
+def _alter(clickhouse: ClickHouse, table: str) -> str:
+    if clickhouse.cluster is None:
+        return f"ALTER TABLE {table}"
+    return f"ALTER TABLE {local(table)} ON CLUSTER {quoted(clickhouse.cluster)}"
+
+
+def _erased(clickhouse: ClickHouse) -> str:
+    table = "erased_webhooks" if clickhouse.cluster is None else local("erased_webhooks")
+    return f"webhook_id IN (SELECT webhook_id FROM {table})"
+
+
 async def _until_mutated(clickhouse: ClickHouse) -> None:
     """A mutation of millions of rows takes longer than one statement may: it goes on by itself and is looked at."""
+    cluster = clickhouse.cluster
+    mutations = f"clusterAllReplicas({quoted(cluster)}, system.mutations)" if cluster else "system.mutations"
     wait = _LOOK_FIRST_SECONDS
     while waiting := await clickhouse.query(
-        "SELECT table, latest_fail_reason FROM system.mutations "
+        f"SELECT table, latest_fail_reason FROM {mutations} "
         "WHERE database = currentDatabase() AND table IN {tables:Array(String)} AND NOT is_done",
-        {"tables": list(_EVERYWHERE)},
+        {"tables": [local(table) for table in _EVERYWHERE] if cluster else list(_EVERYWHERE)},
     ):
         for row in waiting:
             if row["latest_fail_reason"]:

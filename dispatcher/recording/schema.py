@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
+from dispatcher.recording.clustering import clustered
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -50,14 +51,17 @@ async def pending_migrations(clickhouse: ClickHouse) -> tuple[Migration, ...]:
 async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     """Bring the database up to date; returns what was applied."""
     await clickhouse.create_database()
-    await clickhouse.command(_REMEMBERED)
+    for statement in _rendered(_REMEMBERED, clickhouse.cluster):
+        await clickhouse.command(statement)
     missing = await pending_migrations(clickhouse)
     nothing_recorded = len(missing) == len(migrations())
     for migration in missing:
         for statement in migration.statements:
-            for piece in _pieces(statement):
-                if piece == statement or not nothing_recorded:
-                    await clickhouse.command(piece)
+            pieces = _pieces(statement)
+            if len(pieces) == 1 or not nothing_recorded:
+                for piece in pieces:
+                    for rendered in _rendered(piece, clickhouse.cluster):
+                        await clickhouse.command(rendered)
         await clickhouse.command(
             "INSERT INTO schema_migrations (number, name) SELECT {number:UInt32}, {name:String}",
             {"number": migration.number, "name": migration.name},
@@ -65,7 +69,11 @@ async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     return missing
 
 
-_REMEMBERED = """
+def _rendered(statement: str, cluster: str | None) -> tuple[str, ...]:
+    return (statement,) if cluster is None else clustered(statement, cluster)
+
+
+_REMEMBERED = """\
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     number UInt32,

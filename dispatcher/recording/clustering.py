@@ -1,0 +1,62 @@
+"""The schema's statements for a cluster: replicated tables on every shard, and Distributed ones in front of them.
+
+A table ``t`` becomes ``t_local`` on each server, and ``t`` a Distributed table by webhook, so that all that belongs to
+a webhook lies on one shard and every statement of the program is the same in both cases. Views that insert work beside
+the data. What is not about a webhook is one table that every server has a replica of.
+"""
+
+import re
+
+_WHOLE = ("schema_migrations", "looks")
+"""Tables that are the same on all shards."""
+
+_CREATE_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\n")
+_ENGINE = re.compile(r"\nENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
+_CREATE_INSERTING_VIEW = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n")
+_CREATE_VIEW = re.compile(r"(CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?\w+) AS\n")
+_SOURCE = re.compile(r"\nFROM (\w+)")
+
+
+def local(table: str) -> str:
+    """The name of what Distributed table ``table`` stands for on each server."""
+    return f"{table}_local"
+
+
+def clustered(statement: str, cluster: str) -> tuple[str, ...]:
+    """What to run on one server of a cluster instead of a statement of a migration for a single server."""
+    on_cluster = f"ON CLUSTER {quoted(cluster)}"
+    if found := _CREATE_TABLE.match(statement):
+        return _tables(statement.strip(), found, on_cluster, cluster)
+    if found := _CREATE_INSERTING_VIEW.match(statement):
+        name, target = found.groups()
+        body = _SOURCE.sub(lambda source: f"\nFROM {local(source[1])}", statement[found.end() :])
+        return (f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {on_cluster} TO {local(target)} AS\n{body}",)
+    return (_CREATE_VIEW.sub(rf"\1 {on_cluster} AS\n", statement),)
+
+
+def quoted(name: str) -> str:
+    """A name as a string literal."""
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _tables(statement: str, found: re.Match[str], on_cluster: str, cluster: str) -> tuple[str, ...]:
+    table = found[1]
+    whole = table in _WHOLE
+    own = table if whole else local(table)
+    # The macros are the servers' own; those of one shard, or of all, are replicas of each other.
+    path = f"'/clickhouse/tables/{'all' if whole else '{shard}'}/{{database}}/{own}', '{{replica}}'"
+    if whole:
+        path = path.replace("{replica}", "{shard}-{replica}")
+    body = _ENGINE.sub(
+        lambda engine: f"\nENGINE = Replicated{engine[1]}({', '.join(filter(None, (path, engine[2])))})",
+        statement[found.end() :],
+    )
+    create = f"CREATE TABLE IF NOT EXISTS {own} {on_cluster}\n{body}"
+    if whole:
+        return (create,)
+    front = (
+        f"CREATE TABLE IF NOT EXISTS {table} {on_cluster} AS {own}\n"
+        f"ENGINE = Distributed({quoted(cluster)}, currentDatabase(), {quoted(own)}, cityHash64(webhook_id))"
+    )
+    return create, front
