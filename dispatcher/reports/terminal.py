@@ -13,6 +13,7 @@ from dispatcher.reports.tables import Listing, listings, milliseconds, percent
 
 _HEIGHT = 8
 _BAR = 20
+_FEW = 12
 
 
 def show(report: Report, console: Console) -> None:
@@ -22,7 +23,12 @@ def show(report: Report, console: Console) -> None:
 
 def _rendered(report: Report, width: int) -> RenderableType:
     by_hour = report.period.step < timedelta(days=1)
-    over_time = [Stack(each.successful, each.failed, _label(each.start, by_hour)) for each in report.over_time]
+    shape = "%d %b" if not by_hour else "%H" if len(report.over_time) > _FEW else "%H:00"
+    every = 6 if by_hour and len(report.over_time) > _FEW else 1
+    over_time = [
+        Stack(each.successful, each.failed, "" if each.start.hour % every else f"{each.start:{shape}}")
+        for each in report.over_time
+    ]
     of_day = [Stack(number, 0, f"{hour:02}") for hour, number in enumerate(report.by_hour_of_day)]
     parts: list[RenderableType] = [_summary(report), Text()]
     if report.totals.messages:
@@ -46,7 +52,8 @@ def _summary(report: Report) -> Text:
     style = "green" if totals.rate is None or totals.rate >= 0.99 else "yellow" if totals.rate >= 0.95 else "red"
     text.append(f"{percent(totals.rate)} arrived", f"bold {style}")
     text.append(f", {totals.successful:,} of {totals.messages:,} messages")
-    text.append(f"; {percent(before.rate)} of {before.messages:,} in as long a time before")
+    earlier = f"{percent(before.rate)} of {before.messages:,}" if before.messages else "none"
+    text.append(f"; {earlier} in as long a time before")
     again, ended = report.tried_again
     if ended:
         text.append(f"\n{percent(again / ended)} needed more than one attempt ({again:,})")
@@ -71,12 +78,6 @@ def _table(listing: Listing, width: int) -> RenderableType:
         bars = [Text(bar(listing.shares[number], min(_BAR, width // 5)), "cyan")] if listing.shares else []
         table.add_row(*map(Text, row), *bars)
     return table
-
-
-def _label(start: datetime, by_hour: bool) -> str:
-    if by_hour:
-        return f"{start:%H}" if start.hour % 6 == 0 else ""
-    return f"{start:%d %b}"
 
 
 def _moment(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import load_topics
+from dispatcher.operations.lag_meter import LagMeter
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.settings import default_topics_file, load_settings
 from tests.support.dispatcher import Api, Up, descendants, is_alive, running
@@ -122,6 +123,30 @@ async def test_makes_up_nothing_without_demo(up: Up) -> None:
 
 def test_the_topics_are_as_declared(up: Up) -> None:
     assert "Nothing to change" in up.succeed("topics", "plan")
+
+
+async def test_lag_knows_who_reads_what(up: Up) -> None:
+    servers = next(line.split()[-1] for line in up.output if line.strip().startswith("Kafka "))
+    clients, topics = KafkaClients(load_settings(), servers), load_topics(default_topics_file())
+    meter = LagMeter(clients, topics, seconds=0.1)
+
+    async def all_at_work() -> bool:
+        for group in (await meter.measure()).groups:
+            assert group.membership.members, group.reader
+            assert {topic for topic, _ in group.membership.assigned} == set(group.reader.topics)
+            assert not any(topic.unassigned for topic in group.topics)
+        return True
+
+    await eventually(all_at_work, timeout=30, every=0.5)
+
+
+def test_what_operators_ask_beside_it(up: Up) -> None:
+    assert "sender" in up.succeed("lag", "--interval", "200ms")
+    told = json.loads(up.run("doctor", "--json").stdout)
+    wrong = [each for each in told["findings"] if each["level"] == "problem" and "disk" not in each["subject"]]
+    assert wrong == []
+    assert {"topics", "webhooks", "ClickHouse", "schema"} <= {each["subject"] for each in told["findings"]}
+    assert json.loads(up.succeed("report", "--json"))["totals"]["failed"] == 0
 
 
 def test_a_second_one_on_the_same_data_is_one_clear_error(up: Up) -> None:
