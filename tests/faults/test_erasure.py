@@ -3,6 +3,7 @@
 What takes days by ``topics.yaml`` takes a second here: the settings of this test's own broker and tables are its hours.
 """
 
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
@@ -113,13 +114,14 @@ async def fill(clients: KafkaClients, topics: Topics, organization: str, webhook
 def holding(directory: Path, *needles: bytes) -> set[str]:
     """The directories below, Kafka's partitions or ClickHouse's tables, of which a file holds one of the needles."""
     found = set()
-    for path in directory.rglob("*"):
-        try:
-            content = path.read_bytes() if path.is_file() else b""
-        except OSError:
-            continue  # deleted while we look
-        if any(needle in content for needle in needles):
-            found.add(str(path.parent.relative_to(directory)))
+    for parent, _, names in os.walk(directory):  # which passes over what is deleted while we look
+        for name in names:
+            try:
+                content = (Path(parent) / name).read_bytes()
+            except OSError:
+                continue
+            if any(needle in content for needle in needles):
+                found.add(str(Path(parent).relative_to(directory)))
     return found
 
 
