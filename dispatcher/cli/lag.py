@@ -168,7 +168,7 @@ def _headline(measured: Measured, groups: Sequence[GroupLag]) -> Text:
         Level.NOTICE: "Worth a look: " + _names(groups, Level.NOTICE),
         Level.PROBLEM: "Behind: " + _names(groups, Level.PROBLEM),
     }[worst]
-    text = Text.assemble((f"{_MARKS[worst]} {said}", _STYLES[worst]), f"  {counted(behind, 'record')} waiting")
+    text = Text.assemble((f"{_MARKS[worst]} {said}", _STYLES[worst]), f"\n  {counted(behind, 'record')} waiting")
     if later:
         text.append(f", {later:,} not due yet")
     text.append(f"  {datetime.fromtimestamp(measured.now / 1000, UTC):%H:%M:%S} UTC", style="dim")
