@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65535)
     public_url: AnyHttpUrl | None = None
     """How people reach the portal; https: its cookies are for https only."""
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Where people sign in to the pages; with it go ``public_url`` and the two below."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
     auth_secret: SecretStr | None = None
     auth_jwks_url: AnyHttpUrl | None = None
     auth_issuer: str | None = None

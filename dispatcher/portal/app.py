@@ -45,6 +45,7 @@ from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.inspection import Inspection
 from dispatcher.portal.jwks import Jwks
 from dispatcher.portal.pages.all_pages import all_pages
+from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.wiring import Site
 from dispatcher.portal.recovery import Recoveries
 from dispatcher.portal.resending import Resender
@@ -198,8 +199,11 @@ class Portal:
         public_url = None if settings.public_url is None else str(settings.public_url)
         site = Site(self._vault, public_url, self._clock)
         app = application(apis.operations(), site.callers(authentication), RateLimits(self._monotonic))
+        provider = self._provider(public_url)
+        if provider is not None:
+            stack.push_async_callback(provider.close)
         recent = RecentDeliveries(self._clickhouse)
-        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, self._clock))
+        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
         api_docs.add_routes(app)
@@ -215,6 +219,15 @@ class Portal:
         port = runner.addresses[0][1]
         host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
         self._url = f"http://{host}:{port}"
+
+    def _provider(self, public_url: str | None) -> Provider | None:
+        settings = self._settings
+        client_id, secret = settings.oidc_client_id, settings.oidc_client_secret
+        if settings.oidc_issuer is None or client_id is None or secret is None or public_url is None:
+            return None
+        return Provider(
+            settings.oidc_issuer, client_id, secret, public_url, clock=self._clock, monotonic=self._monotonic
+        )
 
     async def _keys(self, stack: AsyncExitStack) -> Keys:
         settings = self._settings

@@ -178,11 +178,21 @@ def _reason(error: jwt.PyJWTError) -> str:
 
 
 def check_authentication_settings(settings: Settings) -> None:
-    """The portal verifies tokens in exactly one way.
+    """The portal verifies tokens in exactly one way; where people sign in is configured whole or not at all.
 
     Raises:
-        ConfigurationError: no way is configured, or two are.
+        ConfigurationError: no way is configured, or two are, or a part is missing.
     """
+    provider = {
+        "DISPATCHER_OIDC_ISSUER": settings.oidc_issuer,
+        "DISPATCHER_OIDC_CLIENT_ID": settings.oidc_client_id,
+        "DISPATCHER_OIDC_CLIENT_SECRET": settings.oidc_client_secret,
+    }
+    missing = [
+        name for name, value in {**provider, "DISPATCHER_PUBLIC_URL": settings.public_url}.items() if value is None
+    ]
+    if missing and any(provider.values()):
+        raise ConfigurationError(f"signing in by OpenID Connect also needs {', '.join(missing)}")
     if settings.auth_secret is None and settings.auth_jwks_url is None:
         raise ConfigurationError(
             "the portal verifies bearer tokens: set DISPATCHER_AUTH_SECRET (at least 32 bytes) "

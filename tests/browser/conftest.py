@@ -71,6 +71,7 @@ class Person:
     """Somebody with a browser window; what goes wrong in its pages is in ``errors``."""
 
     page: Page
+    url: str
     errors: list[str]
 
     async def sign_in(self, person: str = ADA) -> None:
@@ -87,7 +88,7 @@ async def person(browser: Browser, portal: Portal) -> AsyncIterator[Person]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    yield Person(page, errors)
+    yield Person(page, portal.url, errors)
     await context.close()
     # The browser's own words for an answer above 399, which tests may provoke.
     assert [error for error in errors if "Failed to load resource" not in error] == []

@@ -6,6 +6,7 @@ from datetime import datetime
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.pages import home
+from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.overview import OverviewPage
 from dispatcher.portal.pages.sign_in import SignIn
 from dispatcher.portal.pages.webhook import WebhookPage
@@ -19,12 +20,13 @@ def all_pages(
     authentication: Authentication,
     recent: RecentDeliveries,
     people: Sequence[Caller],
+    provider: Provider | None,
     clock: Callable[[], datetime],
 ) -> Sequence[Page]:
-    """What is served beside the API; ``people`` are those of a demonstration."""
+    """What is served beside the API; ``people`` are those of a demonstration, ``provider`` where others sign in."""
     return (
         *home.pages(secure=site.secure),
-        *SignIn(site.sessions, authentication, people).pages(),
+        *SignIn(site.sessions, authentication, people, provider).pages(),
         *OverviewPage(apis.webhooks, recent, clock).pages(),
         *WebhookPage(apis).pages(),
     )

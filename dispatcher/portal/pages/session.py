@@ -137,6 +137,28 @@ class Sessions:
             self._ended[session.id] = session.ends
         self._forget(response, cookies)
 
+    def keep(self, response: web.StreamResponse, name: str, content: str, lifetime: timedelta) -> None:
+        """Keep something else in the browser for a while, sealed."""
+        response.set_cookie(
+            f"{self._name}-{name}",
+            self._seal.close(content.encode()),
+            max_age=int(lifetime.total_seconds()),
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def kept(self, cookies: Mapping[str, str], name: str) -> str | None:
+        """What was kept, if it is there and ours."""
+        sealed = cookies.get(f"{self._name}-{name}")
+        content = self._seal.open(sealed) if sealed else None
+        return None if content is None else content.decode()
+
+    def drop(self, response: web.StreamResponse, name: str) -> None:
+        """Keep it no longer."""
+        response.del_cookie(f"{self._name}-{name}", path="/", secure=self._secure, httponly=True, samesite="Lax")
+
     def _forget(self, response: web.StreamResponse, cookies: Mapping[str, str], *, from_piece: int = 0) -> None:
         for number in range(from_piece, _MOST_PIECES):
             if self._piece(number) in cookies:

@@ -4,29 +4,50 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import jwt
+import structlog
 from aiohttp import web
 
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import ORGANIZATION_ADMIN, Authentication, Caller
 from dispatcher.portal.pages.home import local
+from dispatcher.portal.pages.oidc import CALLBACK, LONGEST_SIGN_IN, Begun, Provider, ProviderFailed
 from dispatcher.portal.pages.session import Sessions
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
+
+_BEGUN = "sign-in"
+
+_log = structlog.get_logger(__name__)
 
 
 class SignIn:
     """The pages to sign in and out. ``people`` of a demonstration need no more than a click."""
 
-    def __init__(self, sessions: Sessions, authentication: Authentication, people: Sequence[Caller]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        authentication: Authentication,
+        people: Sequence[Caller],
+        provider: Provider | None,
+    ) -> None:
         self._sessions = sessions
         self._authentication = authentication
         self._people = people
+        self._provider = provider
 
     def pages(self) -> Sequence[Page]:
         """What is served."""
         return (
             Page("/sign-in", get=self.show, post=self.sign_in, open=True),
             Page("/sign-out", post=self.sign_out, open=True),
+            *(
+                (
+                    Page("/sign-in/provider", get=self.to_provider, open=True),
+                    Page(CALLBACK, get=self.from_provider, open=True),
+                )
+                if self._provider
+                else ()
+            ),
         )
 
     async def show(self, visit: Visit) -> web.Response:
@@ -39,6 +60,8 @@ class SignIn:
         person = next((one for one in self._people if one.id == visit.fields.get("person")), None)
         until = None
         if person is None:
+            if self._provider is not None:
+                raise Problem(403, "Sign in with your organization's account.")
             token = visit.fields.get("token", "").strip().removeprefix("Bearer ").strip()
             try:
                 person = await self._authentication.caller(f"Bearer {token}")
@@ -47,6 +70,41 @@ class SignIn:
             until = _end_of(token)
         visit.session = self._sessions.begin(person, until=until)
         return visit.see(onward)
+
+    async def to_provider(self, visit: Visit) -> web.Response:
+        """Send the browser to the provider."""
+        try:
+            url, begun = await self._the_provider.begin(local(visit.request.query.get("next", "/")))
+        except ProviderFailed as failed:
+            return self._failed(visit, failed)
+        response = visit.see(url)
+        self._sessions.keep(response, _BEGUN, begun.model_dump_json(), LONGEST_SIGN_IN)
+        return response
+
+    async def from_provider(self, visit: Visit) -> web.Response:
+        """Begin the session of whom the provider names."""
+        content = self._sessions.kept(visit.request.cookies, _BEGUN)
+        begun = Begun.model_validate_json(content) if content is not None else None
+        try:
+            person = await self._the_provider.finish(begun, visit.request.query)
+        except ProviderFailed as failed:
+            return self._failed(visit, failed)
+        visit.session = self._sessions.begin(person)
+        response = visit.see(begun.onward if begun else "/")
+        self._sessions.drop(response, _BEGUN)
+        return response
+
+    @property
+    def _the_provider(self) -> Provider:
+        if self._provider is None:
+            raise RuntimeError("these pages are not served without a provider")
+        return self._provider
+
+    def _failed(self, visit: Visit, failed: ProviderFailed) -> web.Response:
+        _log.warning("signing in at the identity provider failed", reason=failed.reason, details=str(failed))
+        reason = visit.gettext(failed.reason)
+        text = visit.gettext("Signing in at your identity provider did not work: %(reason)s", reason=reason)
+        return self._page(visit, "/", Problem(403, text))
 
     async def sign_out(self, visit: Visit) -> web.Response:
         """End the session."""
@@ -65,8 +123,8 @@ class SignIn:
             status=problem.status if problem else 200,
             people=people,
             onward=local(onward),
-            provider=False,
-            with_token=True,
+            provider=self._provider is not None,
+            with_token=self._provider is None,
             problem=problem.details if problem else None,
         )
 
