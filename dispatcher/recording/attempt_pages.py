@@ -33,7 +33,6 @@ _NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
 _SPANS = (1, 28)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
 _BEFORE = """
     at <= fromUnixTimestamp64Milli({at:Int64}, 'UTC') AND (at, message_id, run, attempt)
     < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {message_id:String}, {run:UInt32}, {attempt:UInt32})
@@ -44,31 +43,24 @@ _HINTS = f"""
     SELECT message_id, run, attempt, toString(status) AS status_name, toUnixTimestamp64Milli(at) AS at_ms,
         intDiv(toUnixTimestamp64Milli(message_created_on), 86400000) AS created_day
     FROM attempt_times
-    WHERE {_OF_WEBHOOK} AND status = {{status:String}} AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}})
+    WHERE {hours.OF_WEBHOOK} AND status = {{status:String}} AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}})
         AND {_BEFORE}
     {_NEWEST_FIRST}
 """
 
 _LOOKED_UP = f"""
     SELECT {COLUMNS} FROM attempt_states
-    WHERE {_OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}}
+    WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}}
         AND toDate(message_created_on) IN (
             SELECT arrayJoin({{created_days:Array(Date)}})
             UNION ALL
             SELECT toDate(hour) FROM retold_messages
-            WHERE {_OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}})
+            WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}})
     ORDER BY version DESC LIMIT 1 BY message_id, run, attempt
 """
 
 # A version is a status and a time.
 _THAT_WAIT = f"""
-    WITH waiting AS (
-        {hours.open_hours(_OF_WEBHOOK)}
-        UNION DISTINCT
-        SELECT hour FROM closed_hours FINAL WHERE {_OF_WEBHOOK} AND waiting > 0
-        UNION DISTINCT
-        SELECT hour FROM retold_messages WHERE {_OF_WEBHOOK}
-    )
     SELECT message_id, run, attempt, status_name,
         NULL AS duration_ms, NULL AS response_code, '' AS error, at_ms AS executed_ms, at_ms AS due_ms, at_ms
     FROM (
@@ -76,7 +68,7 @@ _THAT_WAIT = f"""
             ['pending', 'in_progress', 'failed', 'successful'][bitShiftRight(latest, 48)] AS status_name,
             toInt64(bitAnd(latest, 281474976710655)) AS at_ms, fromUnixTimestamp64Milli(at_ms, 'UTC') AS at
         FROM attempt_states
-        WHERE {_OF_WEBHOOK} AND toStartOfHour(message_created_on) IN waiting
+        WHERE {hours.OF_WEBHOOK} AND toStartOfHour(message_created_on) IN %s
         GROUP BY message_id, run, attempt
         HAVING status_name IN {{statuses:Array(String)}}
     )
@@ -108,14 +100,18 @@ class AttemptPages:
         waiting = [each for each in _NOT_ENDED if each in asked]
         if waiting:
             parameters = {**of_webhook, "statuses": waiting, "limit": limit, **start._asdict()}
-            reading.append(self._clickhouse.query(_THAT_WAIT, parameters))
+            reading.append(self._waiting(organization_id, webhook_id, parameters))
         rows: list[Row] = [row for part in await asyncio.gather(*reading) for row in part]
         rows.sort(key=position, reverse=True)
         return rows[:limit]
 
-    async def _ended(
-        self, of_webhook: Mapping[str, Any], status: Status, limit: int, before: Position
-    ) -> list[dict[str, Any]]:
+    async def _waiting(self, organization_id: str, webhook_id: str, parameters: Mapping[str, Any]) -> list[Row]:
+        state = await hours.hours_of(self._clickhouse, organization_id, webhook_id)
+        if not state.waiting:
+            return []
+        return list(await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))
+
+    async def _ended(self, of_webhook: Mapping[str, Any], status: Status, limit: int, before: Position) -> list[Row]:
         found: dict[Position, dict[str, Any]] = {}
         for days in _SPANS:
             while len(found) < limit:

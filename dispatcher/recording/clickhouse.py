@@ -130,7 +130,7 @@ class ClickHouse:
         """The cluster that the tables are spread over; None: a single server."""
         if cluster is not None and self.url.embedded:
             raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
-        self._settings = {"max_execution_time": _SERVER_SECONDS, **({} if cluster is None else _CLUSTER_SETTINGS)}
+        self._settings = {**_SETTINGS, **({} if cluster is None else _CLUSTER_SETTINGS)}
         self.database = database or self.url.database
         self._clients: list[Client] = []
         self._clients_lock = threading.Lock()
@@ -304,6 +304,9 @@ _INSERT_SETTINGS = {
     "max_partitions_per_insert_block": 1000,
 }
 
+
+# After an upgrade a statement may list the hours of 13 months.
+_SETTINGS = {"max_execution_time": _SERVER_SECONDS, "max_query_size": 4 * 1024 * 1024}
 
 # An insert is done when the shards have it; and a webhook's rows of all tables lie on the same one.
 _CLUSTER_SETTINGS = {"distributed_foreground_insert": 1, "distributed_product_mode": "local"}

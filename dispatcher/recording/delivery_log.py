@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dispatcher.delivery.outcome import Status
+from dispatcher.recording import counts
 from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.counts import ENDED, MADE, METRICS
 from dispatcher.recording.history import (
     BUCKETS,
     Attempt,
@@ -25,6 +25,7 @@ from dispatcher.recording.history import (
     Request,
     Response,
 )
+from dispatcher.recording.hours import hours_of
 from dispatcher.recording.pages import read_cursor, write_cursor
 
 SHOWN_BODY_BYTES = 16 * 1024
@@ -49,7 +50,9 @@ class DeliveryLog:
 
     async def metrics(self, organization_id: str, webhook_id: str) -> Metrics:
         """The webhook's messages, counted by status."""
-        [row] = await self._clickhouse.query(METRICS, {"organization_id": organization_id, "webhook_id": webhook_id})
+        state = await hours_of(self._clickhouse, organization_id, webhook_id)
+        of_webhook = {"organization_id": organization_id, "webhook_id": webhook_id}
+        [row] = await self._clickhouse.query(counts.metrics(state), of_webhook)
         return Metrics(**row)
 
     async def history(
@@ -75,8 +78,10 @@ class DeliveryLog:
             "until": end,
             "size": step,
         }
+        state = await hours_of(self._clickhouse, organization_id, webhook_id)
         ended, made = await asyncio.gather(
-            self._clickhouse.query(ENDED, parameters), self._clickhouse.query(MADE, parameters)
+            self._clickhouse.query(counts.ended(state), parameters),
+            self._clickhouse.query(counts.made(state), parameters),
         )
         ended_in = {row["start_ms"]: row for row in ended}
         made_in = {row["start_ms"]: row for row in made}

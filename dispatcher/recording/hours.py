@@ -10,8 +10,11 @@ closing an hour changes no answer.
 # Only constants of this module are put into statements; values are bound by the server.
 # ruff: noqa: S608
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
+
+from dispatcher.recording.clickhouse import ClickHouse
 
 Within = Callable[[str], str]
 """Makes, of an expression for a row's hour, a condition that the row is of some hours of some webhooks."""
@@ -48,30 +51,67 @@ OF_ATTEMPT: Final = """
 """What counts of an attempt of ``attempts``; -1 milliseconds: it called nobody."""
 
 
-def open_hours(scope: str) -> str:
-    """A query for the open hours of one webhook, which the condition ``scope`` names."""
-    return f"""
-        SELECT hour FROM (
-            SELECT hour, touched_on, {_NEVER} AS counted_on FROM touched_hours WHERE {scope} AND {KEPT}
-            UNION ALL
-            SELECT hour, {_NEVER}, as_of FROM closed_hours WHERE {scope} AND {KEPT}
-        ) GROUP BY hour HAVING max(touched_on) >= max(counted_on)
+OF_WEBHOOK: Final = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
+
+_STATE = f"""
+    SELECT toUnixTimestamp(hour) AS at, max(touched_on) >= max(counted_on) AS is_open,
+        argMax(waits, counted_on) AS waiting, max(told) AS retold
+    FROM (
+        SELECT hour, touched_on, {_NEVER} AS counted_on, 0 AS waits, 0 AS told
+        FROM touched_hours WHERE {OF_WEBHOOK} AND {KEPT}
+        UNION ALL
+        SELECT hour, {_NEVER}, as_of, waiting, 0 FROM closed_hours WHERE {OF_WEBHOOK} AND {KEPT}
+        UNION ALL
+        SELECT hour, {_NEVER}, {_NEVER}, 0, 1 FROM retold_messages WHERE {OF_WEBHOOK}
+    )
+    GROUP BY hour HAVING is_open OR waiting > 0 OR retold
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Which of a webhook's hours have to be looked into."""
+
+    open: tuple[int, ...]
+    """Those to be counted from rows; the starts in seconds since the epoch, as of the others."""
+    waiting: tuple[int, ...]
+    """Those that may have attempts that have not ended."""
+    retold: bool
+    """Whether any message was told of in several."""
+
+
+async def hours_of(clickhouse: ClickHouse, organization_id: str, webhook_id: str) -> Hours:
+    """The state of a webhook's hours.
+
+    Raises:
+        ClickHouseUnavailable: it does not answer, or has no schema yet.
     """
+    rows = await clickhouse.query(_STATE, {"organization_id": organization_id, "webhook_id": webhook_id})
+    return Hours(
+        tuple(row["at"] for row in rows if row["is_open"]),
+        tuple(row["at"] for row in rows),
+        any(row["retold"] for row in rows),
+    )
 
 
-def messages(scope: str, within: Within, *, by_hour: bool = False) -> str:
+def listed(hours: Iterable[int]) -> str:
+    """Hours as something that IN takes: in the statement's text, since parameters travel in a URL, which is bounded."""
+    return f"[{','.join(str(int(hour)) for hour in hours)}]"
+
+
+def messages(scope: str, within: Within, *, by_hour: bool = False, retold: bool = True) -> str:
     """A query for the messages of some hours, within the condition ``scope``.
 
     Rows that were not merged yet are one message, and with ``by_hour`` one in each hour that names it. Those that are
-    known to be told of in several hours are left out.
+    known to be told of in several hours are left out; without ``retold`` there are none.
     """
     return _messages(
         f"""
         SELECT {_MESSAGE}, hour FROM messages_by_hour
-        WHERE {within("hour")} AND hour >= {ATTEMPTS_KEPT} AND {_but_retold(scope)}
+        WHERE {within("hour")} AND hour >= {ATTEMPTS_KEPT} {_but_retold(scope, retold)}
         UNION ALL
         SELECT {_MESSAGE}, toStartOfHour(created_on) AS hour FROM message_states
-        WHERE {within("toStartOfHour(created_on)")} AND created_on < {ATTEMPTS_KEPT} AND {_but_retold(scope)}
+        WHERE {within("toStartOfHour(created_on)")} AND created_on < {ATTEMPTS_KEPT} {_but_retold(scope, retold)}
         """,
         ", hour" if by_hour else "",
     )
@@ -82,10 +122,10 @@ def retold_messages(scope: str) -> str:
     return _messages(f"SELECT {_MESSAGE} FROM message_states WHERE {scope} AND {_retold(scope)} AND {_CREATED_KEPT}")
 
 
-def attempts(scope: str, within: Within, *, by_hour: bool = False) -> str:
+def attempts(scope: str, within: Within, *, by_hour: bool = False, retold: bool = True) -> str:
     """A query for the attempts at the messages of some hours, as ``messages`` has them."""
     return _attempts(
-        f"{within('toStartOfHour(message_created_on)')} AND {_but_retold(scope)}",
+        f"{within('toStartOfHour(message_created_on)')} {_but_retold(scope, retold)}",
         ", toStartOfHour(message_created_on) AS hour" if by_hour else "",
     )
 
@@ -104,8 +144,8 @@ def _retold(scope: str) -> str:
     return f"{_KEY} IN (SELECT organization_id, webhook_id, message_id FROM retold_messages WHERE {scope})"
 
 
-def _but_retold(scope: str) -> str:
-    return f"NOT {_retold(scope)}"
+def _but_retold(scope: str, retold: bool) -> str:
+    return f" AND NOT {_retold(scope)}" if retold else ""
 
 
 def _messages(rows: str, hour: str = "") -> str:

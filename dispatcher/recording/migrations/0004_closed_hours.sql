@@ -102,7 +102,7 @@ CREATE TABLE IF NOT EXISTS attempt_times
     message_created_on DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toDate(at)
+PARTITION BY toMonday(at)
 ORDER BY (organization_id, webhook_id, status, at, message_id, run, attempt)
 TTL toDateTime(at) + INTERVAL 28 DAY
 SETTINGS ttl_only_drop_parts = 1, index_granularity = 1024;
