@@ -40,7 +40,7 @@ async def clickhouse_beside(settings: Settings) -> AsyncIterator[Beside]:
 
 
 async def _open(settings: Settings) -> Beside:
-    configured = ClickHouse(settings.clickhouse)
+    configured = ClickHouse(settings.clickhouse, cluster=settings.clickhouse_cluster)
     path = configured.url.path
     if path is None:
         return Beside(configured, f"the server {configured.url.shown}", writable=True)
