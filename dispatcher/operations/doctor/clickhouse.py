@@ -3,7 +3,7 @@
 import re
 import time
 
-from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.errors import DispatcherError
 from dispatcher.operations.doctor.finding import Finding, fine, notice, problem, split_advice
 from dispatcher.operations.doctor.machine import judge_room
 from dispatcher.operations.wording import counted
@@ -25,7 +25,7 @@ async def check_clickhouse(settings: Settings) -> list[Finding]:
             return [await _answer(beside), *await _schema(beside), *await _room(beside.clickhouse)]
     except NothingStored as error:
         return [notice("ClickHouse", *split_advice(str(error)))]
-    except (ClickHouseUnavailable, QueryFailed) as error:
+    except (DispatcherError, QueryFailed) as error:
         found, remedy = split_advice(str(error))
         return [problem("ClickHouse", _SYSTEMS_WORDS.sub(r" (\1)", found), remedy)]
 
