@@ -11,7 +11,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from dispatcher.events.types import DESCRIPTIONS
+from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.events.variables import variables_of
 from dispatcher.portal.pages.languages import ENGLISH, LANGUAGES, catalogue_path
 from dispatcher.portal.pages.rendering import EXTENSIONS, TEMPLATES
 
@@ -66,6 +67,8 @@ def _shown_from_elsewhere() -> Iterator[str]:
     for about in DESCRIPTIONS.values():
         yield about.display_name
         yield about.all_items_label
+    for event_type in EventType:
+        yield from (variable.caption for variable in variables_of(event_type))
     # What the API says where a page has no words of its own for it.
     yield from (
         "There is no such webhook in this organization.",

@@ -119,6 +119,10 @@ class ChoicesApi:
             for id, one in found
         ]
 
+    def is_known(self, organization_id: str, event_type: EventType, id: str) -> bool:
+        """Whether there still is what a webhook was limited to."""
+        return self._resources.get(organization_id, DESCRIPTIONS[event_type].resource_kind, id) is not None
+
 
 def _event_type(event_type: EventType) -> EventTypeView:
     about = DESCRIPTIONS[event_type]

@@ -10,6 +10,7 @@ from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.overview import OverviewPage
 from dispatcher.portal.pages.sign_in import SignIn
 from dispatcher.portal.pages.webhook import WebhookPage
+from dispatcher.portal.pages.webhook_form import WebhookForm
 from dispatcher.portal.pages.wiring import Page, Site
 from dispatcher.recording.overview import RecentDeliveries
 
@@ -28,5 +29,7 @@ def all_pages(
         *home.pages(secure=site.secure),
         *SignIn(site.sessions, authentication, people, provider).pages(),
         *OverviewPage(apis.webhooks, recent, clock).pages(),
+        # Before the page whose path names a webhook: no webhook is called "new".
+        *WebhookForm(apis).pages(),
         *WebhookPage(apis).pages(),
     )

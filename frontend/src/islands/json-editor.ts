@@ -42,7 +42,7 @@ import { element, idOf, jsonAttribute, whenParsed } from "../lib/dom.ts";
 import { language } from "../lib/language.ts";
 import { formatted } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
-import { nearest, type Variable } from "../lib/variables.ts";
+import { nearest, type Variable, variableAt } from "../lib/variables.ts";
 
 const LINT_AFTER_MS = 250;
 
@@ -123,6 +123,27 @@ class JsonEditor extends HTMLElement {
         this.value = text;
       }
     }
+    view.focus();
+  }
+
+  /**
+   * Puts a variable where the cursor is: inside quotes as it stands, where a value is expected in quotes of its own,
+   * anywhere else as a new member at the end of the object.
+   */
+  insertVariable(name: string): void {
+    const view = this.#view;
+    if (view === undefined) {
+      return;
+    }
+    const source = view.state.doc.toString();
+    const { from, to } = view.state.selection.main;
+    const { at, end, text } = variableAt(source, from, to, name, insideString(view.state, from));
+    view.dispatch({
+      changes: { from: at, to: end, insert: text },
+      selection: { anchor: at + text.length },
+      scrollIntoView: true,
+      userEvent: "input.variable",
+    });
     view.focus();
   }
 
@@ -330,6 +351,11 @@ class JsonEditor extends HTMLElement {
       { decorations: (plugin) => plugin.marks },
     );
   }
+}
+
+function insideString(state: EditorState, at: number): boolean {
+  const node = syntaxTree(state).resolveInner(at, -1);
+  return ["String", "PropertyName"].includes(node.name) && node.from < at && at < node.to;
 }
 
 const variablesChanged = StateEffect.define<null>();

@@ -56,6 +56,23 @@ document.addEventListener("click", links);
 document.addEventListener("submit", (event) => {
   sending = !event.defaultPrevented;
 });
+// Another form of the page, such as the choice of a theme, leaves it too. Asked first, before anybody marks it as sent.
+document.addEventListener(
+  "submit",
+  (event) => {
+    const other = event.target instanceof HTMLFormElement && !forms.has(event.target);
+    if (
+      other &&
+      event.target.method !== "dialog" &&
+      anyChanged() &&
+      !confirm(new Texts("unsaved-changes").get("leave"))
+    ) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  },
+  { capture: true },
+);
 window.addEventListener("beforeunload", (event) => {
   if (anyChanged()) {
     event.preventDefault();

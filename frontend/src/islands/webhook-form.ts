@@ -1,5 +1,5 @@
-/** `<webhook-form>`: what in the form depends on the event type follows it, and ready templates come at a click. */
-import { jsonText, whenParsed } from "../lib/dom.ts";
+/** `<webhook-form>`: what in the form depends on the event type follows it; templates and variables come at a click. */
+import { element, jsonText, whenParsed } from "../lib/dom.ts";
 import { Texts } from "../lib/text.ts";
 import type { Variable } from "../lib/variables.ts";
 
@@ -9,6 +9,11 @@ interface EventType {
   readonly variables: readonly Variable[];
   readonly sample_values?: Readonly<Record<string, unknown>>;
   readonly templates?: Readonly<Record<string, unknown>>;
+}
+
+interface Editor extends HTMLElement {
+  value: string;
+  insertVariable(name: string): void;
 }
 
 class WebhookForm extends HTMLElement {
@@ -35,14 +40,83 @@ class WebhookForm extends HTMLElement {
     }
     this.#began = true;
     this.#types = jsonText<EventType[]>(this.querySelector("script[data-event-types]")?.textContent, []);
+    const area = this.querySelector<HTMLTextAreaElement>("json-editor textarea");
+    this.#inserted = Object.entries(this.#current?.templates ?? {})
+      .map(([name, template]) => ({ name, text: JSON.stringify(template, null, 2) }))
+      .find(({ text }) => text === area?.value);
     this.#select?.addEventListener("change", () => this.#follow());
     this.addEventListener("click", (event) => {
-      const button = event.target instanceof Element ? event.target.closest("button[data-insert-template]") : null;
-      if (button instanceof HTMLButtonElement) {
-        this.#insert(button.dataset.insertTemplate ?? "", true);
+      const button = event.target instanceof Element ? event.target.closest("button") : null;
+      if (button !== null && this.#pressed(button)) {
+        // Without script these buttons send the form.
+        event.preventDefault();
       }
     });
+    for (const told of ["input", "change"]) {
+      this.addEventListener(told, (event) => this.#forgive(event));
+    }
     this.#follow();
+  }
+
+  #pressed(button: HTMLButtonElement): boolean {
+    const { insertTemplate, insertVariable } = button.dataset;
+    if (insertTemplate !== undefined) {
+      this.#insert(insertTemplate, true);
+    } else if (insertVariable !== undefined) {
+      this.#editor?.insertVariable(insertVariable);
+    } else if ("addRow" in button.dataset) {
+      this.#addRow();
+    } else if ("removeRow" in button.dataset) {
+      this.#removeRow(button);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  #addRow(): void {
+    const last = [...this.querySelectorAll("[data-row]")].at(-1);
+    const row = last?.cloneNode(true);
+    if (last === undefined || !(row instanceof HTMLElement)) {
+      return;
+    }
+    for (const input of row.querySelectorAll("input")) {
+      input.value = "";
+    }
+    last.after(row);
+    row.querySelector("input")?.focus();
+  }
+
+  #removeRow(button: HTMLButtonElement): void {
+    const row = button.closest("[data-row]");
+    const rows = [...this.querySelectorAll("[data-row]")];
+    if (row === null) {
+      return;
+    }
+    if (rows.length > 1) {
+      const next = rows[rows.indexOf(row) + 1] ?? rows[rows.indexOf(row) - 1];
+      row.remove();
+      next?.querySelector("input")?.focus();
+    } else {
+      for (const input of row.querySelectorAll("input")) {
+        input.value = "";
+      }
+    }
+  }
+
+  /** What was said of a field before it was changed holds no more. */
+  #forgive(event: Event): void {
+    const field = event.target instanceof Element ? event.target.closest("[data-field]") : null;
+    for (const said of field?.querySelectorAll(".field-error") ?? []) {
+      said.remove();
+    }
+    for (const marked of field?.querySelectorAll('input[aria-invalid], select[aria-invalid], [role="group"]') ?? []) {
+      marked.removeAttribute("aria-invalid");
+    }
+  }
+
+  get #editor(): Editor | null {
+    return this.querySelector<Editor>("json-editor");
   }
 
   #follow(): void {
@@ -58,6 +132,7 @@ class WebhookForm extends HTMLElement {
     set("json-editor, template-preview", "data-variables", variables);
     set("template-preview", "data-values", JSON.stringify(type?.sample_values ?? {}));
     set("resource-picker", "data-event-type", type?.event_type ?? "");
+    this.#listVariables(type?.variables ?? []);
     for (const button of this.querySelectorAll<HTMLButtonElement>("button[data-insert-template]")) {
       button.disabled = type?.templates?.[button.dataset.insertTemplate ?? ""] === undefined;
     }
@@ -66,10 +141,36 @@ class WebhookForm extends HTMLElement {
     }
   }
 
+  #listVariables(variables: readonly Variable[]): void {
+    const list = this.querySelector("[data-variable-list]");
+    const shown = [...(list?.querySelectorAll<HTMLElement>("[data-insert-variable]") ?? [])];
+    if (
+      list === null ||
+      shown.map((one) => one.dataset.insertVariable).join() === variables.map((one) => one.name).join()
+    ) {
+      return;
+    }
+    list.replaceChildren(
+      ...variables.map(({ name, caption }) =>
+        element(
+          "li",
+          {},
+          element(
+            "button",
+            { type: "button", "data-insert-variable": name },
+            element("code", {}, `#${name}`),
+            element("span", {}, caption),
+          ),
+        ),
+      ),
+    );
+    list.scrollTop = 0;
+  }
+
   /** Puts a ready template into the editor; what somebody wrote there is replaced only when they say so. */
   #insert(name: string, focus: boolean): void {
     const template = this.#current?.templates?.[name];
-    const editor = this.querySelector<HTMLElement & { value: string }>("json-editor");
+    const editor = this.#editor;
     if (template === undefined || editor === null) {
       return;
     }
@@ -77,7 +178,9 @@ class WebhookForm extends HTMLElement {
     if (text !== editor.value && !this.#untouched() && !confirm(this.#texts.get("replace"))) {
       return;
     }
-    editor.value = text;
+    if (text !== editor.value) {
+      editor.value = text;
+    }
     this.#inserted = { name, text };
     if (focus) {
       editor.focus();
@@ -86,7 +189,7 @@ class WebhookForm extends HTMLElement {
 
   /** Whether the editor is empty, or holds a ready template as it was put there. */
   #untouched(): boolean {
-    const value = this.querySelector<HTMLElement & { value: string }>("json-editor")?.value ?? "";
+    const value = this.#editor?.value ?? "";
     return (
       value.trim() === "" ||
       value === this.#inserted?.text ||

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { kindOf, safeUrl } from "./resources.ts";
 
-test("only http and https are followed", () => {
+test("only http, https and paths of Portal's are followed", () => {
   assert.equal(safeUrl("https://portal.example/a?b#c"), "https://portal.example/a?b#c");
   assert.equal(safeUrl("http://portal.example"), "http://portal.example/");
-  for (const url of ["javascript:alert(1)", " javascript:alert(1)", "data:text/html,x", "/relative", "", null]) {
+  assert.equal(safeUrl("/alerts/1"), "/alerts/1");
+  for (const url of ["javascript:alert(1)", " javascript:alert(1)", "data:text/html,x", "relative", "", null]) {
     assert.equal(safeUrl(url), undefined);
   }
 });

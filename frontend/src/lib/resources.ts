@@ -10,8 +10,11 @@ export function kindOf(eventType: string): string {
   return eventType.startsWith("object_") ? "object" : eventType.startsWith("operation_") ? "operation" : eventType;
 }
 
-/** An address that may be followed: only `http` and `https`, whatever is written there. */
+/** An address that may be followed: a path of Portal's, or `http` and `https`, whatever is written there. */
 export function safeUrl(url: string | null): string | undefined {
+  if (url?.startsWith("/")) {
+    return url;
+  }
   if (url === null || !URL.canParse(url)) {
     return undefined;
   }

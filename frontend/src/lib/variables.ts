@@ -28,3 +28,29 @@ function distance(one: string, other: string): number {
   }
   return row[other.length] ?? 0;
 }
+
+/** What to write where, so that a variable comes into a template. */
+export interface Insertion {
+  readonly at: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Where a variable goes that is wanted at a selection of a template's text; `inString`: it begins inside quotes. */
+export function variableAt(source: string, from: number, to: number, name: string, inString: boolean): Insertion {
+  if (inString) {
+    return { at: from, end: to, text: `#${name}` };
+  }
+  const before = source.slice(0, from).trimEnd().slice(-1);
+  const after = source.slice(to).trimStart().slice(0, 1);
+  if (before === ":" && ["", ",", "}"].includes(after)) {
+    return { at: from, end: to, text: `"#${name}"` };
+  }
+  const closing = source.lastIndexOf("}");
+  const inside = source.slice(0, closing).trimEnd();
+  if (closing === -1 || source.slice(closing + 1).trim() !== "" || inside === "") {
+    return { at: from, end: to, text: `"#${name}"` };
+  }
+  const comma = inside.endsWith("{") || inside.endsWith(",") ? "" : ",";
+  return { at: inside.length, end: closing, text: `${comma}\n  "${name}": "#${name}"\n` };
+}
