@@ -17,6 +17,7 @@ from dispatcher.delivery.outcome import Outcome, encode_outcome
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.takeover import outcome_headers
 from dispatcher.delivery.work import Work
+from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 
 _TRY_AGAIN_SECONDS = 0.5
 
+# Outcomes and retries are late for nobody by so much, and cost half of it when they wait for others.
+_LINGER_SECONDS = 0.01
+
 _Send = Callable[[], Awaitable[asyncio.Future[Any]]]
 
 
@@ -36,6 +40,7 @@ class Reports:
 
     def __init__(self, producer: AIOKafkaProducer, topics: Topics, clock: BrokerClock) -> None:
         self._producer = producer
+        self._batches = BatchingProducer(producer, _LINGER_SECONDS)
         self._topics = topics
         self._clock = clock
         self._dead_letters = DeadLetters(producer, topics.dead_letter)
@@ -83,21 +88,13 @@ class Reports:
         headers = outcome_headers(
             delivery.message_id, delivery.run, delivery.attempt, final=final, topic=work.topic, offset=work.offset
         )
-        future: asyncio.Future[Any] = await self._producer.send(
-            self._topics.attempts,
-            value=encode_outcome(outcome),
-            key=delivery.key,
-            headers=headers,
-            # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.
-            partition=work.partition,
+        # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.
+        return self._batches.send(
+            self._topics.attempts, work.partition, key=delivery.key, value=encode_outcome(outcome), headers=headers
         )
-        return future
 
     async def _send_delivery(self, topic: str, delivery: Delivery, partition: int) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await self._producer.send(
-            topic, value=delivery.body, key=delivery.key, headers=delivery.headers(), partition=partition
-        )
-        return future
+        return self._batches.send(topic, partition, key=delivery.key, value=delivery.body, headers=delivery.headers())
 
 
 def _log_failure(outcome: Outcome) -> None:

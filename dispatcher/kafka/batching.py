@@ -1,0 +1,78 @@
+"""Writing many records to known partitions: gathered into batches here, which costs less than a send for each.
+
+``AIOKafkaProducer.send`` begins a request as soon as the one before has been answered, however few records wait. What
+can wait some milliseconds costs the client and the broker a part of that when it waits for others.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+
+class Stored(NamedTuple):
+    """Where a record is, and when the broker stored it (milliseconds since the epoch)."""
+
+    offset: int
+    timestamp: int
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    builder: BatchBuilder
+    acknowledged: list[asyncio.Future[Stored]] = field(default_factory=list)
+
+
+class BatchingProducer:
+    """Sends what is given within ``linger`` seconds; ``producer`` is started and stopped by whoever made it."""
+
+    def __init__(self, producer: AIOKafkaProducer, linger: float) -> None:
+        self._producer = producer
+        self._linger = linger
+        self._open: dict[tuple[str, int], _Batch] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._flushing: asyncio.TimerHandle | None = None
+
+    def send(
+        self, topic: str, partition: int, *, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> asyncio.Future[Stored]:
+        """What becomes of a record: where it is stored, or the error with which its batch was not."""
+        batch = self._open.get((topic, partition))
+        if batch is None or batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if batch is not None:
+                self._send(topic, partition, batch)
+            batch = self._open[topic, partition] = _Batch(self._producer.create_batch())
+            batch.builder.append(timestamp=None, key=key, value=value, headers=headers)
+        loop = asyncio.get_running_loop()
+        if self._flushing is None:
+            self._flushing = loop.call_later(self._linger, self._flush)
+        acknowledged: asyncio.Future[Stored] = loop.create_future()
+        batch.acknowledged.append(acknowledged)
+        return acknowledged
+
+    def _flush(self) -> None:
+        self._flushing = None
+        batches, self._open = self._open, {}
+        for (topic, partition), batch in batches.items():
+            self._send(topic, partition, batch)
+
+    def _send(self, topic: str, partition: int, batch: _Batch) -> None:
+        task = asyncio.create_task(self._until_answered(topic, partition, batch))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _until_answered(self, topic: str, partition: int, batch: _Batch) -> None:
+        batch.builder.close()
+        try:
+            stored = await (await self._producer.send_batch(batch.builder, topic, partition=partition))
+        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have to hear of it
+            for acknowledged in batch.acknowledged:
+                if not acknowledged.done():
+                    acknowledged.set_exception(error)
+        else:
+            for number, acknowledged in enumerate(batch.acknowledged):
+                if not acknowledged.done():
+                    acknowledged.set_result(Stored(stored.offset + number, stored.timestamp))
