@@ -68,6 +68,20 @@ _STATE = f"""
 """
 
 
+OF_ORGANIZATION: Final = "organization_id = {organization_id:String}"
+
+OPEN_OF_ORGANIZATION: Final = f"""
+    SELECT webhook_id, hour FROM (
+        SELECT webhook_id, hour, touched_on, {_NEVER} AS counted_on
+        FROM touched_hours WHERE {OF_ORGANIZATION} AND {KEPT}
+        UNION ALL
+        SELECT webhook_id, hour, {_NEVER}, as_of FROM closed_hours WHERE {OF_ORGANIZATION} AND {KEPT}
+    )
+    GROUP BY webhook_id, hour HAVING max(touched_on) >= max(counted_on)
+"""
+"""The open hours of all webhooks of an organization."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """Which of a webhook's hours have to be looked into."""

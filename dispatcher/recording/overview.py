@@ -4,13 +4,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
 
-_DAYS = """
-    SELECT webhook_id, toString(day) AS on_day, sum(successful) AS good, sum(failed) AS bad
-    FROM success_rate_daily
-    WHERE organization_id = {organization_id:String} AND day >= toDate({since:String})
-    GROUP BY webhook_id, day
+# Only constants of these modules are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+
+def _in_open(hour: str) -> str:
+    return f"{hours.OF_ORGANIZATION} AND (webhook_id, {hour}) IN open"
+
+
+_SINCE = "toDateTime({since:String} || ' 00:00:00', 'UTC')"
+
+_DAYS = f"""
+    WITH open AS ({hours.OPEN_OF_ORGANIZATION})
+    SELECT webhook_id, toString(toDate(ended_on)) AS on_day, sum(n_good) AS good, sum(n_bad) AS bad
+    FROM (
+        SELECT webhook_id, ended.hour AS ended_on, ended.successful AS n_good, ended.failed AS n_bad
+        FROM closed_hours FINAL ARRAY JOIN ended
+        WHERE {hours.OF_ORGANIZATION} AND {hours.KEPT} AND last_hour >= {_SINCE} AND (webhook_id, hour) NOT IN open
+        UNION ALL
+        SELECT webhook_id, assumeNotNull(ended_in), countIf(status = 'successful'), countIf(status = 'failed')
+        FROM (
+            SELECT webhook_id, {hours.OF_MESSAGE}
+            FROM ({hours.messages(hours.OF_ORGANIZATION, _in_open)}
+                UNION ALL {hours.retold_messages(hours.OF_ORGANIZATION)})
+        )
+        WHERE ended_in IS NOT NULL
+        GROUP BY webhook_id, ended_in
+    )
+    WHERE ended_on >= {_SINCE}
+    GROUP BY webhook_id, on_day
 """
 
 

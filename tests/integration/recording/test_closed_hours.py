@@ -14,6 +14,7 @@ from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Attempt, Bucket, Metrics
+from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.retelling import find_retold
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert, outcome
 
@@ -117,6 +118,26 @@ async def plotted_from_rows(clickhouse: ClickHouse, webhook_id: str) -> dict[dat
     return {datetime.fromtimestamp(row["at"], UTC): (row["successful"], row["failed"], row["attempts"]) for row in rows}
 
 
+async def overview(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:
+    since = (datetime.fromtimestamp(NOW / 1000, UTC) - timedelta(days=9)).date()
+    found = await RecentDeliveries(clickhouse).by_webhook(ORGANIZATION, since)
+    return {
+        (webhook, day.isoformat()): (counts.successful, counts.failed)
+        for webhook, days in found.items()
+        for day, counts in days.items()
+    }
+
+
+async def overview_from_rows(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:
+    rows = await clickhouse.query(
+        "SELECT webhook_id, toString(day) AS at, sum(successful) AS good, sum(failed) AS bad FROM success_rate_daily"
+        " WHERE organization_id = {o:String} AND day >= toDate(fromUnixTimestamp64Milli({now:Int64}, 'UTC')) - 9"
+        " GROUP BY webhook_id, at",
+        {"o": ORGANIZATION, "now": NOW},
+    )
+    return {(row["webhook_id"], row["at"]): (row["good"], row["bad"]) for row in rows}
+
+
 async def history(log: DeliveryLog, webhook_id: str) -> list[Bucket]:
     until = datetime.fromtimestamp(NOW / 1000, UTC) + timedelta(hours=3)
     return await log.history(ORGANIZATION, webhook_id, "hour", until - timedelta(days=27, hours=20), until)
@@ -149,6 +170,7 @@ async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(e
             shown = {each.start: (each.successful, each.failed, each.attempts) for each in await history(log, webhook)}
             expected = await plotted_from_rows(embedded, webhook)
             assert {start: counts for start, counts in shown.items() if any(counts)} == expected
+        assert await overview(embedded) == await overview_from_rows(embedded)
     await close(embedded)
     assert await close(embedded) == 0
     assert await embedded.query("SELECT hour FROM closed_hours GROUP BY hour") != []
