@@ -21,7 +21,7 @@ from dispatcher.webhooks.webhook import Webhook
 
 PATH = ORGANIZATION.removeprefix("/api/v1") + "/webhooks"
 DAYS = 28
-ON_A_PAGE = 100
+ON_A_PAGE = 50
 
 
 class OverviewQuery(WebhookQuery):
@@ -56,7 +56,7 @@ class Row:
 
 
 class OverviewPage:
-    """Shows a page of 100 webhooks; whatever it shows is asked from ClickHouse at once."""
+    """Shows 50 webhooks at a time; whatever it shows is asked from ClickHouse at once."""
 
     def __init__(self, api: WebhooksApi, recent: RecentDeliveries, clock: Callable[[], datetime]) -> None:
         self._api = api
