@@ -27,7 +27,7 @@ ORGANIZATION = "org-1"
 LARGE, SMALL = "wh-00000", "wh-05000"
 FILTERS: tuple[Status | None, ...] = (None, "successful", "pending", "failed", "in_progress")
 
-_AT_ONCE = 500_000
+_AT_ONCE = 100_000
 _SIZES = {"K": 1_000, "M": 1_000_000}
 
 # A message has 1.11 attempts on average: one of ten first attempts fails, and one of ten of the following.
