@@ -297,7 +297,7 @@ async def test_migrations_are_applied_once(clickhouse: ClickHouse) -> None:
 
 async def test_a_database_without_tables_is_asked_without_making_any(clickhouse: ClickHouse) -> None:
     await clickhouse.command("DROP TABLE schema_migrations")
-    await clickhouse.command("DROP TABLE attempt_states")
+    await clickhouse.command("DROP TABLE closed_hours")
     assert await pending_migrations(clickhouse) == migrations()
     assert (
         await clickhouse.query(
