@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 
 _POLL_MS = 200
 _POLL_RECORDS = 5_000
+_FETCH_BYTES = 256 * 1024
+_FETCH_WAIT_MS = 200
 _REVOKE_SECONDS = 3.0
 _STOP_SECONDS = 5.0
 
@@ -82,7 +84,12 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock = clock
         self._backoff = Backoff(chance)
         self._consumer: AIOKafkaConsumer = clients.consumer(
-            group=topics.group("recorder"), member=clients.membership("recorder"), client_id="recorder"
+            group=topics.group("recorder"),
+            member=clients.membership("recorder"),
+            client_id="recorder",
+            # What can wait for a batch can wait at the broker for others: fewer fetches, of more.
+            fetch_min_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
         self._producer: AIOKafkaProducer | None = None
         self._has_schema = False

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.recording.backoff import Backoff
-from dispatcher.recording.batches import BatchPolicy, Gathering
+from dispatcher.recording.batches import IN_PROGRESS, BatchPolicy, Gathering
 
 
 @dataclass(slots=True)
@@ -30,6 +30,19 @@ def test_a_batch_is_due_when_its_first_record_has_waited() -> None:
     gathering.add(records(2), now=10.4)
     assert round(gathering.due_in(10.4), 3) == 0.1
     assert gathering.due_in(10.5) <= 0
+
+
+def test_after_many_records_a_batch_waits_longer_unless_it_tells_of_an_attempt_in_progress() -> None:
+    gathering = Gathering(BatchPolicy(linger=0.5, linger_when_busy=2, many=3))
+    gathering.add(records(1, 2, 3), now=0)
+    gathering.take(1)
+    gathering.add(records(4), now=10)
+    assert gathering.due_in(10) == 2
+    gathering.add([Consumed(5, headers=[("v", b"1"), IN_PROGRESS])], now=10)
+    assert gathering.due_in(10) == 0.5
+    gathering.take(10.5)
+    gathering.add(records(6), now=20)
+    assert gathering.due_in(20) == 0.5
 
 
 def test_a_batch_is_due_when_it_is_large_or_long() -> None:
