@@ -203,7 +203,8 @@ class Portal:
         if provider is not None:
             stack.push_async_callback(provider.close)
         recent = RecentDeliveries(self._clickhouse)
-        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock))
+        waits = self._topics.schedule.delays
+        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock, waits))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         health.add_routes(app, document, self._unready)
         api_docs.add_routes(app)

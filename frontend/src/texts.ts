@@ -78,6 +78,10 @@ export const TEXTS = {
     ms: "{n} ms",
     due: "due {time}",
   },
+  "attempt-window": {
+    "not-loaded": "The details could not be loaded.",
+    retry: "Try again",
+  },
   "resource-picker": {
     "all-active_alert": "Send webhook for all alerts",
     "all-executed_microservice": "Send webhook for all microservices",

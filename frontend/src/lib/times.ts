@@ -19,3 +19,10 @@ export function showTime(element: HTMLTimeElement, moment: Date): void {
   // The page's own script leaves it alone.
   element.dataset.localized = "";
 }
+
+/** A time on the clock of the person's zone, to the minute, as `<input type="datetime-local">` has it. */
+export function localTime(moment: Date): string {
+  const two = (n: number) => `${n}`.padStart(2, "0");
+  const date = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+  return `${date}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
+}

@@ -1,0 +1,96 @@
+"""An attempt: what was sent and answered, what went wrong, its message's other attempts; and sending it again."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from aiohttp import web
+
+from dispatcher.portal.api.apis import Apis
+from dispatcher.portal.api.attempt_views import AttemptView
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.pages.failures_in_words import failure_in_words
+from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.visit import Visit
+from dispatcher.portal.pages.webhook import PATH
+from dispatcher.portal.pages.wiring import Page
+
+_REFUSALS = {
+    409: N_("The message is still being sent, or the webhook is disabled. Look again in a moment."),
+    410: N_("What was sent is no longer kept (28 days), so it cannot be sent again."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The attempts of one sending of a message, the first one first; later runs are resends."""
+
+    number: int
+    attempts: Sequence[AttemptView]
+
+
+class AttemptPages:
+    """The execution details, a page of their own; the Metrics tab shows the same in a window."""
+
+    def __init__(self, apis: Apis) -> None:
+        self._apis = apis
+
+    def pages(self) -> Sequence[Page]:
+        """What is served."""
+        return (
+            Page(f"{PATH}/attempts/{{attempt_id}}", get=self.show),
+            Page(f"{PATH}/messages/{{message_id}}/resend", get=self._back, post=self.resend),
+        )
+
+    async def show(self, visit: Visit) -> web.Response:
+        """The details."""
+        webhook = (await self._apis.webhooks.get_webhook(visit.call())).body
+        attempt = (await self._apis.attempts.get_attempt(visit.call())).body
+        of_message = replace(visit.call(), path={**visit.request.match_info, "message_id": attempt.message_id})
+        message = (await self._apis.attempts.get_message(of_message)).body
+        earliest_first = sorted(message.attempts, key=lambda one: (one.run, one.attempt))
+        runs = [Run(number, list(one)) for number, one in groupby(earliest_first, key=lambda one: one.run)]
+        return visit.render(
+            "attempt.html",
+            webhook=webhook,
+            attempt=attempt,
+            error=failure_in_words(attempt.error, visit.gettext) if attempt.error else None,
+            message=message,
+            runs=runs,
+            request_is_json=_is_json(attempt.request.body),
+            response_is_json=_is_json(attempt.response.body),
+        )
+
+    async def resend(self, visit: Visit) -> web.Response:
+        """Send the message again, and say so on the page that asked for it."""
+        try:
+            run = (await self._apis.resending.resend_message(visit.call())).body.run
+        except Problem as problem:
+            if problem.status not in _REFUSALS:
+                raise
+            visit.flash("error", visit.gettext(_REFUSALS[problem.status]))
+        else:
+            text = visit.gettext(
+                "The message is sent again. This is run %(run)s of it; its attempts show within seconds.",
+                run=visit.language.number(run),
+            )
+            visit.flash("success", text)
+        return await self._back(visit)
+
+    async def _back(self, visit: Visit) -> web.Response:
+        webhook_id = visit.request.match_info["webhook_id"]
+        if attempt_id := visit.fields.get("attempt", ""):
+            return visit.see(visit.organization_url(webhook_id, "attempts", attempt_id))
+        return visit.see(visit.organization_url(webhook_id, tab="metrics"))
+
+
+def _is_json(body: str) -> bool:
+    """Whether a body has a form to be laid out in."""
+    if not body.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

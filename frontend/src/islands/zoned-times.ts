@@ -1,0 +1,37 @@
+/** `<zoned-times>`: times that are typed are on the clock of the person's zone, which is sent with them. */
+import { whenParsed } from "../lib/dom.ts";
+import { localTime } from "../lib/times.ts";
+
+class ZonedTimes extends HTMLElement {
+  connectedCallback(): void {
+    whenParsed(() => this.#begin());
+  }
+
+  #begin(): void {
+    const suggested = this.querySelectorAll<HTMLInputElement>("input[data-utc]");
+    // Without a suggestion the form came back with what was typed, and with the zone of that.
+    if (suggested.length === 0) {
+      return;
+    }
+    const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+    for (const input of suggested) {
+      const moment = new Date(`${input.value}Z`);
+      if (!Number.isNaN(moment.getTime())) {
+        input.value = localTime(moment);
+      }
+      input.removeAttribute("data-utc");
+    }
+    const zone = this.querySelector<HTMLInputElement>('input[name="zone"]');
+    if (zone !== null) {
+      zone.value = timeZone;
+    }
+    const shown = this.querySelector("[data-zone]");
+    if (shown !== null) {
+      shown.textContent = timeZone;
+    }
+  }
+}
+
+if (customElements.get("zoned-times") === undefined) {
+  customElements.define("zoned-times", ZonedTimes);
+}
