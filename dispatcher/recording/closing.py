@@ -24,7 +24,7 @@ from dispatcher.recording.retelling import find_retold
 _EVERY_SECONDS = 60.0
 _WEBHOOKS_AT_ONCE = 50_000
 _HOURS_AT_ONCE = 48
-_MESSAGES_AT_ONCE = 500_000
+_MESSAGES_AT_ONCE = 200_000
 """So that a statement takes seconds, and a stop need not wait for longer."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
