@@ -1,7 +1,7 @@
 """Attempts that wait: on time when many come due, and neither early, skipped nor repeated, whatever happens."""
 
 from collections.abc import Awaitable, Callable
-from time import time
+from time import monotonic, time
 
 import pytest
 
@@ -82,6 +82,9 @@ async def test_waiting_attempts(
     await traffic.publish(events, ORGANIZATIONS, rate)
     await traffic.have_arrived()
     await disturbance(fleet, members)
+    # What came due before everybody worked again had to wait for that, however long processes take to start.
+    began = min(call.at for call in traffic.tally.calls)
+    disturbed = max(monotonic() - began - DELAY, 0)
     await traffic.calls(2 * events)
     await traffic.quiet()
     lateness = lateness_of_retries(traffic)
@@ -101,7 +104,7 @@ async def test_waiting_attempts(
     assert twice == 0 or disturbance is kills
     assert set(map(tuple, map(sorted, map(set, traffic.tally.attempts().values())))) == {(1, 2)}
     assert min(lateness) >= 0
-    assert p99 < goal
+    assert p99 < goal + disturbed
 
 
 def lateness_of_retries(traffic: Traffic) -> list[float]:
