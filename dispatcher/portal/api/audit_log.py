@@ -48,6 +48,11 @@ class AuditApi:
             ),
         )
 
+    def latest_read(self, webhook_id: str) -> str:
+        """The id of the latest entry of a webhook that was read so far; empty where there is none."""
+        entries = self._trail.of(webhook_id)
+        return entries[0].id if entries else ""
+
     async def list_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[AuditList]:
         """A page of entries, those of a moment ago included."""
         webhook = webhook_of(call, self._directory)

@@ -111,8 +111,7 @@ class WebhookForm:
     async def edit(self, visit: Visit) -> web.Response:
         """The form of a webhook that there is."""
         answer = await self._apis.webhooks.get_webhook(visit.call())
-        entries = await self._entries(visit)
-        edited = Edited(answer.headers["ETag"], entries[0].id if entries else "")
+        edited = Edited(answer.headers["ETag"], self._apis.audit.latest_read(answer.body.id))
         return await self._form(visit, TypedWebhook.of(answer.body), webhook=answer.body, edited=edited)
 
     async def save(self, visit: Visit) -> web.Response:
@@ -140,14 +139,11 @@ class WebhookForm:
         visit.flash("success", visit.gettext("The webhook is saved."))
         return visit.see(visit.organization_url(webhook.id))
 
-    async def _entries(self, visit: Visit) -> Sequence[AuditEntry]:
-        query = AuditQuery(limit=LISTED_ENTRIES + 1)
-        return (await self._apis.audit.list_audit(visit.call(query))).body.items
-
     async def _meanwhile(self, visit: Visit, edited: Edited) -> Meanwhile:
         answer = await self._apis.webhooks.get_webhook(visit.call())
-        entries = list(takewhile(lambda entry: entry.id != edited.seen, await self._entries(visit)))
-        return Meanwhile(answer.body, answer.headers["ETag"], entries[:LISTED_ENTRIES])
+        latest = (await self._apis.audit.list_audit(visit.call(AuditQuery(limit=LISTED_ENTRIES)))).body.items
+        entries = list(takewhile(lambda entry: entry.id != edited.seen, latest))
+        return Meanwhile(answer.body, answer.headers["ETag"], entries)
 
     async def _form(
         self,

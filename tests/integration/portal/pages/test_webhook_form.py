@@ -65,7 +65,10 @@ async def edit(visitor: Visitor, page: Shown, **fields: str) -> Shown:
 @pytest.fixture
 async def webhook(api: Api, visitor: Visitor) -> dict[str, Any]:
     await visitor.sign_in()
-    return await api.create(name="Before", headers={"X-Key": "hush", "X-Team": "desk"})
+    created = await api.create(name="Before", headers={"X-Key": "hush", "X-Team": "desk"})
+    # The portal that answers this has read the audit up to here.
+    assert (await api("GET", f"/webhooks/{created['id']}/audit")).status == 200
+    return created
 
 
 async def test_a_new_webhook_is_disabled_and_its_secret_is_shown_once(visitor: Visitor, api: Api) -> None:
@@ -281,7 +284,7 @@ async def test_the_form_comes_soon_also_with_thousands_of_items(
             page = await visitor.get(f"{visitor.webhooks}/{path}")
             took.append(time.perf_counter() - started)
             assert page.status == 200
-    print([round(one * 1000) for one in took])
+    assert min(took) < 0.1
     assert "Alert &lt;b&gt;0&lt;/b&gt;" in page.html
     page = await edit(visitor, page, item_ids="\n".join(f"alert-{number:05}" for number in range(3000)))
     assert "The webhook is saved." in page.text

@@ -1,0 +1,184 @@
+"""Creating and editing a webhook in a real browser."""
+
+import json
+import re
+
+from playwright.async_api import Browser, Dialog, Page, expect
+
+from dispatcher.events.examples import example_templates
+from dispatcher.events.types import EventType
+from dispatcher.portal.app import Portal
+from tests.browser.conftest import Person
+from tests.integration.portal.conftest import Api
+from tests.support.waiting import eventually
+
+URL = "https://hooks.slack.example/services/T0/B0"
+
+
+async def open_form(page: Page) -> None:
+    await page.get_by_role("link", name=re.compile("New|Create the first webhook")).click()
+    await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    await expect(page.locator("resource-picker[data-ready]")).to_be_visible()
+
+
+async def write_template(page: Page, text: str) -> None:
+    editor = page.locator("json-editor .cm-content")
+    await editor.click()
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.press("Delete")
+    await page.keyboard.insert_text(text)
+
+
+async def fill(page: Page, name: str, url: str = URL) -> None:
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_label("Target URL").fill(url)
+
+
+async def test_a_webhook_is_created_from_the_slack_template(person: Person, api: Api) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "To Slack")
+    await page.get_by_label("Event Type").select_option("executed_microservice")
+    await expect(page.get_by_label("Send webhook for all microservices")).to_be_visible()
+    await page.get_by_label("Send webhook for all microservices").check()
+    await page.get_by_role("button", name="Slack").click()
+    await expect(page.locator("template-preview")).to_contain_text("*Resultado:*\\nCompleted")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The webhook is created. It is disabled")).to_be_visible()
+    await expect(page.get_by_text("Copy the signing secret now")).to_be_visible()
+    await expect(page.locator("#secret code").first).to_contain_text("whsec_")
+    [webhook] = (await api("GET", "/webhooks")).body["items"]
+    assert (webhook["status"], webhook["items"]) == ("disabled", {"all": True})
+    assert webhook["payload_template"] == example_templates(EventType.EXECUTED_MICROSERVICE)["Slack"]
+
+    # Once more with the same configuration: refused, with the way to the other, and nothing is lost.
+    await page.get_by_role("link", name="Webhook Integrations").click()
+    await open_form(page)
+    await fill(page, "To Slack again")
+    await page.get_by_label("Event Type").select_option("executed_microservice")
+    await page.get_by_label("Send webhook for all microservices").check()
+    await page.get_by_role("button", name="Slack").click()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Another webhook has the same configuration")).to_be_visible()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("To Slack again")
+    async with page.context.expect_page() as other:
+        await page.get_by_role("alert").get_by_role("link", name="To Slack").click()
+    await expect((await other.value).get_by_role("heading", level=1)).to_have_text("To Slack")
+
+
+async def test_what_is_no_json_is_marked_at_its_line_and_kept(person: Person) -> None:
+    page = person.page
+    wrong = '{\n  "text": "#alert_name"\n  "n": 1\n}'
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Tickets")
+    await page.get_by_label("Send webhook for all alerts").check()
+    await write_template(page, wrong)
+    await expect(page.locator(".je-message")).to_contain_text("Line 3, column 3")
+    await expect(page.locator(".cm-lintRange-error")).to_contain_text('"')
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#payload_template-error")).to_contain_text("Line 3, column 3")
+    await expect(page.locator("#problem")).to_be_focused()
+    assert await page.locator("#payload_template").input_value() == wrong
+    await write_template(page, '{"text": ""}')
+    await expect(page.locator("#payload_template-error")).to_have_count(0)
+    await page.keyboard.press("ControlOrMeta+End")
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("ArrowLeft")
+    await page.get_by_role("button", name="#alert_name").click()
+    assert json.loads(await page.locator("#payload_template").input_value()) == {"text": "#alert_name"}
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The webhook is created")).to_be_visible()
+
+
+async def test_another_event_type_brings_its_own_variables_and_example_unless_one_was_written(person: Person) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    area = page.locator("#payload_template")
+    assert json.loads(await area.input_value()) == example_templates(EventType.ACTIVE_ALERT)["Portal"]
+    await page.get_by_label("Event Type").select_option("operation_executed_in_workspace")
+    await expect(page.get_by_label("Send webhooks for all operations executed in each workspace")).to_be_visible()
+    await expect(page.get_by_role("button", name="#workspace_operation_result")).to_be_visible()
+    assert (
+        json.loads(await area.input_value()) == example_templates(EventType.OPERATION_EXECUTED_IN_WORKSPACE)["Portal"]
+    )
+    await write_template(page, '{"mine": "#status"}')
+    await page.get_by_label("Event Type").select_option("operation_executed")
+    await expect(page.get_by_role("button", name="#total_errors")).to_be_visible()
+    assert await area.input_value() == '{"mine": "#status"}'
+    await expect(page.locator("template-preview")).to_contain_text("Completed with errors")
+
+
+async def test_leaving_asks_when_something_was_typed(person: Person) -> None:
+    page = person.page
+    asked: list[str] = []
+
+    async def stay(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Half done")
+    await page.get_by_role("link", name="Cancel").click()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Half done")
+    await page.get_by_label("Menu of Ada Moreau").click()
+    await page.get_by_role("button", name="Dark").click()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Half done")
+    assert len(asked) == 2
+
+
+async def test_of_two_admins_the_slower_is_told_what_the_other_changed(
+    person: Person, api: Api, browser: Browser, portal: Portal
+) -> None:
+    webhook = await api.create(name="Tickets")
+    await api("GET", f"/webhooks/{webhook['id']}/audit")
+    context = await browser.new_context(base_url=portal.url, locale="en-US")
+    ada, priya = person, Person(await context.new_page(), portal.url, [])
+    for one, who in ((ada, "demo-ada"), (priya, "demo-priya")):
+        await one.sign_in(who)
+        await one.page.goto(f"/organizations/org-contoso/webhooks/{webhook['id']}/edit")
+        await expect(one.page.locator("json-editor[data-ready]")).to_be_visible()
+    await priya.page.get_by_label("Target URL").fill("https://other.example/")
+    await priya.page.get_by_role("button", name="Save").click()
+    await expect(priya.page.get_by_text("The webhook is saved.")).to_be_visible()
+    page = ada.page
+    await page.get_by_label("Name", exact=True).fill("Tickets of Ada")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("Priya Raman changed this webhook meanwhile")).to_be_visible()
+    await expect(page.get_by_text("Priya Raman: changed Target URL")).to_be_visible()
+    await expect(page.get_by_text("Now it is: https://other.example/")).to_be_visible()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Tickets of Ada")
+    await page.get_by_role("link", name="Load it as it is now").click()
+    await expect(page.get_by_label("Target URL")).to_have_value("https://other.example/")
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Tickets")
+    await page.get_by_label("Name", exact=True).fill("Tickets of Ada")
+    await page.get_by_role("button", name="Save", exact=True).click()
+
+    async def saved() -> bool:
+        now = (await api("GET", f"/webhooks/{webhook['id']}")).body
+        return (now["name"], now["target_url"]) == ("Tickets of Ada", "https://other.example/")
+
+    await eventually(saved)
+    await context.close()
+
+
+async def test_items_are_found_among_many_and_headers_come_and_go_by_the_keyboard(person: Person, api: Api) -> None:
+    webhook = await api.create(headers={"X-Key": "hush"})
+    page = person.page
+    await person.sign_in()
+    await page.goto(f"/organizations/org-contoso/webhooks/{webhook['id']}/edit")
+    await expect(page.locator("resource-picker[data-ready]")).to_be_visible()
+    # Neither is among the organization's alerts any more; both stay until somebody removes them.
+    await page.get_by_role("button", name="Remove alert-1").press("Enter")
+    await page.get_by_role("button", name="Add a header").press("Enter")
+    await page.keyboard.type("X-Team")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("desk")
+    await page.get_by_label("Name", exact=True).press("Enter")
+    await expect(page.get_by_text("The webhook is saved.")).to_be_visible()
+    now = (await api("GET", f"/webhooks/{webhook['id']}")).body
+    assert (now["items"], sorted(now["headers"])) == ({"ids": ["alert-2"]}, ["X-Key", "X-Team"])
