@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 ON_A_PAGE = 50
 KEY = "metrics"
+WHOLE_HEADER = "X-Whole-Page"
+"""Whoever asks with this header, or with ``whole`` in the query, waits for the figures, plots and attempts."""
+
 ISLANDS = ("delivery-plots", "live-attempts", "live-metrics", "attempt-window")
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -125,16 +128,21 @@ class MetricsPages:
         range_ = asked.get("range", "")
         range_ = range_ if range_ in RANGES else "24h"
         status: Any = asked.get("status") if asked.get("status") in FILTERS else None
-        figures, plots, page = await asyncio.gather(
-            _or_none(self._figures(visit)),
-            _or_none(self._plots(visit, range_)),
-            _or_none(self._page(visit, status, asked.get("cursor", ""))),
-        )
+        figures, plots, page = None, None, None
+        # What ClickHouse takes a while for comes after the page, which is seen at once.
+        whole = "whole" in asked or WHOLE_HEADER in visit.request.headers
+        if whole:
+            figures, plots, page = await asyncio.gather(
+                _or_none(self._figures(visit)),
+                _or_none(self._plots(visit, range_)),
+                _or_none(self._page(visit, status, asked.get("cursor", ""))),
+            )
         attempts, first_page = page or (AttemptList(items=[], next_cursor=None), True)
         typed = TypedSpan.of(asked) if "since" in asked else TypedSpan.suggested(self._clock() - _RECOVERED_BY_DEFAULT)
         return {
             "figures": [(*figure, figures and figures[figure[0]]) for figure in FIGURES],
-            "without_deliveries": page is None,
+            "whole": whole,
+            "without_deliveries": whole and page is None,
             "ranges": RANGES,
             "range": range_,
             "plots": plots,

@@ -28,9 +28,7 @@ class LiveMetrics extends HTMLElement {
     const { signal } = this.#stops;
     document.addEventListener("attempts", () => this.#ask(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#ask(), { signal });
-    for (const older of document.querySelectorAll<HTMLAnchorElement>("a[data-older]")) {
-      older.addEventListener("click", (event) => this.#older(event, older), { signal });
-    }
+    document.addEventListener("click", (event) => void this.#older(event), { signal });
     this.#later(POLL_MS);
   }
 
@@ -86,10 +84,11 @@ class LiveMetrics extends HTMLElement {
   }
 
   /** Rows that came have pushed others off the table's end: the next page begins after those that are shown now. */
-  async #older(event: MouseEvent, link: HTMLAnchorElement): Promise<void> {
+  async #older(event: MouseEvent): Promise<void> {
+    const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>("a[data-older]") : null;
     const table = document.querySelector("live-attempts[data-first-page]");
     const list = table?.getAttribute("data-list");
-    if (!this.#moved || !list || event.ctrlKey || event.metaKey || event.shiftKey) {
+    if (link === null || !this.#moved || !list || event.ctrlKey || event.metaKey || event.shiftKey) {
       return;
     }
     event.preventDefault();

@@ -25,6 +25,12 @@ async def id(api: Api, visitor: Visitor) -> str:
     return created
 
 
+@pytest.fixture(autouse=True)
+def _whole_pages(visitor: Visitor) -> None:
+    """Nobody's script asks for what comes after the page."""
+    visitor.headers["X-Whole-Page"] = "yes"
+
+
 async def record(clickhouse: ClickHouse, id: str) -> None:
     """One message that succeeded at the second attempt, one that failed, one that waits, and the bodies of all."""
     rows = [
@@ -219,3 +225,20 @@ async def test_all_of_it_is_spanish_for_who_reads_spanish(visitor: Visitor, id: 
 
 def _minutes(moment: datetime, after: int) -> str:
     return (moment + timedelta(minutes=after)).strftime("%Y-%m-%dT%H:%M")
+
+
+async def test_the_page_is_seen_before_clickhouse_has_answered(
+    visitor: Visitor, id: str, clickhouse: ClickHouse
+) -> None:
+    await record(clickhouse, id)
+    del visitor.headers["X-Whole-Page"]
+    page = await visitor.get(f"{visitor.webhooks}/{id}?tab=metrics&status=failed")
+    assert "Successful messages" in page.text
+    assert "<tr data-attempt=" not in page.html
+    parts = sorted(page.html.split(part)[0].count("data-deferred") for part in ("</main>",))
+    assert parts == [4]
+    # Without script, the browser goes on to the whole page by itself.
+    on = page.html.split('<noscript><meta http-equiv="refresh" content="0; url=')[1].split('"')[0].replace("&amp;", "&")
+    page = await visitor.get(on)
+    assert page.html.count("<tr data-attempt=") == 3
+    assert "data-deferred" not in page.html

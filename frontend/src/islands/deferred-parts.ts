@@ -1,0 +1,27 @@
+/** What the server takes a while for comes after the page: each `[data-deferred]` gives way to the part of its name. */
+import { whenParsed } from "../lib/dom.ts";
+
+async function fill(): Promise<void> {
+  const waiting = [...document.querySelectorAll<HTMLElement>("[data-deferred]")];
+  if (waiting.length === 0) {
+    return;
+  }
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Whole-Page": "yes" } });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (!response.ok || page.querySelector("[data-part]") === null) {
+      throw new Error(`${response.status}`);
+    }
+    for (const part of waiting) {
+      const came = page.querySelector(`[data-part="${part.dataset.part}"]`);
+      part.replaceWith(...(came === null ? [] : [document.importNode(came, true)]));
+    }
+  } catch {
+    // The page itself says what is wrong.
+    const whole = new URL(location.href);
+    whole.searchParams.set("whole", "yes");
+    location.replace(whole);
+  }
+}
+
+whenParsed(() => void fill());
