@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -32,9 +34,14 @@ FRONTEND = (
 PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
 
+def of_roles() -> list[Requirement]:
+    """What pyproject.toml asks for to run the roles against servers."""
+    return [Requirement(line) for line in _pyproject()["project"]["dependencies"]]
+
+
 def declared() -> list[Requirement]:
     """What pyproject.toml asks for, the tools of developers included."""
-    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    content = _pyproject()
     project = content["project"]
     lines = [
         *project["dependencies"],
@@ -44,13 +51,23 @@ def declared() -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-def stale_lock() -> list[str]:
-    """Why requirements.txt is not what pyproject.toml asks for."""
-    text = (ROOT / "requirements.txt").read_text()
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins_of(text: str) -> dict[str, list[str]]:
+    """The versions that a requirements file chooses, by name; several where they differ by platform."""
     pins: dict[str, list[str]] = {}
     for line in text.splitlines():
         if (pin := PIN.match(line)) is not None:
             pins.setdefault(canonicalize_name(pin[1]), []).append(pin[2])
+    return pins
+
+
+def stale_lock() -> list[str]:
+    """Why requirements.txt is not what pyproject.toml asks for."""
+    text = (ROOT / "requirements.txt").read_text()
+    pins = pins_of(text)
     problems = [
         f"requirements.txt has no {requirement}; run make lock"
         for requirement in declared()
@@ -61,6 +78,43 @@ def stale_lock() -> list[str]:
     if "://" in text:
         problems.append("requirements.txt names a host; write it with make lock")
     return problems
+
+
+def stale_runtime_lock() -> list[str]:
+    """Why requirements-runtime.txt, which the image is made from, is not what roles need of requirements.txt."""
+    text = (ROOT / "requirements-runtime.txt").read_text()
+    tested, shipped = pins_of((ROOT / "requirements.txt").read_text()), pins_of(text)
+    problems = [
+        f"requirements-runtime.txt has {name} {', '.join(versions)} and requirements.txt "
+        f"{', '.join(tested.get(name, ['none']))}; run make lock"
+        for name, versions in shipped.items()
+        if not set(versions) <= set(tested.get(name, ()))
+    ]
+    problems += [
+        f"requirements-runtime.txt has no {name}; run make lock" for name in sorted(needed(of_roles()) - shipped.keys())
+    ]
+    if "://" in text:
+        problems.append("requirements-runtime.txt names a host; write it with make lock")
+    return problems
+
+
+def needed(requirements: Iterable[Requirement]) -> set[str]:
+    """The names of these packages and of all that they need on this machine, by what is installed."""
+    found: set[str] = set()
+    seen: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(requirement, frozenset[str]()) for requirement in requirements]
+    while waiting:
+        requirement, extras = waiting.pop()
+        environments = [{"extra": extra} for extra in ("", *extras)]
+        if requirement.marker is not None and not any(requirement.marker.evaluate(each) for each in environments):
+            continue
+        name = canonicalize_name(requirement.name)
+        wanted = frozenset(requirement.extras)
+        if (name, wanted) not in seen:
+            seen.add((name, wanted))
+            found.add(name)
+            waiting += [(Requirement(line), wanted) for line in requires(name) or ()]
+    return found
 
 
 def hosts_in_npm_lock() -> list[str]:
@@ -90,7 +144,7 @@ def main() -> None:
         failed.append(str(reason))
     else:
         failed += [" ".join(command) for command in FRONTEND if not passes(command, frontend.FRONTEND)]
-    problems = [*stale_lock(), *hosts_in_npm_lock()]
+    problems = [*stale_lock(), *stale_runtime_lock(), *hosts_in_npm_lock()]
     for problem in problems:
         print(problem)
     if problems:

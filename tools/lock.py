@@ -14,10 +14,12 @@ COMPILE = (
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files; the later ones follow the first, so that what is tested is what is shipped."""
     for arguments in (
         ("pyproject.toml", "--extra", "embedded", "--group", "dev", "--output-file", "requirements.txt"),
+        ("pyproject.toml", "--constraint", "requirements.txt", "--output-file", "requirements-runtime.txt"),
         ("requirements-build.in", "--constraint", "requirements.txt", "--output-file", "requirements-build.txt"),
+        ("requirements-deploy.in", "--constraint", "requirements.txt", "--output-file", "requirements-deploy.txt"),
     ):
         subprocess.run([UV, *COMPILE, *arguments], cwd=ROOT, check=True)
 
