@@ -1,0 +1,142 @@
+"""The Metrics tab in a real browser: events through Kafka, attempts as they arrive, their details, sending again."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from dispatcher.delivery.sender import Sender
+from dispatcher.events.types import EventType
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.matching.matcher import Matcher
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.recorder import Recorder
+from dispatcher.settings import Settings
+from dispatcher.webhooks.follower import ConfigFollower
+from tests.browser.conftest import Person
+from tests.integration.portal.conftest import Api
+from tests.support.matching import an_event, publish
+from tests.support.target import Target, a_target, answer
+
+WEBHOOKS = "/organizations/org-contoso/webhooks"
+HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    async with a_target() as target:
+        yield target
+
+
+@pytest.fixture
+async def _delivering(
+    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
+) -> AsyncIterator[None]:
+    """Everything between an event and what the portal reads, but for the relay: what fails waits."""
+    async with AsyncExitStack() as stack:
+        for role in (
+            Recorder(clients, topics, clickhouse),
+            Sender(settings, clients, topics, follower),
+            Matcher(clients, topics, follower),
+        ):
+            await role.start()
+            stack.push_async_callback(role.stop)
+        yield
+
+
+async def happen(clients: KafkaClients, topics: Topics, *ids: str) -> None:
+    events = [an_event(EventType.ACTIVE_ALERT, id, alert_id="alert-1", alert_name=HOSTILE) for id in ids]
+    await publish(clients, topics.events[EventType.ACTIVE_ALERT], events)
+
+
+@pytest.mark.usefixtures("_delivering")
+async def test_attempts_arrive_as_events_happen_and_are_looked_at_and_sent_again(
+    person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics
+) -> None:
+    webhook = (await api.create(target_url=target.url("hook")))["id"]
+    await api("POST", f"/webhooks/{webhook}/enable")
+    page = person.page
+    await person.sign_in()
+    await page.goto(f"{WEBHOOKS}/{webhook}?tab=metrics")
+    await expect(page.get_by_role("heading", name="No attempts yet")).to_be_visible()
+    await expect(page.locator(".la-state")).to_have_text("Live")
+
+    await happen(clients, topics, "event-1", "event-2")
+    rows = page.locator("live-attempts tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("Successful")
+    await expect(rows.first.locator('[data-field="response_code"]')).to_have_text("200")
+    await expect(page.locator('[data-figure="successful"]')).to_have_text("2")
+    await expect(page.locator('[data-figure="success_rate"]')).to_have_text("100%")
+
+    await rows.first.get_by_role("link", name="Details").click()
+    window = page.get_by_role("dialog")
+    await expect(window.get_by_role("heading", name="Attempt 1")).to_be_visible()
+    await expect(page).to_have_url(re.compile(r"/attempts/msg_\w+-1-1$"))
+    await expect(window).to_contain_text(f"POST {target.base}/hook")
+    await expect(window).to_contain_text("[U+202E]gnp.exe")
+    await expect(window.locator("img, script")).to_have_count(0)
+
+    await window.get_by_role("button", name="Resend").click()
+    await expect(window.get_by_role("status")).to_contain_text("This is run 2 of it")
+    await expect(window.get_by_role("heading", name="Sent again: run 2")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page).to_have_url(re.compile(r"\?tab=metrics$"))
+    await expect(rows).to_have_count(3)
+    assert len(target.at("hook")) == 3
+
+
+@pytest.mark.usefixtures("_delivering")
+async def test_filters_show_what_failed_and_when_it_is_tried_again(
+    person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics
+) -> None:
+    webhook = (await api.create(target_url=target.url("bad", answer(503))))["id"]
+    await api("POST", f"/webhooks/{webhook}/enable")
+    await person.sign_in()
+    page = person.page
+    await page.goto(f"{WEBHOOKS}/{webhook}?tab=metrics")
+    await expect(page.locator(".la-state")).to_have_text("Live")
+    await happen(clients, topics, "event-1")
+    await expect(page.locator("live-attempts tbody tr")).to_have_count(2)
+    await page.get_by_role("link", name="Pending attempts").click()
+    await expect(page).to_have_url(re.compile("status=pending"))
+    await expect(page.locator("live-attempts tbody tr")).to_have_count(1)
+    await expect(page.locator("live-attempts tbody tr")).to_contain_text("due ")
+    await page.get_by_role("link", name="Failed attempts").click()
+    await page.locator("live-attempts tbody tr").get_by_role("link", name="Details").click()
+    window = page.get_by_role("dialog")
+    await expect(window.get_by_role("alert")).to_contain_text("The target answered 503.")
+    await expect(window.locator(".time-line")).to_contain_text("due ")
+    await expect(window.get_by_role("button", name="Resend")).to_be_disabled()
+
+
+@pytest.mark.usefixtures("_delivering")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_and_nothing_overflows(
+    person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics, theme: str
+) -> None:
+    webhook = (await api.create(target_url=target.url("hook", answer(200))))["id"]
+    await api("POST", f"/webhooks/{webhook}/enable")
+    await person.sign_in()
+    page = person.page
+    await page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+    await happen(clients, topics, "event-1")
+    await page.goto(f"{WEBHOOKS}/{webhook}?tab=metrics")
+    row = page.locator("live-attempts tbody tr")
+    await expect(row).to_have_count(1)
+    for width in (1400, 400):
+        await page.set_viewport_size({"width": width, "height": 900})
+        found = await Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await row.get_by_role("link", name="Details").click()
+    await expect(page.get_by_role("dialog").get_by_role("heading", name="Attempt 1")).to_be_visible()
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    await page.goto(page.url)
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
