@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.observability.exposition import Beside
 from dispatcher.roles import Role
 from dispatcher.settings import Settings
 from dispatcher.supervision import Part, Service
@@ -108,8 +109,10 @@ class Assembly:
             case RoleName.PORTAL:
                 return self.portal()
 
-    def portal(self, people: Sequence["Caller"] = ()) -> "Portal":
+    def portal(self, people: Sequence["Caller"] = (), beside: Beside = dict) -> "Portal":
         """The role that has an address; ``people`` of a demonstration sign in at a click.
+
+        It tells the metrics of the processes ``beside`` this one too.
 
         Raises:
             ConfigurationError: a setting that it needs is missing.
@@ -117,7 +120,14 @@ class Assembly:
         from dispatcher.portal.app import Portal  # noqa: PLC0415
 
         return Portal(
-            self.settings, self.clients, self.topics, self.follower, self.vault, self.clickhouse, people=people
+            self.settings,
+            self.clients,
+            self.topics,
+            self.follower,
+            self.vault,
+            self.clickhouse,
+            people=people,
+            beside=beside,
         )
 
 

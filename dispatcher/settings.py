@@ -54,6 +54,8 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where `run` answers operators' systems, on ``http_host``, whatever its roles; None: nowhere."""
     public_url: AnyHttpUrl | None = None
     """How people reach the portal; https: its cookies are for https only."""
     oidc_issuer: str | None = Field(default=None, pattern=r"^https?://\S+$")

@@ -4,6 +4,7 @@ import os
 import select
 import sys
 import threading
+from collections.abc import Collection
 from typing import Annotated
 
 import structlog
@@ -14,9 +15,12 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.administration import check_topics
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import load_topics
+from dispatcher.observability import metrics
+from dispatcher.observability.endpoint import Endpoint
+from dispatcher.observability.event_loop import event_loop_watched
 from dispatcher.observability.logs import configure_logging, kafka_client_silenced
 from dispatcher.settings import Settings, load_settings
-from dispatcher.supervision import Supervisor
+from dispatcher.supervision import Part, Supervisor
 from dispatcher.supervision import run as run_supervised
 from dispatcher.up.sender_process import READY
 
@@ -38,7 +42,8 @@ def run(
 ) -> None:
     """Run one or several roles against configured servers, until Ctrl-C or SIGTERM.
 
-    recorder and portal need a ClickHouse server: DISPATCHER_CLICKHOUSE_URL.
+    recorder and portal need a ClickHouse server: DISPATCHER_CLICKHOUSE_URL. With DISPATCHER_METRICS_PORT it answers
+    /metrics, /health/live and /health/ready there, whatever its roles.
     """
     settings = load_settings()
     wanted = list(dict.fromkeys(roles))
@@ -50,14 +55,21 @@ def run(
 
     async def start(supervisor: Supervisor) -> None:
         made = [assembly.role(name) for name in wanted]
+        starting = set(wanted)
+        metrics.begin((topic.name for topic in assembly.topics.declared), wanted)
+        endpoint = await _endpoint(supervisor, settings, starting)
+        await supervisor.start(event_loop_watched())
         with kafka_client_silenced(settings):
             await check_topics(assembly.clients, assembly.topics)
         for foundation in assembly.foundations(wanted):
             await supervisor.start(foundation)
         await supervisor.start_all(made)
-        log.info("ready", roles=", ".join(wanted), kafka=assembly.clients.bootstrap_servers)
+        starting.clear()
+        metrics.ready(wanted)
+        where = {} if endpoint is None else {"metrics": f"{endpoint.url}/metrics"}
+        log.info("ready", roles=", ".join(wanted), kafka=assembly.clients.bootstrap_servers, **where)
         if guarded:
-            sys.stdout.write(f"{READY}\n")
+            sys.stdout.write(" ".join((READY, *where.values())) + "\n")
             sys.stdout.flush()
 
     run_supervised(start)
@@ -81,6 +93,14 @@ def check_runnable(settings: Settings, roles: list[RoleName]) -> None:
             "server, http(s)://user:password@host:port/database; one process alone can use the embedded engine, "
             "and that is dispatcher up"
         )
+
+
+async def _endpoint(supervisor: Supervisor, settings: Settings, starting: Collection[str]) -> Endpoint | None:
+    if settings.metrics_port is None:
+        return None
+    endpoint = Endpoint(settings.http_host, settings.metrics_port, lambda: starting)
+    await supervisor.start(Part("metrics endpoint", endpoint.start, endpoint.stop))
+    return endpoint
 
 
 def _end_with_parent() -> None:

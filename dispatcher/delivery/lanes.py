@@ -99,6 +99,16 @@ class Lanes(Generic[W]):
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
     @property
+    def slow(self) -> int:
+        """How many lanes there are of slow targets."""
+        return sum(lane.slow for lane in self._lanes.values())
+
+    @property
+    def fast(self) -> int:
+        """How many lanes there are of targets that answer soon."""
+        return len(self._lanes) - self.slow
+
+    @property
     def next_turn(self) -> float | None:
         """When the next lane that a rate limit holds back may go on."""
         return self._later[0][0] if self._later else None

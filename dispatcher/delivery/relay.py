@@ -20,7 +20,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.topics import Topics
-from dispatcher.observability.metrics import RETRIES_RELAYED, RETRY_LATENESS_SECONDS
+from dispatcher.observability.metrics import REBALANCES, RETRIES_RELAYED, RETRY_LATENESS_SECONDS
 
 log = structlog.get_logger()
 
@@ -135,10 +135,10 @@ class Relay:
         await self._send([(tp, record) for tp, taken in due.items() for _, record in taken if not _asks(record)])
         now = self._clock.now()
         for tp, taken in due.items():
-            delay = format_duration(self._delays[tp.topic])
+            relayed = RETRIES_RELAYED.labels(format_duration(self._delays[tp.topic]))
             for came_due, record in taken:
                 if not _asks(record):
-                    RETRIES_RELAYED.labels(delay).inc()
+                    relayed.inc()
                     RETRY_LATENESS_SECONDS.observe(max(now - came_due, 0) / 1000)
         await self._commit({tp: taken[-1][1].offset + 1 for tp, taken in due.items()})
 
@@ -188,6 +188,7 @@ class Relay:
     def assigned(self, tps: Collection[TopicPartition]) -> None:
         """Begin with these partitions, and forget all others."""
         self._waiting = {tp: WaitingRecords(milliseconds_of(self._delays[tp.topic])) for tp in tps}
+        REBALANCES.labels(self.name).inc()
 
     def revoked(self) -> None:
         """Let go of everything that waits: whoever has the partitions next reads it again."""

@@ -21,7 +21,7 @@ from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
-from dispatcher.observability.metrics import ATTEMPTS
+from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.commands import disable_command
 
@@ -40,7 +40,7 @@ class Reports:
 
     def __init__(self, producer: AIOKafkaProducer, topics: Topics, clock: BrokerClock) -> None:
         self._producer = producer
-        self._batches = BatchingProducer(producer, _LINGER_SECONDS)
+        self._batches = BatchingProducer(producer, _LINGER_SECONDS, BATCH_RECORDS.labels("sender").observe)
         self._topics = topics
         self._clock = clock
         self._dead_letters = DeadLetters(producer, topics.dead_letter)
@@ -48,7 +48,7 @@ class Reports:
     async def conclusion(self, work: Work, conclusion: Conclusion) -> int:
         """The outcome and what follows from it; returns the outcome's offset."""
         outcome, delivery = conclusion.outcome, work.delivery
-        ATTEMPTS.labels(outcome["status"], outcome["reason"]).inc()
+        attempts_counter(outcome["status"], outcome["reason"]).inc()
         sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
         if outcome["status"] == "failed":
             _log_failure(outcome)
@@ -62,6 +62,7 @@ class Reports:
 
     def _what_follows(self, work: Work, conclusion: Conclusion) -> _Send:
         if conclusion.retry is None:
+            MESSAGES_GIVEN_UP.labels(conclusion.outcome["reason"]).inc()
             notice = message_failed(conclusion.outcome, self._clock.now())
             return lambda: self._producer.send(self._topics.notices, value=notice, key=work.delivery.key)
         following = replace(work.delivery, attempt=conclusion.retry.attempt)

@@ -33,7 +33,7 @@ from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.polling import fetch_evenly, take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
-from dispatcher.observability.metrics import DUPLICATES, IN_FLIGHT
+from dispatcher.observability.metrics import DUPLICATES, PARKED, REBALANCES, show_lanes
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 
@@ -83,6 +83,7 @@ class Sender:
         self._follower = follower
         self._clock = clock or BrokerClock()
         self._lanes: Lanes[Work] = Lanes(limits, self._rate_of)
+        self._rebalances = REBALANCES.labels(self.name)
         self._partitions: dict[int, Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -125,6 +126,7 @@ class Sender:
             await self._producer.stop()
             await self._client.close()
             raise
+        show_lanes(self._lanes)
         self._tasks = [
             asyncio.create_task(loop(), name=f"sender {loop.__name__}")
             for loop in (self._receive, self._commit_regularly, self._look_regularly)
@@ -253,6 +255,7 @@ class Sender:
 
     async def _park(self, work: Work) -> None:
         await self._reports.parked(work)
+        PARKED.inc()
         work.finish()
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
@@ -283,7 +286,6 @@ class Sender:
         begun = 0
         for work in islice(self._lanes.take(now), room):
             self._executing[id(work)] = work
-            IN_FLIGHT.inc()
             work.task = asyncio.create_task(self._execute(work))
             work.task.add_done_callback(partial(self._executed, work))
             begun += 1
@@ -307,7 +309,6 @@ class Sender:
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
         work.called = True
-        IN_FLIGHT.dec()
         success = conclusion is not None and conclusion.outcome["status"] == "successful"
         self._lanes.ended(work, time.monotonic(), success=success)
         self._execute_next()
@@ -390,6 +391,7 @@ class Sender:
         self._committed, self._gaps, self._blocked = {}, {}, {}
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._assigned.set()
+        self._rebalances.inc()
 
     async def _take_over(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         while True:

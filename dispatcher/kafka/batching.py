@@ -5,7 +5,7 @@ can wait some milliseconds costs the client and the broker a part of that when i
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,11 +27,15 @@ class _Batch:
 
 
 class BatchingProducer:
-    """Sends what is given within ``linger`` seconds; ``producer`` is started and stopped by whoever made it."""
+    """Sends what is given within ``linger`` seconds; ``producer`` is started and stopped by whoever made it.
 
-    def __init__(self, producer: AIOKafkaProducer, linger: float) -> None:
+    ``sent`` is told of how many records each batch is.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, linger: float, sent: Callable[[int], None] = lambda _: None) -> None:
         self._producer = producer
         self._linger = linger
+        self._sent = sent
         self._open: dict[tuple[str, int], _Batch] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._flushing: asyncio.TimerHandle | None = None
@@ -66,6 +70,7 @@ class BatchingProducer:
 
     async def _until_answered(self, topic: str, partition: int, batch: _Batch) -> None:
         batch.builder.close()
+        self._sent(len(batch.acknowledged))
         try:
             stored = await (await self._producer.send_batch(batch.builder, topic, partition=partition))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have to hear of it

@@ -19,6 +19,7 @@ from mode.utils.queues import ThrowableQueue
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
 from dispatcher.kafka.polling import fetch_evenly
 from dispatcher.matching.turns import Turns
+from dispatcher.observability.metrics import REBALANCES
 
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
@@ -190,6 +191,10 @@ class _Consumer(Consumer):
         # Faust's own begins by forgetting what was acknowledged since the last commit: it would be matched again.
         await self.commit()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        REBALANCES.labels("matcher").inc()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def verify_all_partitions_active(self) -> None:
         # The diagnosis rests on the monitor; how far behind the matcher is shows in the group's lag.

@@ -23,7 +23,7 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
-from dispatcher.observability.metrics import ATTEMPTS, EVENTS, MESSAGES
+from dispatcher.observability.metrics import EVENTS, MESSAGES, MESSAGES_GIVEN_UP, attempts_counter
 
 GRACE_SECONDS = 3.0
 """How long a stop waits for the broker to acknowledge what is in flight; what it does not is matched again."""
@@ -193,7 +193,8 @@ class Matcher:
             outcome = _failed(result, now)
             self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), [])
             self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now), [])
-            ATTEMPTS.labels("failed", TOO_LARGE).inc()
+            attempts_counter("failed", TOO_LARGE).inc()
+            MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
         else:
             self._outbox.put(self._topics.deliveries, result.webhook_id, result.body, result.headers())
 

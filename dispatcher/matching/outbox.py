@@ -20,6 +20,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from dispatcher.delivery.record import Headers
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.matching.partitioning import partition_of
+from dispatcher.observability.metrics import BATCH_RECORDS
 
 ROUND_RECORDS = 2_000
 """At most this many records wait together for the broker's acknowledgement."""
@@ -73,6 +74,7 @@ class Outbox:
         self._producer = producer
         self._dead_letters = dead_letters
         self._partitions: dict[str, int] = {}
+        self._sizes = BATCH_RECORDS.labels("matcher")
         self._round = _Round()
         self._begun = asyncio.Event()
         self._pushed = asyncio.Event()
@@ -131,6 +133,7 @@ class Outbox:
             self._begun.clear()
             self._pushed.clear()
             self._room.set()
+            self._sizes.observe(current.records)
             await self._send(current)
             for call in current.done:
                 call()

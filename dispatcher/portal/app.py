@@ -22,6 +22,8 @@ from dispatcher.events.resources import Resources, UnreadableResource
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
+from dispatcher.observability.exposition import Beside, Exposition
+from dispatcher.operations.cluster_watch import ClusterWatch
 from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import api_docs, health
 from dispatcher.portal.api.apis import Apis
@@ -75,7 +77,7 @@ def _utc_now() -> datetime:
 class Portal:
     """Serves API and pages on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
 
-    ``people`` are those of a demonstration, who sign in at a click.
+    ``people`` of a demonstration sign in at a click. ``beside`` are processes whose metrics it tells too.
     ``follower`` is started, stopped and watched by whoever shares it. ``clock`` gives the time, ``monotonic`` seconds.
     """
 
@@ -91,6 +93,7 @@ class Portal:
         clickhouse: ClickHouse,
         *,
         people: Sequence[Caller] = (),
+        beside: Beside = dict,
         clock: Callable[[], datetime] = _utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -103,6 +106,7 @@ class Portal:
         self._clickhouse = clickhouse
         self._log = DeliveryLog(clickhouse)
         self._people = people
+        self._exposition = Exposition(beside)
         self._clock = clock
         self._monotonic = monotonic
         self._stack = AsyncExitStack()
@@ -145,6 +149,7 @@ class Portal:
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
                 "erasure": erasure.work(),
                 "sweeping": Sweeping(clickhouse),
+                "cluster watch": ClusterWatch(clients, topics),
                 "disabled notices": DisabledNotices(producer, topics, self._vault, self._follower).work(clients),
             }
             window = self._settings.disable_failing_after
@@ -206,7 +211,7 @@ class Portal:
         waits = self._topics.schedule.delays
         site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock, waits))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
-        health.add_routes(app, document, self._unready)
+        health.add_routes(app, document, self._unready, self._exposition)
         api_docs.add_routes(app)
         runner = ProblemRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES

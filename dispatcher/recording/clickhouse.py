@@ -50,6 +50,7 @@ _UNKNOWN_DATABASE = 81
 _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
 """Codes for columns, identifiers, tables and databases that are not there."""
 _ACCESS_DENIED = 497
+_TIMEOUT_CODES = frozenset({159, 209})
 
 
 class RejectedRows(ValueError):
@@ -62,6 +63,10 @@ class QueryFailed(RuntimeError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ClickHouseTimedOut(ClickHouseUnavailable):
+    """ClickHouse did not answer in time, or said that it needed too long."""
 
 
 class SchemaMissing(QueryFailed, ClickHouseUnavailable):
@@ -159,7 +164,8 @@ class ClickHouse:
         except QueryFailed as error:
             if error.code in _ROW_CODES:
                 raise RejectedRows(str(error)) from None
-            raise ClickHouseUnavailable(f"ClickHouse at {self.url.shown} does not take rows: {error}") from None
+            kind = ClickHouseTimedOut if error.code in _TIMEOUT_CODES else ClickHouseUnavailable
+            raise kind(f"ClickHouse at {self.url.shown} does not take rows: {error}") from None
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a query; ``{name:Type}`` in it is replaced by the server with ``parameters[name]``."""
@@ -278,7 +284,7 @@ class ClickHouse:
             text = " ".join(str(error).split())
             found = _CODE.search(text)
             if found is None:
-                raise ClickHouseUnavailable(self._unavailable(text)) from None
+                raise _kind(error)(self._unavailable(text)) from None
             code = int(found[1])
             raise (SchemaMissing if code in _OF_A_MISSING_SCHEMA else QueryFailed)(text[:1000], code) from None
 
@@ -331,6 +337,13 @@ class _Lane:
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)
+
+
+def _kind(error: BaseException) -> type[ClickHouseUnavailable]:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, TimeoutError):
+        cause = cause.__cause__ or cause.__context__
+    return ClickHouseUnavailable if cause is None else ClickHouseTimedOut
 
 
 def _quoted(name: str) -> str:

@@ -20,11 +20,19 @@ from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.topics import Topics
-from dispatcher.observability.metrics import RECORDER_INSERT_FAILURES, RECORDER_INSERT_SECONDS, ROWS_RECORDED
+from dispatcher.observability.metrics import (
+    BATCH_RECORDS,
+    FAILED,
+    REBALANCES,
+    RECORDER_INSERT_FAILURES,
+    RECORDER_INSERT_SECONDS,
+    ROWS_RECORDED,
+    TIMED_OUT,
+)
 from dispatcher.recording import queued
 from dispatcher.recording.backoff import Backoff
 from dispatcher.recording.batches import Batch, BatchPolicy, Gathering, Sized
-from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed, RejectedRows
 from dispatcher.recording.closing import Closing
 from dispatcher.recording.erasing import ErasedWebhooks
 from dispatcher.recording.schema import migrate
@@ -172,6 +180,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Read on, from what is committed."""
         del assigned
+        REBALANCES.labels(self.name).inc()
         self._begin_epoch()
         self._assigned.set()
 
@@ -231,6 +240,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             self._idle.clear()
             batch = self._gathering.take(self._clock())
+            BATCH_RECORDS.labels(self.name).observe(len(batch.records))
             await self._record(batch, dead_letters)
             self._settle()
 
@@ -244,7 +254,8 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             except (ClickHouseUnavailable, QueryFailed) as error:
                 failures += 1
                 self._has_schema = False
-                RECORDER_INSERT_FAILURES.inc()
+                late = isinstance(error, ClickHouseTimedOut)
+                RECORDER_INSERT_FAILURES.labels(TIMED_OUT if late else FAILED).inc()
                 _log.warning("ClickHouse takes no rows; offsets are kept", error=str(error), failures=failures)
                 if self._stopping.is_set():
                     self._gathering.forget()

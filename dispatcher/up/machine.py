@@ -10,6 +10,8 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
+from dispatcher.observability import metrics
+from dispatcher.observability.event_loop import event_loop_watched
 from dispatcher.observability.logs import kafka_client_silenced
 from dispatcher.portal.auth import Caller
 from dispatcher.recording.http_port import HttpPort
@@ -61,12 +63,17 @@ async def start_everything(
     for foundation in assembly.foundations(RoleName):
         await supervisor.start(foundation)
     clickhouse_port = await _open_clickhouse_port(supervisor, assembly)
-    portal = assembly.portal(people)
+    processes = [SenderProcess(number, sender_environment(settings, number)) for number in range(1, senders + 1)]
+    beside = {process.name: process for process in processes}
+    portal = assembly.portal(people, lambda: {name: process.metrics_url for name, process in beside.items()})
     roles: list[Service[object]] = [
         *(portal if name is RoleName.PORTAL else assembly.role(name) for name in here),
-        *(SenderProcess(number, sender_environment(settings, number)) for number in range(1, senders + 1)),
+        *processes,
     ]
+    metrics.begin((topic.name for topic in topics.declared), here)
+    await supervisor.start(event_loop_watched())
     await supervisor.start_all(roles)
+    metrics.ready(here)
     return Running(assembly, portal.url, clickhouse_port, senders)
 
 
@@ -81,6 +88,9 @@ def sender_environment(settings: Settings, number: int) -> dict[str, str]:
         "ENCRYPTION_KEY": key.get_secret_value() if key is not None else None,
         "ALLOWED_TARGET_NETWORKS": networks,
         "DATA_DIR": str(settings.data_dir),
+        # The portal asks each of them, on a free port, and answers for all.
+        "HTTP_HOST": "127.0.0.1",
+        "METRICS_PORT": "0",
         # Of two members with the same name the broker would have one leave.
         "KAFKA_GROUP_INSTANCE_ID": f"{instance}-{number}" if instance is not None else None,
     }.items():

@@ -13,7 +13,7 @@ from dispatcher.errors import DispatcherError
 log = structlog.get_logger()
 
 READY = "ready"
-"""The line that ``dispatcher run --guarded`` writes when its roles work."""
+"""The line that ``dispatcher run --guarded`` writes when its roles work; the URL of its metrics may follow."""
 
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 8.0
@@ -33,6 +33,12 @@ class SenderProcess:
         self._number = number
         self._environment = dict(environment)
         self._process: Process | None = None
+        self._metrics_url: str | None = None
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where it tells its metrics, while it works."""
+        return self._metrics_url if self._process is not None and self._process.returncode is None else None
 
     async def start(self) -> None:
         """Return when it works.
@@ -100,7 +106,8 @@ class SenderProcess:
         except BaseException:
             await _kill(process)
             raise
-        if line.decode().strip() != READY:
+        word, _, self._metrics_url = line.decode().strip().partition(" ")
+        if word != READY:
             await process.wait()
             raise DispatcherError(f"{self.name} cannot start: its own error stands above this one")
         return process
