@@ -9,6 +9,10 @@ from dispatcher.kafka.dead_letters import Record
 
 _WAIT_WHILE_BUSY_MS = 10
 
+# What is taken at once is asked for again together with all the others: a request without it would keep what comes next
+# waiting for that request's end.
+_TAKEN_AT_ONCE_SECONDS = 0.005
+
 
 def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
     """Have a started consumer ask for the partitions of which it holds nothing, while records of others wait in it.
@@ -24,7 +28,7 @@ def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
         fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if fetcher._records else patiently  # noqa: SLF001
         return choose(assignment)
 
-    fetcher._prefetch_backoff = 0  # noqa: SLF001
+    fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001
     fetcher._get_actions_per_node = choose_evenly  # noqa: SLF001
 
 
