@@ -7,6 +7,8 @@ from statistics import median
 
 import psutil
 
+from benchmarks.processes import processes_of
+
 Sample = Mapping[tuple[str, str], float]
 """What was measured at one time, by process and by what was measured."""
 
@@ -60,21 +62,14 @@ def criterion() -> str:
 
 def sample_of(main: int) -> dict[tuple[str, str], float]:
     """What a dispatcher's processes hold now."""
-    root = psutil.Process(main)
     held: dict[tuple[str, str], float] = {}
     senders = 0
-    for process in [root, *sorted(root.children(recursive=True), key=lambda each: each.pid)]:
+    for role, process in processes_of(main):
         try:
-            command = " ".join(process.cmdline())
-            if process.pid == main:
-                name = "main"
-            elif "kafka.Kafka" in command:
-                name = "broker"
-            elif "run sender" in command:
-                senders += 1
-                name = f"sender {senders}"
-            else:
+            if role == "other":
                 continue
+            senders += role == "senders"
+            name = f"sender {senders}" if role == "senders" else role
             held[name, "memory (MiB)"] = process.memory_info().rss / 2**20
             held[name, "open files"] = process.num_fds()
             held[name, "threads"] = process.num_threads()

@@ -7,28 +7,90 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 import psutil
+import yaml
 
+from benchmarks.events import ORGANIZATION, TEMPLATE
+from benchmarks.processes import Processes, cpu_seconds, processes_of
+from dispatcher.kafka.administration import apply
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.embedded.running import running_servers
-from dispatcher.settings import load_settings
+from dispatcher.kafka.plan import Cluster, plan
+from dispatcher.kafka.topics import load_topics
+from dispatcher.local_secrets import local_secrets
+from dispatcher.settings import Settings, default_topics_file, load_settings
+from dispatcher.up.sender_process import READY
+from dispatcher.webhooks.change import Place, write_webhook
+from dispatcher.webhooks.vault import Vault
+from dispatcher.webhooks.webhook import Webhook
 
-ORGANIZATION = "org-bench"
 DISPATCHER = Path(sys.executable).with_name("dispatcher")
+
+HOLDS_AFTER_SECONDS = 1.5
+"""A change of a webhook holds for events that are published a second later."""
+
+_SETTLED_CORES = 0.25
+_SETTLES_WITHIN_SECONDS = 20.0
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def settings_in(data_dir: Path) -> Settings:
+    """The settings of a dispatcher in a data directory, with the secrets that it has or will have there."""
+    settings = load_settings(_env_file=None, data_dir=data_dir)
+    return local_secrets(settings, generate=True).applied_to(settings)
+
+
+def topics_file(directory: Path, **retry: object) -> Path:
+    """The repo's ``topics.yaml`` with another ``schedule``."""
+    topics = yaml.safe_load(default_topics_file().read_text(encoding="utf-8"))
+    topics["retry"].update(retry)
+    path = directory / "topics.yaml"
+    path.write_text(yaml.safe_dump(topics), encoding="utf-8")
+    return path
+
+
+@asynccontextmanager
+async def broker(data_dir: Path) -> AsyncIterator[KafkaClients]:
+    """The embedded broker alone, with all topics: to prepare what a dispatcher will find when it starts."""
+    settings = settings_in(data_dir)
+    kafka = EmbeddedKafka(data_dir)
+    clients = KafkaClients(settings, await kafka.start())
+    try:
+        await apply(clients, plan(load_topics(settings.topics_file, ""), Cluster(brokers=1, topics={})))
+        yield clients
+    finally:
+        await kafka.stop()
+
+
+async def configure(clients: KafkaClients, data_dir: Path, webhooks: Iterable[Webhook]) -> None:
+    """Write new webhooks as the portal does, without asking it for each: 100,000 would take it minutes."""
+    key = settings_in(data_dir).encryption_key
+    assert key is not None
+    vault = Vault(key.get_secret_value())
+    async with clients.producer(linger_ms=5) as producer:
+        futures = []
+        for webhook in webhooks:
+            place = Place(webhook.id, 1, 0)
+            value = write_webhook(webhook, vault)
+            futures.append(
+                await producer.send("webhooks.config", value, place.key, headers=place.headers(), partition=0)
+            )
+        await asyncio.gather(*futures)
 
 
 @asynccontextmanager
@@ -45,9 +107,9 @@ async def receiver(module: str = "benchmarks.receiver") -> AsyncIterator[str]:
         process.wait()
 
 
-async def received(url: str) -> dict[str, Any]:
-    """What the receiver has counted."""
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+async def received(url: str, method: str = "GET") -> dict[str, Any]:
+    """What the receiver has to say."""
+    async with aiohttp.ClientSession() as session, session.request(method, url) as response:
         counted: dict[str, Any] = orjson.loads(await response.read())
         return counted
 
@@ -61,26 +123,67 @@ class Running:
     token: str
     environment: dict[str, str]
 
-    def clients(self, data_dir: Path) -> KafkaClients:
-        return KafkaClients(load_settings(_env_file=None), running_servers(data_dir))
+    data_dir: Path
+    beside: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """CPU time so far by process: the broker, each sender, and the main process with all other roles."""
-        main = psutil.Process(self.process.pid)
-        used: dict[str, float] = {}
-        for process in [main, *main.children(recursive=True)]:
-            with_arguments = " ".join(process.cmdline())
-            if process.pid == main.pid:
-                name = "main"
-            elif "kafka.Kafka" in with_arguments:
-                name = "broker"
-            elif "sender" in with_arguments:
-                name = "senders"
-            else:
-                name = "other"
-            times = process.cpu_times()
-            used[name] = used.get(name, 0.0) + times.user + times.system
-        return used
+    def clients(self) -> KafkaClients:
+        """Clients of its broker."""
+        return KafkaClients(load_settings(_env_file=None), running_servers(self.data_dir))
+
+    def processes(self) -> Processes:
+        """By name: main (every role but the senders, and ClickHouse), senders, broker, and what was started beside."""
+        found = processes_of(self.process.pid)
+        return found + [(name, psutil.Process(process.pid)) for name, process in self.beside if process.poll() is None]
+
+    def cpu_seconds(self) -> Counter[str]:
+        """Processor time so far, by name."""
+        return cpu_seconds(self.processes())
+
+    async def configure(self, webhooks: Iterable[Webhook]) -> None:
+        """Write new webhooks; they hold for what is published afterwards."""
+        await configure(self.clients(), self.data_dir, webhooks)
+        await asyncio.sleep(HOLDS_AFTER_SECONDS)
+
+    async def settled(self) -> None:
+        """Wait until what follows deliveries, such as recording them, is done: until little of a core is used."""
+        before = self.cpu_seconds().total()
+        for _ in range(int(_SETTLES_WITHIN_SECONDS)):
+            await asyncio.sleep(1)
+            now = self.cpu_seconds().total()
+            if now - before < _SETTLED_CORES:
+                return
+            before = now
+
+    @asynccontextmanager
+    async def with_matchers(self, count: int) -> AsyncIterator[None]:
+        """So many matcher processes beside the matcher of `up`."""
+        key = settings_in(self.data_dir).encryption_key
+        assert key is not None
+        environment = self.environment | {
+            "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS": self.clients().bootstrap_servers,
+            "DISPATCHER_ENCRYPTION_KEY": key.get_secret_value(),
+        }
+        command = [str(DISPATCHER), "run", "matcher", "--guarded"]
+        started = [
+            subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for _ in range(count)
+        ]
+        self.beside.extend(("matchers", process) for process in started)
+        try:
+            for process in started:
+                assert process.stdout is not None
+                line = await asyncio.to_thread(process.stdout.readline)
+                if not line.startswith(READY.encode()):
+                    raise RuntimeError("a matcher ended before it was ready")
+            yield
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                await asyncio.to_thread(process.wait, 30)
+                for stream in (process.stdin, process.stdout):
+                    assert stream is not None
+                    stream.close()
 
     async def request(self, method: str, path: str, body: object = None) -> Any:
         async with (
@@ -92,9 +195,6 @@ class Running:
                 raise RuntimeError(f"{method} {path}: {response.status} {answer.decode()}")
             return orjson.loads(answer) if answer else None
 
-    async def create_webhooks(self, urls: Sequence[str]) -> list[str]:
-        return [await self.create_webhook(f"Benchmark {number}", url) for number, url in enumerate(urls)]
-
     async def create_webhook(self, name: str, url: str, entity_types: Sequence[str] = ()) -> str:
         """A webhook for objects of these types, or of all; enabled."""
         webhook = await self.request(
@@ -105,7 +205,7 @@ class Running:
                 "event_type": "object_created",
                 "target_url": url,
                 "items": {"ids": list(entity_types)} if entity_types else {"all": True},
-                "payload_template": {"text": "#entity_name was created by #triggered_by_name", "at": "#timestamp"},
+                "payload_template": TEMPLATE,
             },
         )
         await self.request("POST", f"/webhooks/{webhook['id']}/enable")
@@ -125,17 +225,18 @@ async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIter
         "DISPATCHER_LOG_LEVEL": "warning",
         **{f"DISPATCHER_{name}": value for name, value in settings.items()},
     }
-    process = subprocess.Popen([str(DISPATCHER), "up", "--senders", str(senders)], env=environment)
+    command = [str(DISPATCHER), "up", "--senders", str(senders)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         api = f"http://127.0.0.1:{port}"
         await _until_answers(f"{api}/health/ready", process)
         token = subprocess.check_output(
             [str(DISPATCHER), "token", "--organization", ORGANIZATION], env=environment, text=True
         )
-        yield Running(process, api, token.strip(), environment)
+        yield Running(process, api, token.strip(), environment, data_dir)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        await asyncio.to_thread(process.wait, 60)
 
 
 @asynccontextmanager

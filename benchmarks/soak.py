@@ -12,20 +12,17 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
 import psutil
 import uvloop
-import yaml
 
+from benchmarks.events import OBJECTS, object_created
 from benchmarks.flatness import Sample, courses, criterion, sample_of
-from benchmarks.load import ORGANIZATION, Running, dispatcher, free_port, received, receiver, scratch
+from benchmarks.load import Running, dispatcher, free_port, received, receiver, scratch, topics_file
 from benchmarks.mixed_targets import BEHAVIOURS
-from dispatcher.settings import default_topics_file
 
 SCHEDULE = ("0s", "1s", "3s", "10s")
 TIMEOUT_SECONDS = 2
@@ -72,33 +69,16 @@ class Result:
         return f"{self.name:<10} {self.sent:>7} {arrived:>7} {again:>9} {twice:>5} {ended}  {verdict}"
 
 
-def event(run: str, number: int) -> bytes:
-    return orjson.dumps(
-        {
-            "specversion": "1.0",
-            "id": f"{run}-{number}",
-            "source": "/portal/objects",
-            "type": "object_created",
-            "time": datetime.now(UTC).isoformat(),
-            "data": {
-                "organization_id": ORGANIZATION,
-                "entity_type": "Rare" if number % RARE_EVERY == 0 else "Common",
-                "entity_name": f"WS-{number:06}",
-                "triggered_by_name": "Ada Lovelace",
-            },
-        }
-    )
-
-
-async def publish(running: Running, data_dir: Path, *, rate: float, seconds: float) -> int:
+async def publish(running: Running, *, rate: float, seconds: float) -> int:
     """Publish at a steady rate; how many events."""
     run, started, number = f"{time.time()}", time.monotonic(), 0
-    producer = running.clients(data_dir).producer()
+    producer = running.clients().producer()
     await producer.start()
     try:
         while (elapsed := time.monotonic() - started) < seconds:
             while number < elapsed * rate:
-                await producer.send_and_wait("portal.object-created", value=event(run, number), partition=number % 6)
+                event = object_created(number, run, entity_type="Rare" if number % RARE_EVERY == 0 else "Common")
+                await producer.send_and_wait(OBJECTS, value=event, partition=number % 6)
                 number += 1
             await asyncio.sleep(1 / rate)
     finally:
@@ -131,14 +111,13 @@ async def drained(running: Running, webhooks: Mapping[str, str], sent: Mapping[s
 
 async def soak(given: argparse.Namespace, data_dir: Path, targets: str) -> bool:
     """One soak; whether everything is as it should be."""
-    topics = yaml.safe_load(default_topics_file().read_text(encoding="utf-8"))
-    topics["retry"]["schedule"] = list(SCHEDULE)
-    topics_file = data_dir / "topics.yaml"
-    topics_file.write_text(yaml.safe_dump(topics), encoding="utf-8")
     seconds = given.minutes * 60
     samples: list[Sample] = []
     async with dispatcher(
-        given.senders, data_dir / "data", TOPICS_FILE=str(topics_file), REQUEST_TIMEOUT=f"{TIMEOUT_SECONDS}s"
+        given.senders,
+        data_dir / "data",
+        TOPICS_FILE=str(topics_file(data_dir, schedule=list(SCHEDULE))),
+        REQUEST_TIMEOUT=f"{TIMEOUT_SECONDS}s",
     ) as running:
         processes = psutil.Process(running.process.pid).children(recursive=True)
         urls = {name: f"{targets}{name}" for name in BEHAVIOURS} | {"refusing": f"http://127.0.0.1:{free_port()}/"}
@@ -149,7 +128,7 @@ async def soak(given: argparse.Namespace, data_dir: Path, targets: str) -> bool:
         await asyncio.sleep(1)  # a webhook holds for events published a second after the answer
         print(f"{given.minutes:g} minutes at {given.rate:g} events a second …", flush=True)
         sampling = asyncio.create_task(sample_regularly(running, max(seconds / 240, 1), samples))
-        published = await publish(running, data_dir / "data", rate=given.rate, seconds=seconds)
+        published = await publish(running, rate=given.rate, seconds=seconds)
         sampling.cancel()
         sent = {name: published if name in _EACH_EVENT else -(-published // RARE_EVERY) for name in urls}
         started = time.monotonic()
