@@ -1,5 +1,6 @@
 """An attempt: what was sent and answered, what went wrong, its message's other attempts; and sending it again."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,10 +46,16 @@ class AttemptPages:
 
     async def show(self, visit: Visit) -> web.Response:
         """The details."""
-        webhook = (await self._apis.webhooks.get_webhook(visit.call())).body
-        attempt = (await self._apis.attempts.get_attempt(visit.call())).body
-        of_message = replace(visit.call(), path={**visit.request.match_info, "message_id": attempt.message_id})
-        message = (await self._apis.attempts.get_message(of_message)).body
+        call = visit.call()
+        # An attempt's id is its message's, its run and its number.
+        message_id = call.path["attempt_id"].rsplit("-", 2)[0]
+        of_message = replace(call, path={**call.path, "message_id": message_id})
+        webhook_answer, attempt_answer, message_answer = await asyncio.gather(
+            self._apis.webhooks.get_webhook(call),
+            self._apis.attempts.get_attempt(call),
+            self._apis.attempts.get_message(of_message),
+        )
+        webhook, attempt, message = webhook_answer.body, attempt_answer.body, message_answer.body
         earliest_first = sorted(message.attempts, key=lambda one: (one.run, one.attempt))
         runs = [Run(number, list(one)) for number, one in groupby(earliest_first, key=lambda one: one.run)]
         return visit.render(
