@@ -3,12 +3,14 @@
 import json
 import re
 
+import pytest
 from playwright.async_api import Browser, Dialog, Page, expect
 
 from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.portal.app import Portal
 from tests.browser.conftest import Person
+from tests.browser.test_pages import problems
 from tests.integration.portal.conftest import Api
 from tests.support.waiting import eventually
 
@@ -107,6 +109,7 @@ async def test_another_event_type_brings_its_own_variables_and_example_unless_on
     await write_template(page, '{"mine": "#status"}')
     await page.get_by_label("Event Type").select_option("operation_executed")
     await expect(page.get_by_role("button", name="#total_errors")).to_be_visible()
+    await expect(page.get_by_text("One message for each operation, on however many devices")).to_be_visible()
     assert await area.input_value() == '{"mine": "#status"}'
     await expect(page.locator("template-preview")).to_contain_text("Completed with errors")
 
@@ -182,3 +185,25 @@ async def test_items_are_found_among_many_and_headers_come_and_go_by_the_keyboar
     await expect(page.get_by_text("The webhook is saved.")).to_be_visible()
     now = (await api("GET", f"/webhooks/{webhook['id']}")).body
     assert (now["items"], sorted(now["headers"])) == ({"ids": ["alert-2"]}, ["X-Key", "X-Team"])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api, theme: str) -> None:
+    webhook = await api.create(name="N" * 200, headers={"X-Key": "hush"}, payload_template={"text": "y" * 2_000})
+    page = person.page
+    await page.context.add_cookies([{"name": "theme", "value": theme, "url": person.url}])
+    await person.sign_in()
+    found: list[str] = []
+    for path in ("new", f"{webhook['id']}/edit"):
+        for width in (400, 1400):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.goto(f"/organizations/org-contoso/webhooks/{path}")
+            await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+            found += await problems(person, f"{path} at {width}")
+            await page.get_by_label("Target URL").fill("nonsense")
+            await write_template(page, "{")
+            await page.locator(".save-bar").get_by_role("button", name="Save").click()
+            await expect(page.locator("#problem")).to_be_focused()
+            await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+            found += await problems(person, f"{path} with errors at {width}")
+    assert found == []

@@ -1,5 +1,6 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from secrets import token_hex
@@ -136,7 +137,7 @@ class Changes:
                 return None
             one_revision = only_this(revision)
             members = how(webhook, revision)
-            changed = [name for name, value in members.items() if getattr(webhook, name) != value]
+            changed = [name for name, value in members.items() if _differs(getattr(webhook, name), value)]
             if not changed:
                 return webhook
             changes = {**members, "updated_on": self._clock(), "updated_by": by}
@@ -409,6 +410,13 @@ class WebhooksApi:
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})
+
+
+def _differs(one: object, other: object) -> bool:
+    # Python takes 1, 1.0 and True for equal, and members in another order too; people see them in a template.
+    if isinstance(one, dict) and isinstance(other, dict):
+        return json.dumps(one) != json.dumps(other)
+    return one != other
 
 
 def _position(webhook: Webhook) -> tuple[int, str]:

@@ -169,6 +169,7 @@ class WebhookForm:
             event_type=event_type,
             event_types=[*EventType],
             all_items=visit.gettext(DESCRIPTIONS[event_type].all_items_label),
+            note=_note(visit, event_type),
             variables=[(one.name, visit.gettext(one.caption)) for one in variables_of(event_type)],
             templates=[*TEMPLATES],
             selected=orjson.dumps([self._selected(visit, event_type, one) for one in chosen]).decode(),
@@ -231,10 +232,22 @@ def _about(visit: Visit, event_type: EventType) -> Mapping[str, Any]:
     every = example_templates(event_type)
     return {
         "event_type": event_type,
+        "note": _note(visit, event_type),
         "variables": [{"name": one.name, "caption": visit.gettext(one.caption)} for one in variables_of(event_type)],
         "sample_values": sample_values(event_type, visit.organization_id, _organization_name(visit)),
         "templates": {name: every[title] for name, title in TEMPLATES.items()},
     }
+
+
+def _note(visit: Visit, event_type: EventType) -> str:
+    """How many messages an operation makes."""
+    match event_type:
+        case EventType.OPERATION_EXECUTED:
+            return visit.gettext("One message for each operation, on however many devices it is executed.")
+        case EventType.OPERATION_EXECUTED_IN_WORKSPACE:
+            return visit.gettext("One message for each device on which the operation is executed.")
+        case _:
+            return ""
 
 
 def _errors(visit: Visit, problem: Problem | None) -> Mapping[str, str]:
@@ -244,7 +257,9 @@ def _errors(visit: Visit, problem: Problem | None) -> Mapping[str, str]:
         sentences = found.setdefault(error.field.split(".")[0], [])
         if (sentence := in_words(error.detail, visit.language.gettext)) not in sentences:
             sentences.append(sentence)
-    return {field: " ".join(sentences) for field, sentences in found.items()}
+    order = [*NewWebhook.model_fields]
+    fields = sorted(found, key=lambda field: order.index(field) if field in order else len(order))
+    return {field: " ".join(found[field]) for field in fields}
 
 
 def _others(visit: Visit, typed: TypedWebhook, meanwhile: Meanwhile) -> Mapping[str, str]:

@@ -228,6 +228,8 @@ class JsonEditor extends HTMLElement {
           : { "aria-labelledby": labels }),
         "aria-describedby": describedBy.join(" "),
         ...(area.required ? { "aria-required": "true" } : {}),
+        // Editable content has the focus anyway; with it, tools that look for what can have it see that too.
+        tabindex: "0",
         spellcheck: "false",
         translate: "no",
       }),

@@ -109,11 +109,12 @@ class ResourcePicker extends HTMLElement {
     });
     this.#chips.setAttribute("aria-label", this.#texts.get("selected"));
     this.#scroll.append(this.#list);
+    // What is chosen stands below: it grows, and the list does not move under the pointer.
     this.#choosing.append(
-      element("div", { class: "rp-chosen" }, this.#count, this.#clear, this.#chips),
       this.#search,
       this.#scroll,
       this.#note,
+      element("div", { class: "rp-chosen" }, this.#count, this.#clear, this.#chips),
     );
     this.append(this.#choosing, this.#inputs);
     new IntersectionObserver(

@@ -6,6 +6,7 @@ import type { Variable } from "../lib/variables.ts";
 /** An event type as the page gives it. `templates` are JSON objects by name: `example`, `slack`, `teams`. */
 interface EventType {
   readonly event_type: string;
+  readonly note?: string;
   readonly variables: readonly Variable[];
   readonly sample_values?: Readonly<Record<string, unknown>>;
   readonly templates?: Readonly<Record<string, unknown>>;
@@ -132,6 +133,10 @@ class WebhookForm extends HTMLElement {
     set("json-editor, template-preview", "data-variables", variables);
     set("template-preview", "data-values", JSON.stringify(type?.sample_values ?? {}));
     set("resource-picker", "data-event-type", type?.event_type ?? "");
+    for (const note of this.querySelectorAll<HTMLElement>("[data-event-note]")) {
+      note.textContent = type?.note ?? "";
+      note.hidden = note.textContent === "";
+    }
     this.#listVariables(type?.variables ?? []);
     for (const button of this.querySelectorAll<HTMLButtonElement>("button[data-insert-template]")) {
       button.disabled = type?.templates?.[button.dataset.insertTemplate ?? ""] === undefined;

@@ -1,6 +1,7 @@
 """The life of a webhook through the API."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 from dispatcher.portal.app import Portal
@@ -149,6 +150,13 @@ async def test_a_change_keeps_what_it_does_not_name(api: Api) -> None:
     assert (await api("PATCH", path, {"name": None})).status == 422
     reply = await api("PATCH", path, {"id": "x", "status": "enabled"})
     assert sorted(error["field"] for error in reply.body["errors"]) == ["id", "status"]
+
+
+async def test_a_template_is_changed_that_only_looks_equal(api: Api) -> None:
+    webhook = await api.create(payload_template={"n": 1, "text": "x"})
+    for template in ({"n": True, "text": "x"}, {"text": "x", "n": True}, {"text": "x", "n": 1.0}):
+        changed = await api("PATCH", f"/webhooks/{webhook['id']}", {"payload_template": template})
+        assert json.dumps(changed.body["payload_template"]) == json.dumps(template)
 
 
 async def test_names_every_bad_member(api: Api) -> None:
