@@ -12,6 +12,7 @@ const RETRY_FROM_MS = 2_000;
 const RETRY_TO_MS = 30_000;
 /** What the stream has shown may not be in the list yet. */
 const LIST_LAGS_MS = 10_000;
+const LIST_SETTLES_MS = 4_000;
 
 type State = "connecting" | "live" | "reconnecting" | "paused" | "ended" | "gone";
 
@@ -30,6 +31,7 @@ class LiveAttempts extends HTMLElement {
   #frame = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
+  #lately: ReturnType<typeof setTimeout> | undefined;
   #listing: Promise<number> | undefined;
   #paused = false;
   #over = false;
@@ -121,8 +123,9 @@ class LiveAttempts extends HTMLElement {
     source.addEventListener("open", () => {
       this.#tries = 0;
       this.#show("live");
-      // What happened since the page was made, or while nobody listened.
+      // What happened since the page was made, or while nobody listened; the last of it is in the list a moment later.
       void this.#list();
+      this.#lately = setTimeout(() => void this.#list(), LIST_SETTLES_MS);
     });
     source.addEventListener("attempt", (event) => {
       this.#came.push(JSON.parse(event.data) as Attempt);
@@ -141,6 +144,7 @@ class LiveAttempts extends HTMLElement {
 
   #close(): void {
     clearTimeout(this.#retry);
+    clearTimeout(this.#lately);
     this.#source?.close();
     this.#source = undefined;
   }
