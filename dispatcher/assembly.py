@@ -1,5 +1,6 @@
 """What the roles of one process share, and the roles themselves, made from the settings."""
 
+import os
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -9,6 +10,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.exposition import Beside
+from dispatcher.observability.tracing_settings import exports_spans
 from dispatcher.roles import Role
 from dispatcher.settings import Settings
 from dispatcher.supervision import Part, Service
@@ -16,6 +18,7 @@ from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import HOW_TO_MAKE_A_KEY, Vault
 
 if TYPE_CHECKING:
+    from dispatcher.observability.tracing import Tracing
     from dispatcher.portal.app import Portal
     from dispatcher.portal.auth import Caller
     from dispatcher.recording.clickhouse import ClickHouse
@@ -32,6 +35,7 @@ class RoleName(StrEnum):
 
 
 NEED_CONFIGURATION = frozenset({RoleName.MATCHER, RoleName.SENDER, RoleName.PORTAL})
+MAKE_SPANS = frozenset({RoleName.MATCHER, RoleName.SENDER})
 NEED_CLICKHOUSE = frozenset({RoleName.RECORDER, RoleName.PORTAL})
 
 
@@ -72,10 +76,21 @@ class Assembly:
 
         return ClickHouse(self.settings.clickhouse, cluster=self.settings.clickhouse_cluster)
 
+    @cached_property
+    def tracing(self) -> "Tracing | None":
+        """What makes spans, where the variables OTEL_… say that they are exported."""
+        if not exports_spans(os.environ):
+            return None
+        from dispatcher.observability.tracing import otlp_tracing  # noqa: PLC0415
+
+        return otlp_tracing(os.environ)
+
     def foundations(self, roles: Iterable[RoleName]) -> list[Service[object]]:
         """What has to be there before these roles start, and as long as they run."""
         needed = frozenset(roles)
         foundations: list[Service[object]] = []
+        if self.tracing is not None and needed & MAKE_SPANS:
+            foundations.append(Part("export of spans", _nothing, self.tracing.close))
         if needed & NEED_CLICKHOUSE:
             foundations.append(Part("connection to ClickHouse", _nothing, self.clickhouse.close))
         if needed & NEED_CONFIGURATION:
@@ -93,11 +108,11 @@ class Assembly:
             case RoleName.MATCHER:
                 from dispatcher.matching.matcher import Matcher  # noqa: PLC0415
 
-                return Matcher(self.clients, self.topics, self.follower)
+                return Matcher(self.clients, self.topics, self.follower, tracing=self.tracing)
             case RoleName.SENDER:
                 from dispatcher.delivery.sender import Sender  # noqa: PLC0415
 
-                return Sender(self.settings, self.clients, self.topics, self.follower)
+                return Sender(self.settings, self.clients, self.topics, self.follower, tracing=self.tracing)
             case RoleName.RELAY:
                 from dispatcher.delivery.relay import Relay  # noqa: PLC0415
 
@@ -132,4 +147,4 @@ class Assembly:
 
 
 async def _nothing() -> None:
-    """Nothing connects to ClickHouse before the first question."""
+    """Nothing is to be done before the first question, or the first span."""

@@ -1,6 +1,9 @@
 """Making an attempt: what the webhook is now, the call, and the conclusion."""
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,6 +26,9 @@ from dispatcher.observability.metrics import ATTEMPT_SECONDS
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.webhook import Webhook
 
+if TYPE_CHECKING:
+    from dispatcher.observability.tracing import Tracing
+
 log = structlog.get_logger()
 
 _CONFIG_WAIT_SECONDS = 10.0
@@ -32,21 +38,45 @@ class AttemptMaker:
     """Makes attempts; URL, headers and secrets are looked up for each."""
 
     def __init__(
-        self, client: TargetClient, follower: ConfigFollower, schedule: RetrySchedule, clock: BrokerClock
+        self,
+        client: TargetClient,
+        follower: ConfigFollower,
+        schedule: RetrySchedule,
+        clock: BrokerClock,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._client = client
         self._follower = follower
         self._schedule = schedule
         self._clock = clock
+        self._tracing = tracing
         self._targets: dict[str, tuple[Webhook, Target]] = {}
 
-    async def make(self, work: Work) -> Conclusion:
+    def make(self, work: Work) -> Awaitable[Conclusion]:
         """The conclusion of the attempt, whatever happens."""
+        return self._concluded(work) if self._tracing is None else self._traced(work, self._tracing)
+
+    async def _traced(self, work: Work, tracing: "Tracing") -> Conclusion:
+        span = tracing.attempt(work.delivery)
+        work.traceparent = span.traceparent
+        conclusion = None
+        try:
+            conclusion = await self._concluded(work)
+        finally:
+            span.end(conclusion.outcome if conclusion is not None else None)
+        work.delivery = replace(work.delivery, trace=span.following)
+        return conclusion
+
+    async def _concluded(self, work: Work) -> Conclusion:
         try:
             return await self._make(work)
         except Exception as error:
             # Neither the webhook's other messages nor the partition may suffer from one that we cannot handle.
-            log.exception("an attempt could not be made", message_id=work.delivery.message_id)
+            delivery = work.delivery
+            told = {} if delivery.trace is None else {"trace_id": delivery.trace.trace_id}
+            log.exception(
+                "an attempt could not be made", message_id=delivery.message_id, webhook_id=delivery.webhook_id, **told
+            )
             return self._unmade(work, broken(error))
 
     async def _make(self, work: Work) -> Conclusion:
@@ -62,7 +92,8 @@ class AttemptMaker:
             return conclude_without_call(delivery, failure, due_at=work.due_at, ended_at=self._clock.now())
         work.target = target = self._target(webhook)
         work.started_at = self._clock.now()
-        request = Request(delivery.message_id, delivery.event_type, delivery.attempt, delivery.body)
+        traceparent = work.traceparent or ("" if delivery.trace is None else delivery.trace.parent)
+        request = Request(delivery.message_id, delivery.event_type, delivery.attempt, delivery.body, traceparent)
         answer = await self._client.call(target, request)
         ATTEMPT_SECONDS.observe(answer.duration_ms / 1000)
         return conclude(delivery, target, answer, self._schedule, due_at=work.due_at, ended_at=self._clock.now())

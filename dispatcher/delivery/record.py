@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.events.types import EventType
+from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, trace_of_headers
 
 VERSION = b"1"
 
@@ -36,6 +37,7 @@ class Delivery:
     config_offset: int
     workspace_id: str
     body: bytes
+    trace: TraceContext | None = None
 
     @property
     def key(self) -> bytes:
@@ -44,7 +46,7 @@ class Delivery:
 
     def headers(self) -> Headers:
         """The record's headers."""
-        return [
+        headers = [
             ("v", VERSION),
             ("message", self.message_id.encode()),
             ("run", b"%d" % self.run),
@@ -55,6 +57,7 @@ class Delivery:
             ("config", b"%d" % self.config_offset),
             ("workspace", self.workspace_id.encode()),
         ]
+        return headers if self.trace is None else headers + self.trace.headers()
 
 
 def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Delivery:
@@ -80,6 +83,7 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
             config_offset=int(fields["config"]),
             workspace_id=fields["workspace"].decode(),
             body=value,
+            trace=trace_of_headers(fields) if TRACEPARENT in fields else None,
         )
     except KeyError as error:
         raise UnreadableDelivery(f"the header {error} is missing") from None

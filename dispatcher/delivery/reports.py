@@ -22,6 +22,7 @@ from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
+from dispatcher.observability.trace_context import TraceContext
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.commands import disable_command
 
@@ -51,7 +52,7 @@ class Reports:
         attempts_counter(outcome["status"], outcome["reason"]).inc()
         sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
         if outcome["status"] == "failed":
-            _log_failure(outcome)
+            _log_failure(outcome, delivery.trace)
             sends.append(self._what_follows(work, conclusion))
         if conclusion.disables_webhook:
             command = disable_command(delivery.webhook_id, outcome["error"], self._clock.now())
@@ -86,9 +87,7 @@ class Reports:
 
     async def _send_outcome(self, work: Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
         delivery = work.delivery
-        headers = outcome_headers(
-            delivery.message_id, delivery.run, delivery.attempt, final=final, topic=work.topic, offset=work.offset
-        )
+        headers = outcome_headers(delivery, final=final, topic=work.topic, offset=work.offset)
         # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.
         return self._batches.send(
             self._topics.attempts, work.partition, key=delivery.key, value=encode_outcome(outcome), headers=headers
@@ -98,7 +97,7 @@ class Reports:
         return self._batches.send(topic, partition, key=delivery.key, value=delivery.body, headers=delivery.headers())
 
 
-def _log_failure(outcome: Outcome) -> None:
+def _log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
     due = outcome["next_attempt_at"]
     log.info(
         "attempt failed",
@@ -108,6 +107,7 @@ def _log_failure(outcome: Outcome) -> None:
         attempt=outcome["attempt"],
         error=outcome["error"],
         next_attempt_at=None if due is None else rfc3339(datetime.fromtimestamp(due / 1000, UTC)),
+        **({} if trace is None else {"trace_id": trace.trace_id}),
     )
 
 

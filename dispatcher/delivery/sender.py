@@ -10,6 +10,7 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -36,6 +37,9 @@ from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import DUPLICATES, PARKED, REBALANCES, show_lanes
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
+
+if TYPE_CHECKING:
+    from dispatcher.observability.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -76,12 +80,14 @@ class Sender:
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: BrokerClock | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._topics = topics
         self._follower = follower
         self._clock = clock or BrokerClock()
+        self._tracing = tracing
         self._lanes: Lanes[Work] = Lanes(limits, self._rate_of)
         self._rebalances = REBALANCES.labels(self.name)
         self._partitions: dict[int, Partition] = {}
@@ -117,7 +123,8 @@ class Sender:
         self._consumer.subscribe([self._topics.deliveries, self._topics.parked], listener=_Rebalance(self))
         await self._producer.start()
         self._reports = Reports(self._producer, self._topics, self._clock)
-        self._attempts = AttemptMaker(self._client, self._follower, self._topics.schedule, self._clock)
+        schedule, clock = self._topics.schedule, self._clock
+        self._attempts = AttemptMaker(self._client, self._follower, schedule, clock, self._tracing)
         try:
             await self._check_partitions()
             await self._consumer.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from time import perf_counter, time
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -26,6 +26,7 @@ from dispatcher.delivery.masking import (
 )
 from dispatcher.delivery.signing import sign
 from dispatcher.events.types import EventType
+from dispatcher.observability.trace_context import TRACEPARENT
 from dispatcher.settings import Settings
 from dispatcher.webhooks.secrets import key_of
 from dispatcher.webhooks.webhook import Webhook
@@ -41,14 +42,15 @@ _KEEP_IDLE_SECONDS = 4
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is sent: the message, which attempt it is, and the rendered bytes."""
 
     message_id: str
     event_type: EventType
     attempt: int
     body: bytes
+    traceparent: str = ""
+    """Where in a trace the attempt is made, if it is in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,8 @@ class TargetClient:
             "webhook-event": request.event_type.value,
             "webhook-attempt": str(request.attempt),
         }
+        if request.traceparent:
+            headers[TRACEPARENT] = request.traceparent
         started = perf_counter()
         progress = Progress()
         CURRENT_CALL.set(progress)

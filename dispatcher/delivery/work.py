@@ -26,6 +26,8 @@ class Work:
     target: Target | None = None
     """Set when its call begins."""
     started_at: int = 0
+    traceparent: str = ""
+    """Of the span that the attempt is, where spans are exported."""
     shown_in_progress: bool = False
     called: bool = False
     """Whether the call has ended; the report of it may still be on its way."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from dispatcher.events.text import escaped, text_of
 from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.observability.trace_context import TraceContext
 
 OF_THE_WORKSPACE = frozenset(
     {
@@ -96,6 +97,7 @@ class Event:
     workspace_id: str = ""
     incomplete: str = ""
     """Which of an operation's devices had to be left out and why; empty when none had."""
+    trace: TraceContext | None = None
     _variables: Variables | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -129,5 +131,6 @@ class Event:
                 workspace,
                 self.operation_id,
                 workspace["workspace_id"],
+                trace=self.trace,
                 _variables=_DeviceVariables(operation, workspace),
             )

@@ -177,6 +177,12 @@ class CloudEvent(BaseModel, Generic[D]):
         json_schema_extra={"format": "date-time"},
     )
     datacontenttype: Text = Field(default=None, examples=["application/json"])
+    traceparent: Text = Field(
+        default=None,
+        description="Where in a W3C trace the event happened (CloudEvents' extension Distributed Tracing)",
+        examples=["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+    )
+    tracestate: Text = Field(default=None, description="What tracing systems add to traceparent")
     data: D
 
 

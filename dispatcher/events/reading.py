@@ -12,6 +12,7 @@ import orjson
 
 from dispatcher.events.event import Event
 from dispatcher.events.types import EventType
+from dispatcher.observability.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
 MAX_NESTING = 200
 """Objects and lists inside each other; no event of Portal's has ten."""
@@ -63,7 +64,12 @@ def read_event(value: bytes, expected: EventType | None = None) -> Event:
         operation_id, workspaces, incomplete = _devices(data)
         if incomplete:
             data = {**data, "workspaces": workspaces}
-    return Event(event_type, id, source, time or "", organization_id, data, operation_id, workspace_id, incomplete)
+    # CloudEvents' extension Distributed Tracing.
+    traceparent = envelope.get(TRACEPARENT)
+    trace = None if traceparent is None else trace_context(traceparent, envelope.get(TRACESTATE))
+    return Event(
+        event_type, id, source, time or "", organization_id, data, operation_id, workspace_id, incomplete, trace
+    )
 
 
 def _object(value: bytes) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def _first_attempt(webhook: Webhook, event: Event, published_on_ms: int, config_
         config_offset=config_offset,
         workspace_id=_workspace_id(event),
         body=body if fits else b"",
+        trace=event.trace,
     )
     return delivery if fits else TooLarge(delivery, size, webhook.target_url)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaProducer
@@ -24,6 +24,10 @@ from dispatcher.matching.faust_app import faust_app
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
 from dispatcher.observability.metrics import EVENTS, MESSAGES, MESSAGES_GIVEN_UP, attempts_counter
+from dispatcher.observability.trace_context import trace_of_headers
+
+if TYPE_CHECKING:
+    from dispatcher.observability.tracing import Tracing
 
 GRACE_SECONDS = 3.0
 """How long a stop waits for the broker to acknowledge what is in flight; what it does not is matched again."""
@@ -62,12 +66,19 @@ class Matcher:
     name = "matcher"
 
     def __init__(
-        self, clients: KafkaClients, topics: Topics, follower: Follower, *, now: Callable[[], float] = time.time
+        self,
+        clients: KafkaClients,
+        topics: Topics,
+        follower: Follower,
+        *,
+        now: Callable[[], float] = time.time,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._clients = clients
         self._topics = topics
         self._follower = follower
         self._now = now
+        self._tracing = tracing
         self._types = {topic: event_type for event_type, topic in topics.events.items()}
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
         self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
@@ -171,7 +182,13 @@ class Matcher:
         messages = 0
         try:
             event = read_event(message.value or b"", event_type)
-            for result in match(event, self._follower.directory, _milliseconds(message.timestamp)):
+            if message.headers:
+                # Nearer than what the event itself says: a publisher may have had it from somebody else.
+                event.trace = trace_of_headers(dict(message.headers)) or event.trace
+            results = match(event, self._follower.directory, _milliseconds(message.timestamp))
+            if self._tracing is not None:
+                results = self._tracing.matching(event, message, results)
+            for result in results:
                 self._put(result)
                 messages += 1
                 yield

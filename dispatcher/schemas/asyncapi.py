@@ -52,7 +52,18 @@ def _headers(properties: Mapping[str, Document], required: Sequence[str] | None 
 
 _VERSION = {"type": "string", "const": "1", "description": "The format's version"}
 
-_DELIVERY_HEADERS = _headers(
+_TRACE_HEADERS = {
+    "traceparent": _text("Where in a W3C trace the message is; absent where it is in none"),
+    "tracestate": _text("What tracing systems add to it; may be absent"),
+    "previous-traceparent": _text("The span of the attempt before, where spans are exported; absent otherwise"),
+}
+
+
+def _headers_in_traces(properties: Mapping[str, Document]) -> Document:
+    return _headers({**properties, **_TRACE_HEADERS}, list(properties))
+
+
+_DELIVERY_HEADERS = _headers_in_traces(
     {
         "v": _VERSION,
         "message": _text("The message's id, which targets get as webhook-id"),
@@ -66,7 +77,7 @@ _DELIVERY_HEADERS = _headers(
     }
 )
 
-_ATTEMPT_HEADERS = _headers(
+_ATTEMPT_HEADERS = _headers_in_traces(
     {
         "v": _VERSION,
         "message": _text("The message's id"),

@@ -29,7 +29,9 @@ _CONNECTION = frozenset(
         "upgrade",
     }
 )
-_OURS = frozenset({"accept-encoding", "content-encoding", "content-length", "content-type", "host", "user-agent"})
+_OURS = frozenset(
+    {"accept-encoding", "content-encoding", "content-length", "content-type", "host", "traceparent", "user-agent"}
+)
 _OUR_PREFIX = "webhook-"
 
 
