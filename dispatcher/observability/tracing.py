@@ -160,8 +160,9 @@ def otlp_tracing(environment: Mapping[str, str]) -> Tracing:
         if environment.get(name, "http/protobuf").strip() not in {"", "http/protobuf"}:
             raise ConfigurationError(f"{name} is {environment[name]!r}; spans are exported by http/protobuf only")
     try:
-        # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say has to win, and what is passed here would.
-        resource = Resource({SERVICE_NAME: SERVICE}).merge(Resource.create())
+        # What is passed wins over what the variables say, so it is passed only where they do not.
+        named = environment.get("OTEL_SERVICE_NAME") or SERVICE_NAME in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        resource = Resource.create(None if named else {SERVICE_NAME: SERVICE})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     except ValueError as error:
