@@ -63,4 +63,4 @@ async def test_a_blocked_event_loop_is_noticed(monkeypatch: pytest.MonkeyPatch) 
         lambda: (REGISTRY.get_sample_value("dispatcher_event_loop_lag_seconds_count") or 0) > before + 2, timeout=5
     )
     await watch.stop()
-    assert (await asyncio.wait_for(asyncio.gather(watch.wait()), 1)) == [None]
+    await asyncio.wait_for(watch.wait(), 1)
