@@ -1,8 +1,13 @@
 """A record of ``webhooks.attempts``: what became of one attempt, in the shape that ClickHouse takes as it is."""
 
+from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
+
+VERSION = b"1"
+
+_OF_THIS_VERSION = ("v", VERSION)
 
 Status = Literal["pending", "in_progress", "successful", "failed"]
 
@@ -41,3 +46,14 @@ class Outcome(TypedDict):
 def encode_outcome(outcome: Outcome) -> bytes:
     """The record's value."""
     return orjson.dumps(outcome)
+
+
+def unread_format(headers: Sequence[tuple[str, bytes]]) -> str:
+    """Why an outcome with these headers cannot be read by this version; empty when it can.
+
+    Those of messages that were too large to be sent had no headers at first.
+    """
+    if _OF_THIS_VERSION in headers:
+        return ""
+    version = dict(headers).get("v", VERSION)
+    return "" if version == VERSION else f"outcomes of format {version!r} are not read by this version"

@@ -7,7 +7,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
-from dispatcher.delivery.record import VERSION, Delivery, Headers
+from dispatcher.delivery.outcome import VERSION
+from dispatcher.delivery.record import Delivery, Headers
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import KafkaClients

@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from dispatcher.delivery.outcome import unread_format
 from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
@@ -190,6 +191,8 @@ class _PartitionFeed:
                 watcher.put(row)
 
     def _rows_of_outcome(self, record: ConsumerRecord) -> list[AttemptView]:
+        if reason := unread_format(record.headers):
+            raise ValueError(reason)
         rows = views_of_outcome(orjson.loads(record.value))
         self._told[rows[0].id] = None
         if len(self._told) > _REMEMBERED:

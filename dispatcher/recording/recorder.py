@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from dispatcher.delivery.outcome import unread_format
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
@@ -271,35 +272,37 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._has_schema = True
 
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
-        waiting, outcomes, empty = self._rows(batch, await self._erased.keys())
+        waiting, outcomes, unreadable = self._rows(batch, await self._erased.keys())
         with RECORDER_INSERT_SECONDS.time():
             # Nobody would miss the waiting rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(waiting):
                 _log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
             refused = await self._insert(outcomes)
-        refused += [(record, "the record is empty") for record in empty]
+        refused += unreadable
         kept = [await dead_letters.send(record, reason) for record, reason in refused]
         await asyncio.gather(*kept)
         for rows, topic in ((waiting, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 
-    def _rows(self, batch: Batch, erased: frozenset[bytes]) -> tuple[_Rows, _Rows, list[Sized]]:
-        """Waiting first attempts, outcomes, and the records of outcomes that ClickHouse would pass over in silence."""
-        waiting, outcomes, empty = [], [], []
+    def _rows(self, batch: Batch, erased: frozenset[bytes]) -> tuple[_Rows, _Rows, list[tuple[Sized, str]]]:
+        """Waiting first attempts, outcomes, and the outcomes that ClickHouse would misunderstand, with the reason."""
+        waiting, outcomes, unreadable = [], [], []
         for record in batch.records:
             if record.key in erased:
                 continue
             if record.topic == self._topics.attempts:
-                if record.value and not record.value.isspace():
-                    outcomes.append((record, record.value))
+                if not record.value or record.value.isspace():
+                    unreadable.append((record, "the record is empty"))
+                elif reason := unread_format(record.headers):
+                    unreadable.append((record, reason))
                 else:
-                    empty.append(record)
+                    outcomes.append((record, record.value))
             elif (row := queued.queued_row(record)) is not None:
                 waiting.append((record, row))
         return (
             _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", waiting),
             _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes),
-            empty,
+            unreadable,
         )
 
     async def _insert(self, rows: _Rows) -> list[tuple[Sized, str]]:
