@@ -7,8 +7,10 @@ from pathlib import Path
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
-from dispatcher.recording.http_port import HOST
 from dispatcher.settings import Settings
+
+HOST = "127.0.0.1"
+"""Where a running ``up`` answers: only this machine asks."""
 
 
 class NothingStored(ClickHouseUnavailable):

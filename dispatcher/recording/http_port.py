@@ -17,14 +17,12 @@ from typing import TypeVar
 from aiohttp import web
 
 from dispatcher.errors import ConfigurationError
+from dispatcher.recording.beside import HOST
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.embedded import Answer, EmbeddedSessions, Refused, Statement
 from dispatcher.recording.read_only import NotReadOnly
 
 T = TypeVar("T")
-
-HOST = "127.0.0.1"
-"""Where the port is: only this machine asks."""
 
 _THREADS = 2
 _MOST_BYTES_OF_A_REQUEST = 64 * 1024 * 1024

@@ -9,6 +9,7 @@ from dispatcher.kafka.embedded import running_servers
 from dispatcher.portal import app as portal
 from dispatcher.portal.auth import check_authentication_settings
 from dispatcher.recording import http_port
+from dispatcher.recording.beside import HOST
 from dispatcher.recording.clickhouse import ClickHouseUrl
 from dispatcher.settings import Settings
 from dispatcher.webhooks.vault import Vault
@@ -53,7 +54,7 @@ async def check_ports(settings: Settings) -> None:
         port = settings.clickhouse_http_port
         if port and ClickHouseUrl.parse(settings.clickhouse).embedded:
             try:
-                server = await loop.create_server(asyncio.Protocol, http_port.HOST, port)
+                server = await loop.create_server(asyncio.Protocol, HOST, port)
                 stack.callback(server.close)
             except OSError as error:
-                raise http_port.cannot_listen(http_port.HOST, port, error) from error
+                raise http_port.cannot_listen(HOST, port, error) from error

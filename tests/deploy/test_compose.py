@@ -1,0 +1,54 @@
+"""compose.yaml: its services are the roles, its settings the program's."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dispatcher.assembly import NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
+from dispatcher.settings import PREFIX, Settings
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+TEXT = (DEPLOY / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+OURS = {name: service for name, service in COMPOSE["services"].items() if name not in {"kafka", "clickhouse"}}
+
+
+def test_every_role_is_a_service_of_its_own() -> None:
+    commands = {name: service["command"] for name, service in OURS.items()}
+    assert commands == {"topics": ["topics", "apply"], **{role.value: ["run", role.value] for role in RoleName}}
+
+
+def test_settings_exist_and_secrets_go_only_where_they_are_needed() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name, service in OURS.items():
+        variables = set(service["environment"])
+        assert variables <= known
+        assert ("DISPATCHER_ENCRYPTION_KEY" in variables) == (name in NEED_CONFIGURATION)
+        assert ("DISPATCHER_CLICKHOUSE_URL" in variables) == (name in NEED_CLICKHOUSE)
+        assert ("DISPATCHER_AUTH_SECRET" in variables) == (name == "portal")
+
+
+def test_the_example_names_every_variable_that_has_to_be_chosen() -> None:
+    example = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
+    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", TEXT))
+    assert used - example == {"VERSION", "REVISION"}
+    assert example <= used
+
+
+def test_containers_may_do_little_and_listen_on_this_machine_only() -> None:
+    for service in OURS.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "internal" in str(COMPOSE["networks"]["servers"])
+    for service in COMPOSE["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+        assert service["image"].count(":") >= 1
+
+
+def test_whoever_waits_for_a_service_waits_for_one_that_there_is() -> None:
+    for service in OURS.values():
+        for other, how in service["depends_on"].items():
+            assert how["condition"] in {"service_healthy", "service_completed_successfully"}
+            assert how["condition"] != "service_healthy" or "test" in COMPOSE["services"][other]["healthcheck"]
