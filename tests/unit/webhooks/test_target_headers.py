@@ -27,6 +27,7 @@ def test_accepts_ordinary_headers_as_they_came() -> None:
         ({"Host": "x"}, "Host is set by the dispatcher"),
         ({"Content-Length": "1"}, "set by the dispatcher"),
         ({"content-type": "text/plain"}, "set by the dispatcher"),
+        ({"Traceparent": "x"}, "set by the dispatcher"),
         ({"Webhook-Id": "x"}, "set by the dispatcher"),
         ({"webhook-anything": "x"}, "set by the dispatcher"),
         ({"Connection": "x"}, "about the connection"),
