@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.settings import PREFIX, Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 TEXT = DOCKERFILE.read_text()
@@ -39,12 +41,21 @@ def test_it_is_run_by_a_number_that_is_not_root() -> None:
     assert int(users[0]) > 0
 
 
+def test_it_sets_what_is_a_setting() -> None:
+    named = set(re.findall(rf"{PREFIX}([A-Z_]+)=", TEXT))
+    assert named
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
 def test_the_roles_need_nothing_that_only_one_machine_and_tests_have() -> None:
     program = f"""
 import sys
 for name in {NOT_IN_THE_IMAGE!r}:
     sys.modules[name] = None
-import dispatcher.cli.run, dispatcher.cli.topics, dispatcher.cli.doctor, dispatcher.cli.lag
+import importlib, pkgutil, dispatcher.cli
+for module in pkgutil.iter_modules(dispatcher.cli.__path__):
+    if module.name != "up":
+        importlib.import_module(f"dispatcher.cli.{module.name}")
 import dispatcher.matching.matcher, dispatcher.delivery.sender, dispatcher.delivery.relay
 import dispatcher.recording.recorder, dispatcher.portal.app
 """
