@@ -55,7 +55,7 @@ for name in {NOT_IN_THE_IMAGE!r}:
 import importlib, pkgutil, dispatcher.cli
 for module in pkgutil.iter_modules(dispatcher.cli.__path__):
     if module.name != "up":
-        importlib.import_module(f"dispatcher.cli.{module.name}")
+        importlib.import_module("dispatcher.cli." + module.name)
 import dispatcher.matching.matcher, dispatcher.delivery.sender, dispatcher.delivery.relay
 import dispatcher.recording.recorder, dispatcher.portal.app
 """
