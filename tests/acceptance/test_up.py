@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
@@ -20,6 +21,7 @@ from dispatcher.operations.lag_meter import LagMeter
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.settings import default_topics_file, load_settings
 from tests.support.dispatcher import Api, Up, descendants, is_alive, running
+from tests.support.exposed import samples, total
 from tests.support.kafka import consume_all
 from tests.support.receiver import Received, Receiver, receiver
 from tests.support.waiting import eventually
@@ -147,6 +149,22 @@ def test_what_operators_ask_beside_it(up: Up) -> None:
     assert wrong == []
     assert {"topics", "webhooks", "ClickHouse", "schema"} <= {each["subject"] for each in told["findings"]}
     assert json.loads(up.succeed("report", "--json"))["totals"]["failed"] == 0
+
+
+async def test_the_portal_tells_what_the_sender_processes_count(up: Up) -> None:
+    async with receiver() as target:
+        await enabled_webhook(Api(up, ORGANIZATION), f"{target.url}/counted")
+        await publish_and_receive(up, target)
+
+    async def told() -> bool:
+        async with aiohttp.ClientSession() as session, session.get(f"{up.api}/metrics") as response:
+            found = samples(await response.text())
+        assert total(found, "dispatcher_process_up", process="sender process 1") == 1
+        assert total(found, "dispatcher_ready") == 5
+        assert total(found, "dispatcher_group_members", group="sender") == 1
+        return total(found, "dispatcher_attempts_total", status="successful", process="sender process 1") >= 1
+
+    await eventually(told, timeout=60, every=0.5, what="the attempt that the sender process made")
 
 
 def test_a_second_one_on_the_same_data_is_one_clear_error(up: Up) -> None:

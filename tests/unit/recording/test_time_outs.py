@@ -1,0 +1,32 @@
+"""A ClickHouse that does not answer in time, and one that is not there, can be told apart."""
+
+import socket
+
+import pytest
+
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.recording import clickhouse
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut
+
+
+async def error_of(port: int) -> ClickHouseUnavailable:
+    """What an insert ends with."""
+    asked = ClickHouse(f"http://127.0.0.1:{port}/webhooks")
+    try:
+        with pytest.raises(ClickHouseUnavailable) as raised:
+            await asked.insert("outcomes", b"{}")
+    finally:
+        await asked.close()
+    return raised.value
+
+
+async def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickhouse, "_CLIENT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert isinstance(await error_of(silent.getsockname()[1]), ClickHouseTimedOut)
+
+
+async def test_nobody_there() -> None:
+    with socket.socket() as bound:  # and never listening
+        bound.bind(("127.0.0.1", 0))
+        assert not isinstance(await error_of(bound.getsockname()[1]), ClickHouseTimedOut)
