@@ -1,0 +1,92 @@
+"""What a delivery costs the sender, in counts that are the same on every machine.
+
+Where one of these fails, something was added to the way of every delivery. If it is worth that, raise the bound.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dispatcher.delivery import reports
+from dispatcher.delivery import sender as sender_role
+from tests.support.counting import function_calls, kafka_requests, records_in
+from tests.support.delivering import Delivering
+from tests.support.waiting import eventually
+
+WEBHOOKS = 50
+OF_EACH = 10
+DELIVERIES = WEBHOOKS * OF_EACH
+
+OURS, AIOHTTP = "/dispatcher/", "/aiohttp/"
+CALLS_A_DELIVERY = {OURS: 150, AIOHTTP: 205}
+"""Calls of Python functions; 123 and 166 when this was written."""
+
+PRODUCE_REQUESTS = 4
+"""One when this was written, with the outcomes of all partitions in it."""
+
+
+class _Call(asyncio.Protocol):
+    """One call, unanswered: told to ``called`` when it is there."""
+
+    def __init__(self, called: list[asyncio.Transport]) -> None:
+        self._called = called
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if data.endswith(b"}"):  # of the body
+            self._called.append(self._transport)
+
+
+@asynccontextmanager
+async def a_target(called: list[asyncio.Transport]) -> AsyncIterator[str]:
+    """Each connection is one call."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Call(called), "127.0.0.1", 0, backlog=DELIVERIES)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for each in called:
+            each.abort()
+
+
+async def answer(called: list[asyncio.Transport]) -> None:
+    """A few at a time, as answers come in life: those at the same time would share a request by themselves."""
+    for number, each in enumerate(called):
+        each.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        if number % 10 == 9:
+            await asyncio.sleep(0.005)
+
+
+async def test_what_a_delivery_costs_the_sender(delivering: Delivering, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What takes its time on a busy machine must not show: outcomes wait for others for so long that all come together,
+    # and no attempt takes so long that it is shown in progress.
+    monkeypatch.setattr(reports, "_LINGER_SECONDS", 2.0)
+    monkeypatch.setattr(sender_role, "SHOWN_IN_PROGRESS_AFTER_MS", 60_000)
+    clients, topics = delivering.clients, delivering.topics
+    written = [topics.attempts, topics.parked, topics.notices, topics.dead_letter, *topics.retry.values()]
+    called: list[asyncio.Transport] = []
+    async with a_target(called) as target:
+        for webhook in range(WEBHOOKS):
+            await delivering.webhook(f"wh-{webhook}", f"{target}/{webhook}")
+            await delivering.deliver(f"wh-{webhook}", *(f"msg_{webhook}_{number}" for number in range(OF_EACH)))
+        with kafka_requests(monkeypatch) as requests, function_calls(OURS, AIOHTTP) as calls:
+            started = time.monotonic()
+            sender = await delivering.sender()
+            await eventually(lambda: len(called) == DELIVERIES, timeout=60)
+            await answer(called)
+            await eventually(lambda: not sender._executing, timeout=60)
+            seconds = time.monotonic() - started
+            await sender.stop()
+
+    assert await records_in(clients, *written) == dict.fromkeys(written, 0) | {topics.attempts: DELIVERIES}
+    for part, most in CALLS_A_DELIVERY.items():
+        assert calls[part] / DELIVERIES <= most, part
+    assert requests["Produce"] <= PRODUCE_REQUESTS
+    # 12 for the records, and 12 a second while there are none; commits are made every tenth of one.
+    assert requests["Fetch"] <= 18 + 16 * seconds
+    assert requests["OffsetCommit"] <= 3 + 10 * seconds

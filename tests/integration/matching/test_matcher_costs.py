@@ -1,0 +1,49 @@
+"""What a message costs the matcher, in counts that are the same on every machine.
+
+Where one of these fails, something was added to the way of every message. If it is worth that, raise the bound.
+"""
+
+import pytest
+
+from dispatcher.events.types import EventType
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
+from dispatcher.matching import outbox
+from dispatcher.matching.matcher import Matcher
+from tests.support.counting import function_calls, kafka_requests, records_in
+from tests.support.matching import a_webhook, an_event, following, publish
+from tests.support.waiting import eventually
+
+MESSAGES = 500
+ALERTS = EventType.ACTIVE_ALERT
+
+CALLS_A_MESSAGE = 85
+"""Calls of Python functions of ours; 68 when this was written."""
+
+PRODUCE_REQUESTS = 20
+"""8 to 13 when this was written; without rounds there would be one a message, or nearly."""
+
+
+async def test_what_a_message_costs_the_matcher(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine more rounds would end because their time is over, and not because nothing more is there.
+    monkeypatch.setattr(outbox, "LINGER_SECONDS", 1.0)
+    events = [an_event(ALERTS, id=f"event-{number}") for number in range(MESSAGES)]
+    await publish(clients, topics.events[ALERTS], events, linger_ms=200)
+    matcher = Matcher(clients, topics, following(a_webhook(ALERTS)))
+    written = [topics.deliveries, topics.parked, topics.attempts, topics.notices, topics.dead_letter]
+
+    async def all_matched() -> bool:
+        return (await records_in(clients, topics.deliveries))[topics.deliveries] >= MESSAGES
+
+    with kafka_requests(monkeypatch) as requests, function_calls("/dispatcher/") as calls:
+        await matcher.start()
+        try:
+            await eventually(all_matched, timeout=30, every=0.2)
+        finally:
+            await matcher.stop()
+
+    assert await records_in(clients, *written) == dict.fromkeys(written, 0) | {topics.deliveries: MESSAGES}
+    assert calls["/dispatcher/"] / MESSAGES <= CALLS_A_MESSAGE
+    assert requests["Produce"] <= PRODUCE_REQUESTS

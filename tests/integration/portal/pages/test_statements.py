@@ -1,0 +1,85 @@
+"""How many statements a page and a call of the API ask of ClickHouse: what makes them slow where much is recorded.
+
+Where one of these fails, a page asks more than it did. If it is worth that, write down the new number.
+"""
+
+from collections import Counter
+from time import time
+from typing import Any
+
+import pytest
+
+from dispatcher.recording.clickhouse import ClickHouse
+from tests.integration.portal.conftest import Api
+from tests.integration.portal.pages.conftest import Visitor
+from tests.support.clickhouse import insert, outcome
+
+# At most: around the turn of an hour, or of a day, it may be one less.
+PAGES = {
+    "": 1,
+    "/{id}": 0,
+    "/{id}?tab=metrics": 0,
+    "/{id}?tab=metrics&status=failed": 0,
+    "/{id}/edit": 0,
+    "/new": 0,
+}
+CALLS = {
+    "/webhooks": 0,
+    "/webhooks/{id}": 0,
+    "/webhooks/{id}/metrics": 2,
+    "/webhooks/{id}/metrics/history?bucket=day": 3,
+    "/webhooks/{id}/attempts": 10,
+    "/webhooks/{id}/attempts?status=failed": 4,
+    "/webhooks/{id}/attempts.csv": 10,
+    "/webhooks/{id}/audit": 0,
+}
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What was asked, with its count; cleared by whoever asks for something else."""
+    asked: Counter[str] = Counter()
+    query = ClickHouse.query
+
+    async def counting(self: ClickHouse, sql: str, parameters: Any = None) -> list[dict[str, Any]]:
+        asked[" ".join(sql.split())] += 1
+        return await query(self, sql, parameters)
+
+    monkeypatch.setattr(ClickHouse, "query", counting)
+    return asked
+
+
+@pytest.fixture
+async def id(api: Api, clickhouse: ClickHouse) -> str:
+    """The first of three webhooks; two of its messages arrived, one failed, one waits."""
+    first, *_ = [str((await api.create(target_url=f"https://tickets.example/{n}"))["id"]) for n in range(3)]
+    now = round(time() * 1000)
+    rows = [
+        outcome("msg_1", 1, "successful", at=now - 60_000, webhook_id=first),
+        outcome("msg_2", 1, "successful", at=now - 50_000, webhook_id=first),
+        outcome("msg_3", 1, "failed", at=now - 40_000, webhook_id=first),
+        outcome("msg_4", 1, "failed", at=now - 30_000, webhook_id=first, next_attempt_at=now + 300_000),
+    ]
+    await insert(clickhouse, rows)
+    return first
+
+
+async def test_statements_of_a_page(id: str, visitor: Visitor, statements: Counter[str]) -> None:
+    await visitor.sign_in()
+    asked = {}
+    for path in PAGES:
+        statements.clear()
+        page = await visitor.get(visitor.webhooks + path.format(id=id))
+        assert page.status == 200, path
+        asked[path] = statements.total()
+    assert {path: count for path, count in asked.items() if count > PAGES[path]} == {}
+
+
+async def test_statements_of_a_call(id: str, api: Api, statements: Counter[str]) -> None:
+    asked = {}
+    for path in CALLS:
+        statements.clear()
+        reply = await api("GET", path.format(id=id))
+        assert reply.status == 200, path
+        asked[path] = statements.total()
+    assert {path: count for path, count in asked.items() if count > CALLS[path]} == {}
