@@ -26,8 +26,8 @@ faults: environment ## Kill and hang everything, and show what that costs
 soak: environment ## An hour of mixed targets: is anything lost, twice, or growing? MINUTES=1 for a short one
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
-bench: environment ## Deliveries a second, and what they cost
-	@$(BIN)/python -m benchmarks.throughput
+bench: environment ## Speed, latency, isolation, memory, scaling: about a quarter of an hour; ARGS=--tenth for a look
+	@$(BIN)/python -m benchmarks --json benchmarks/results.json --report $(ARGS)
 
 lock: environment ## Choose the newest versions that pyproject.toml allows, and write the requirements files
 	@$(BIN)/python -m tools.lock
