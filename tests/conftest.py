@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
@@ -14,6 +15,10 @@ from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import PREFIX, Settings, load_settings
 from tests.support.brokers import a_kafka
 from tests.support.kafka import FAST_SCHEDULE, MakeTopics, create_topics, delete_topics, write_topics_file
+
+# How long one example takes is the machine's affair.
+hypothesis.settings.register_profile("whatever else the machine does", deadline=None)
+hypothesis.settings.load_profile("whatever else the machine does")
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,21 @@ def test_first_key_encrypts_and_all_decrypt() -> None:
     assert Vault(NEW).decrypt(both.encrypt(b"after")) == b"after"
 
 
-@pytest.mark.parametrize("token", [b"", b"gAAAAA", Vault(OLD).encrypt(b"x"), Vault(NEW).encrypt(b"x")[:-4] + b"AAAA"])
+@pytest.mark.parametrize(
+    "token",
+    [b"", b"gAAAAA", Vault(OLD).encrypt(b"x"), Vault(NEW).encrypt(b"x")[:-4] + b"AAAA"],
+    ids=["empty", "cut", "another key's", "changed"],
+)
 def test_says_what_to_do_about_what_it_cannot_decrypt(token: bytes) -> None:
     with pytest.raises(UndecipherableConfig, match="DISPATCHER_ENCRYPTION_KEY"):
         Vault(NEW).decrypt(token)
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "short", "schlüssel", f"{NEW},{OLD[:-2]}"])
+@pytest.mark.parametrize(
+    "keys",
+    ["", " , ", "short", "schlüssel", f"{NEW},{OLD[:-2]}"],
+    ids=["none", "empty ones", "short", "not ASCII", "the second is cut"],
+)
 def test_a_bad_key_is_one_clear_error_that_does_not_show_it(keys: str) -> None:
     with pytest.raises(ConfigurationError, match=r"DISPATCHER_ENCRYPTION_KEY.*make one with") as caught:
         Vault(keys)
