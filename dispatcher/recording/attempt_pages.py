@@ -82,8 +82,9 @@ _AFTER_ALL = Position(at=(1 << 47), message_id="", run=0, attempt=0)
 class AttemptPages:
     """Reads rows of attempts as ``COLUMNS`` names them."""
 
-    def __init__(self, clickhouse: ClickHouse) -> None:
+    def __init__(self, clickhouse: ClickHouse, asked_hours: hours.AskedHours) -> None:
         self._clickhouse = clickhouse
+        self._hours = asked_hours
 
     async def rows(
         self, organization_id: str, webhook_id: str, status: Status | None, limit: int, before: Position | None
@@ -106,7 +107,7 @@ class AttemptPages:
         return rows[:limit]
 
     async def _waiting(self, organization_id: str, webhook_id: str, parameters: Mapping[str, Any]) -> list[Row]:
-        state = await hours.hours_of(self._clickhouse, organization_id, webhook_id)
+        state = await self._hours.of(organization_id, webhook_id)
         if not state.waiting:
             return []
         return list(await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))

@@ -113,10 +113,16 @@ _CLOSE = f"""
 """
 
 
+# Readers need not compare what was touched before.
+_LOOKED = f"INSERT INTO looks (name, until) SELECT '{hours.CLOSED}', toDateTime({{until:UInt32}}, 'UTC')"
+
+
 async def close_hours(
     clickhouse: ClickHouse, since: datetime | None = None, *, settled: timedelta = _SETTLED
 ) -> tuple[int, datetime]:
     """Count the hours that were touched since a moment (None: ever) and not in the last while, ``settled``.
+
+    The moment is one that an earlier call gave.
 
     How many hours of webhooks that were, and the moment to go on from. The server's clock counts, which stamps what
     touches an hour too.
@@ -134,6 +140,8 @@ async def close_hours(
         for part in range(parts):
             chosen = {"hours": [row["hour"] for row in together], "parts": parts, "part": part}
             await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
+    until = as_of - max(settled, timedelta(0))
+    await clickhouse.maintain(_LOOKED, {"until": math.floor(until.timestamp())})
     return sum(row["webhooks"] for row in to_close), as_of - settled
 
 

@@ -10,6 +10,8 @@ closing an hour changes no answer.
 # Only constants of this module are put into statements; values are bound by the server.
 # ruff: noqa: S608
 
+import asyncio
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -70,12 +72,20 @@ _STATE = f"""
 
 OF_ORGANIZATION: Final = "organization_id = {organization_id:String}"
 
+CLOSED: Final = "closed"
+"""The name among ``looks`` of the moment up to which every hour that was touched has been counted since."""
+
+_TOUCHED_SINCE = f"""
+    touched_hours WHERE {OF_ORGANIZATION} AND {KEPT}
+    AND touched_on >= (SELECT max(until) FROM looks WHERE name = '{CLOSED}')
+"""
+
 OPEN_OF_ORGANIZATION: Final = f"""
     SELECT webhook_id, hour FROM (
-        SELECT webhook_id, hour, touched_on, {_NEVER} AS counted_on
-        FROM touched_hours WHERE {OF_ORGANIZATION} AND {KEPT}
+        SELECT webhook_id, hour, touched_on, {_NEVER} AS counted_on FROM {_TOUCHED_SINCE}
         UNION ALL
-        SELECT webhook_id, hour, {_NEVER}, as_of FROM closed_hours WHERE {OF_ORGANIZATION} AND {KEPT}
+        SELECT webhook_id, hour, {_NEVER}, as_of FROM closed_hours
+        WHERE {OF_ORGANIZATION} AND {KEPT} AND (webhook_id, hour) IN (SELECT webhook_id, hour FROM {_TOUCHED_SINCE})
     )
     GROUP BY webhook_id, hour HAVING max(touched_on) >= max(counted_on)
 """
@@ -92,6 +102,30 @@ class Hours:
     """Those that may have attempts that have not ended."""
     retold: bool
     """Whether any message was told of in several."""
+
+
+class AskedHours:
+    """The states of webhooks' hours; those who ask for the same one at the same time share the answer."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._asking: dict[tuple[str, str], asyncio.Task[Hours]] = {}
+
+    async def of(self, organization_id: str, webhook_id: str) -> Hours:
+        """The state of a webhook's hours, as ``hours_of`` has it."""
+        of_webhook = organization_id, webhook_id
+        asking = self._asking.get(of_webhook)
+        if asking is None:
+            asking = asyncio.create_task(hours_of(self._clickhouse, organization_id, webhook_id))
+            self._asking[of_webhook] = asking
+            asking.add_done_callback(functools.partial(self._answered, of_webhook))
+        # Who leaves does not take the answer from the others.
+        return await asyncio.shield(asking)
+
+    def _answered(self, of_webhook: tuple[str, str], asking: asyncio.Task[Hours]) -> None:
+        del self._asking[of_webhook]
+        if not asking.cancelled():
+            asking.exception()  # Known even if everybody has left.
 
 
 async def hours_of(clickhouse: ClickHouse, organization_id: str, webhook_id: str) -> Hours:

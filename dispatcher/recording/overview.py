@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
 
 # Only constants of these modules are put into statements; values are bound by the server.
 # ruff: noqa: S608
+
+
+_EPOCH = date(1970, 1, 1)
 
 
 def _in_open(hour: str) -> str:
@@ -19,7 +22,7 @@ _SINCE = "toDateTime({since:String} || ' 00:00:00', 'UTC')"
 
 _DAYS = f"""
     WITH open AS ({hours.OPEN_OF_ORGANIZATION})
-    SELECT webhook_id, toString(toDate(ended_on)) AS on_day, sum(n_good) AS good, sum(n_bad) AS bad
+    SELECT webhook_id, toUInt16(toDate(ended_on)) AS on_day, sum(n_good) AS good, sum(n_bad) AS bad
     FROM (
         SELECT webhook_id, ended.hour AS ended_on, ended.successful AS n_good, ended.failed AS n_bad
         FROM closed_hours FINAL ARRAY JOIN ended
@@ -59,5 +62,5 @@ class RecentDeliveries:
         found: dict[str, dict[date, DayOfMessages]] = {}
         for row in rows:
             days = found.setdefault(row["webhook_id"], {})
-            days[date.fromisoformat(row["on_day"])] = DayOfMessages(int(row["good"]), int(row["bad"]))
+            days[_EPOCH + timedelta(days=row["on_day"])] = DayOfMessages(int(row["good"]), int(row["bad"]))
         return found

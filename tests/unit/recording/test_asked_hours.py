@@ -1,0 +1,51 @@
+"""Who asks for the state of a webhook's hours at the same time as somebody else does not ask again."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.hours import AskedHours, Hours
+
+
+class Engine:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
+
+    async def query(self, _: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked.append(parameters["webhook_id"])
+        return await asyncio.shield(self.answer)
+
+
+ROWS = [{"at": 3600, "is_open": 1, "waiting": 0, "retold": 0}]
+
+
+async def test_an_answer_is_shared_by_those_who_wait_for_it_and_not_kept() -> None:
+    engine = Engine()
+    hours = AskedHours(cast(ClickHouse, engine))
+    asking = [asyncio.create_task(hours.of("org", webhook)) for webhook in ("a", "a", "b")]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    engine.answer.set_result(ROWS)
+    assert await asking[1] == await asking[2] == Hours((3600,), (3600,), retold=False)
+    assert asking[0].cancelled()
+    assert sorted(engine.asked) == ["a", "b"]
+    await hours.of("org", "a")
+    assert sorted(engine.asked) == ["a", "a", "b"]
+
+
+async def test_what_goes_wrong_is_told_to_each() -> None:
+    engine = Engine()
+    hours = AskedHours(cast(ClickHouse, engine))
+    asking = [asyncio.create_task(hours.of("org", "a")) for _ in range(2)]
+    await asyncio.sleep(0)
+    engine.answer.set_exception(ClickHouseUnavailable("away"))
+    for each in asking:
+        with pytest.raises(ClickHouseUnavailable):
+            await each
+    assert engine.asked == ["a"]
