@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -17,10 +17,11 @@ from dispatcher.errors import DispatcherError
 log = structlog.get_logger()
 
 STOP_SECONDS = 10.0
-"""From the first signal to the end of the process, whatever does not want to stop."""
+"""From the first signal to the end of the process, whatever does not want to stop, but for what has time of its own."""
 
 # The lower layers get this much of it even when those above them used up theirs.
 _RESERVED_FOR_A_LAYER = 0.5
+_CANCELLED_START_SECONDS = 2.0
 _NEW_OBJECTS_BEFORE_COLLECTING = 50_000
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -75,23 +76,36 @@ class Ended(DispatcherError):
     """A service ended, or could not start, for a reason that is no error of the user's."""
 
 
+@dataclass(slots=True)
+class _Layer:
+    own_seconds: float = 0.0
+    services: list[Service[object]] = field(default_factory=list)
+
+
 class Supervisor:
     """What runs in this process. Services of one layer start, and stop, at the same time."""
 
     def __init__(self) -> None:
-        self._layers: list[list[Service[object]]] = []
+        self._layers: list[_Layer] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
         self._stopping = False
         self._failure: BaseException | None = None
 
-    async def start(self, service: Service[T]) -> T:
+    @property
+    def own_seconds(self) -> float:
+        """How much longer than others what was started may take to stop."""
+        return sum(layer.own_seconds for layer in self._layers)
+
+    async def start(self, service: Service[T], *, own_seconds: float = 0.0) -> T:
         """Start a layer of one service; what its ``start`` returned.
+
+        It has ``own_seconds`` to stop beside what is left for all: for a process that must not be left behind.
 
         Raises:
             DispatcherError: it could not start.
         """
-        layer = self._add_layer()
+        layer = self._add_layer(own_seconds)
         return await self._start(service, layer)
 
     async def start_all(self, services: Sequence[Service[object]]) -> None:
@@ -124,22 +138,28 @@ class Supervisor:
             raise self._failure
 
     async def stop(self, within: float) -> None:
-        """Stop everything, the last layer first, within so many seconds; what takes longer is given up."""
+        """Stop everything, the last layer first, within so many seconds; what takes longer is given up.
+
+        A layer's own seconds come on top.
+        """
         self._stopping = True
         deadline = asyncio.get_running_loop().time() + within
         while self._layers:
             layer = self._layers.pop()
             left = deadline - asyncio.get_running_loop().time() - _RESERVED_FOR_A_LAYER * len(self._layers)
-            await _stop_layer(layer, max(left, _RESERVED_FOR_A_LAYER))
+            began = asyncio.get_running_loop().time()
+            await _stop_layer(layer.services, max(left, _RESERVED_FOR_A_LAYER) + layer.own_seconds)
+            # What it needed of its own time is not taken from those below.
+            deadline += min(asyncio.get_running_loop().time() - began, layer.own_seconds)
         # Only now: a service whose wait is cancelled may take that for the end of its work.
         await _cancel(*self._watchers)
 
-    def _add_layer(self) -> list[Service[object]]:
-        layer: list[Service[object]] = []
+    def _add_layer(self, own_seconds: float = 0.0) -> _Layer:
+        layer = _Layer(own_seconds)
         self._layers.append(layer)
         return layer
 
-    async def _start(self, service: Service[T], layer: list[Service[object]]) -> T:
+    async def _start(self, service: Service[T], layer: _Layer) -> T:
         try:
             result = await service.start()
         except DispatcherError:
@@ -147,7 +167,7 @@ class Supervisor:
         except Exception as error:
             log.exception("cannot start", service=service.name)
             raise Ended(f"the {service.name} cannot start: {_shown(error)}") from error
-        layer.append(service)
+        layer.services.append(service)
         self._watchers.append(asyncio.create_task(self._watch(service), name=f"watch {service.name}"))
         return result
 
@@ -173,28 +193,38 @@ Body = Callable[[Supervisor], Awaitable[None]]
 """Starts the services of a process, and says when it is ready."""
 
 
-def run(body: Body) -> None:
+def run(body: Body, stopping: Callable[[], None] = lambda: None) -> None:
     """``supervise`` in an event loop of its own; the process ends in time even if something hangs while it stops.
+
+    ``stopping`` is called before the first service is stopped.
 
     Raises:
         DispatcherError: something could not start, or ended by itself.
     """
-    last_resort = threading.Timer(STOP_SECONDS, os._exit, (1,))
-    last_resort.daemon = True
+    last_resort: threading.Timer | None = None
+
+    def begin_to_stop(own_seconds: float) -> None:
+        nonlocal last_resort
+        last_resort = threading.Timer(STOP_SECONDS + own_seconds, os._exit, (1,))
+        last_resort.daemon = True
+        last_resort.start()
+        stopping()
+
     # Thousands of records and calls are in memory at once, few of them in cycles: looking through all of them after
     # every 700 new objects, Python's default, took about a quarter of a busy sender's time.
     gc.set_threshold(_NEW_OBJECTS_BEFORE_COLLECTING, 20, 50)
     try:
-        uvloop.run(supervise(body, stopping=last_resort.start))
+        uvloop.run(supervise(body, stopping=begin_to_stop))
     finally:
-        last_resort.cancel()
+        if last_resort is not None:
+            last_resort.cancel()
 
 
-async def supervise(body: Body, stopping: Callable[[], None] = lambda: None) -> None:
+async def supervise(body: Body, stopping: Callable[[float], None] = lambda _: None) -> None:
     """Run ``body``, which starts services; then until a signal, or until one of them ends; then stop them all.
 
     SIGINT, SIGTERM and SIGHUP stop the process, also while it starts. A second one ends it at once.
-    ``stopping`` is called once, before the first service is stopped.
+    ``stopping`` is called once, before the first service is stopped, with the services' own seconds to stop.
 
     Raises:
         DispatcherError: something could not start, or ended by itself.
@@ -209,8 +239,8 @@ async def supervise(body: Body, stopping: Callable[[], None] = lambda: None) -> 
                 await starting
             await over
         finally:
-            stopping()
-            await _cancel(starting, over)
+            stopping(supervisor.own_seconds)
+            await _cancel(starting, over, within=_CANCELLED_START_SECONDS + supervisor.own_seconds)
             await supervisor.stop(STOP_SECONDS - 1)
 
 
@@ -255,12 +285,12 @@ async def _stop_layer(layer: Sequence[Service[object]], seconds: float) -> None:
     await _cancel(*late)
 
 
-async def _cancel(*tasks: asyncio.Future[None]) -> None:
+async def _cancel(*tasks: asyncio.Future[None], within: float = 0.5) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
         # What ignores its cancellation as well must not keep the others waiting.
-        done, _ = await asyncio.wait(tasks, timeout=0.5)
+        done, _ = await asyncio.wait(tasks, timeout=within)
         for task in done:
             if not task.cancelled():
                 task.exception()  # whoever cancels a task does not want to hear of it

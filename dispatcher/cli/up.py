@@ -61,7 +61,7 @@ def up(
     settings = local_secrets(settings, generate=True).applied_to(settings)
     demo_secret = _demo_secret(settings) if demo else None
     if demo:
-        settings = _with_loopback(settings)
+        settings = _quiet(_with_loopback(settings))
     topics = load_topics(settings.topics_file, settings.kafka_prefix)
     check_settings(settings)
     configure_logging(settings)
@@ -82,7 +82,11 @@ def up(
         welcome = Welcome(running, command=_as_typed(), organization=organization)
         _console.print(welcome.text(time.monotonic() - started), markup=False, soft_wrap=True)
 
-    run_supervised(start)
+    def stopping() -> None:
+        if demo:
+            _say("Stopping; Ctrl-C again ends it at once")
+
+    run_supervised(start, stopping)
 
 
 def _demo_secret(settings: Settings) -> SecretStr:
@@ -97,6 +101,13 @@ def _demo_secret(settings: Settings) -> SecretStr:
 def _with_loopback(settings: Settings) -> Settings:
     networks = dict.fromkeys((*settings.allowed_target_networks, *_LOOPBACK))
     return settings.model_copy(update={"allowed_target_networks": tuple(networks)})
+
+
+def _quiet(settings: Settings) -> Settings:
+    """Without a line for each attempt that fails, as many do in a demonstration, unless somebody wants to see them."""
+    if "log_level" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"log_level": "warning"})
 
 
 def _demo_targets(settings: Settings) -> Part[Addresses]:

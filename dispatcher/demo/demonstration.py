@@ -3,13 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import chain, repeat
 from random import Random
+
+import structlog
 
 from dispatcher.assembly import Assembly
 from dispatcher.demo.targets import Addresses
 from dispatcher.demo.webhooks import create_webhooks, demo_webhooks
-from dispatcher.errors import ClickHouseUnavailable
-from dispatcher.events.publishing import open_producer
+from dispatcher.errors import ClickHouseUnavailable, ConfigurationError, KafkaUnavailable
+from dispatcher.events.publishing import PublishingBroken, open_producer
 from dispatcher.events.simulator.portal import DEFAULT_ORGANIZATIONS, Portal
 from dispatcher.events.simulator.running import simulate
 from dispatcher.events.types import EventType
@@ -17,10 +21,15 @@ from dispatcher.recording.clickhouse import QueryFailed
 
 EVENTS_PER_SECOND = 5.0
 
-_TELL_EVERY_SECONDS = 5.0
+# Often at first, while somebody watches how it begins.
+_TELL_AFTER_SECONDS = (*(5.0,) * 6, 30.0)
+_PUBLISH_AGAIN_SECONDS = 5.0
 _STOP_SECONDS = 2.0
 _STATUSES = "SELECT toString(status) AS status, count() AS count FROM messages GROUP BY status"
 _ATTEMPTS = "SELECT count() AS count FROM attempts WHERE executed_on IS NOT NULL"
+
+
+log = structlog.get_logger()
 
 
 class Demonstration:
@@ -81,6 +90,17 @@ class Demonstration:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _publish(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._publish_until_stopped()
+            except (PublishingBroken, KafkaUnavailable, ConfigurationError) as error:
+                # A machine with too much to do, and no reason to end everything.
+                log.warning(
+                    "the demonstration publishes again in a moment", error=str(error), seconds=_PUBLISH_AGAIN_SECONDS
+                )
+                await self._stopped_within(_PUBLISH_AGAIN_SECONDS)
+
+    async def _publish_until_stopped(self) -> None:
         topics = self._assembly.topics
         async with open_producer(self._assembly.clients, [*topics.events.values(), topics.resources]) as producer:
             await simulate(
@@ -94,12 +114,16 @@ class Demonstration:
             )
 
     async def _tell(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                async with asyncio.timeout(_TELL_EVERY_SECONDS):
-                    await self._stopping.wait()
-            except TimeoutError:
-                self._say(await self._counted())
+        for seconds in chain(_TELL_AFTER_SECONDS, repeat(_TELL_AFTER_SECONDS[-1])):
+            if await self._stopped_within(seconds):
+                return
+            self._say(await self._counted())
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
     async def _counted(self) -> str:
         published = f"{self._published.total()} events published"

@@ -47,6 +47,11 @@ class Addresses:
         return f"http://{HOST}:{self.listening}/hanging"
 
     @property
+    def gone(self) -> str:
+        """Answers 410: it wants no more calls."""
+        return f"http://{HOST}:{self.listening}/gone"
+
+    @property
     def nobody(self) -> str:
         """Refuses connections: nobody listens."""
         return f"http://{HOST}:{self.silent}/"
@@ -77,6 +82,7 @@ class Targets:
         app.router.add_post("/badly", self._badly)
         app.router.add_post("/slowly", self._slowly)
         app.router.add_post("/hanging", self._hang)
+        app.router.add_post("/gone", self._gone)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, handler_cancellation=True)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
@@ -115,6 +121,10 @@ class Targets:
         if chance < _BAD_SHARE:
             return web.Response(status=500, text="something went wrong")
         return web.json_response({"ok": True})
+
+    async def _gone(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=410, text="moved away for good")
 
     async def _slowly(self, request: web.Request) -> web.Response:
         await request.read()

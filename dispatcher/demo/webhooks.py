@@ -33,6 +33,7 @@ def demo_webhooks(organization: str, targets: Addresses) -> list[dict[str, Any]]
                 _webhook("Nobody listens", EventType.EXECUTED_MICROSERVICE, targets.nobody),
                 _webhook("Chat", EventType.ACTIVE_ALERT, targets.well, example="Microsoft Teams"),
                 _webhook("All is well", EventType.OBJECT_DELETED, targets.well),
+                _webhook("Gone", EventType.OBJECT_MODIFIED, targets.gone),
                 _webhook("Slow", EventType.OPERATION_EXECUTED_IN_WORKSPACE, targets.slowly),
             ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dispatcher.assembly import Assembly, RoleName
 from dispatcher.kafka.administration import apply, read_cluster
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.embedded import STOP_SECONDS as KAFKA_STOP_SECONDS
 from dispatcher.kafka.embedded import EmbeddedKafka
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
@@ -50,8 +51,9 @@ async def start_everything(
     """
     if settings.kafka_bootstrap_servers is None:
         say("Starting Apache Kafka")
-        kafka = EmbeddedKafka(settings.data_dir, _jars(say))
-        servers = await supervisor.start(Part("embedded Kafka", kafka.start, kafka.stop, kafka.wait))
+        kafka = EmbeddedKafka(settings.data_dir, _jars(say), say)
+        broker = Part("embedded Kafka", kafka.start, kafka.stop, kafka.wait)
+        servers = await supervisor.start(broker, own_seconds=KAFKA_STOP_SECONDS)
         settings = settings.model_copy(update={"kafka_bootstrap_servers": servers})
     assembly = Assembly(settings, KafkaClients(settings), topics)
     with kafka_client_silenced(settings):
@@ -87,6 +89,7 @@ def sender_environment(settings: Settings, number: int) -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": servers,
         "ENCRYPTION_KEY": key.get_secret_value() if key is not None else None,
         "ALLOWED_TARGET_NETWORKS": networks,
+        "LOG_LEVEL": settings.log_level,
         "DATA_DIR": str(settings.data_dir),
         # The portal asks each of them, on a free port, and answers for all.
         "HTTP_HOST": "127.0.0.1",

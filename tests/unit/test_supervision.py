@@ -195,10 +195,45 @@ async def test_what_does_not_stop_is_given_up_in_time(journal: list[str]) -> Non
     assert logs[0]["service"] == "stuck"
 
 
+async def test_what_has_time_of_its_own_may_take_longer_than_the_others(journal: list[str]) -> None:
+    class Slow(Service):
+        async def stop(self) -> None:
+            await asyncio.sleep(0.8)
+            await super().stop()
+
+    supervisor = Supervisor()
+    await supervisor.start(Service("lock", journal))
+    await supervisor.start(Slow("broker", journal), own_seconds=60)
+    assert supervisor.own_seconds == 60
+    with structlog.testing.capture_logs() as logs:
+        await supervisor.stop(within=0.1)
+    assert journal[2:] == ["stop broker", "stop lock"]
+    assert logs == []
+
+
+async def test_what_was_starting_may_end_what_it_began_in_its_own_time(journal: list[str]) -> None:
+    async def for_ever() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.8)
+            journal.append("its process has ended")
+
+    async def nothing() -> None:
+        pass
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(Part("broker", for_ever, nothing), own_seconds=60)
+
+    await supervise(body)
+    assert journal == ["its process has ended"]
+
+
 async def test_says_when_it_begins_to_stop(journal: list[str]) -> None:
     async def body(supervisor: Supervisor) -> None:
         await supervisor.start(Service("relay", journal))
         supervisor.end()
 
-    await supervise(body, stopping=lambda: journal.append("stopping"))
+    await supervise(body, stopping=lambda _: journal.append("stopping"))
     assert journal == ["start relay", "stopping", "stop relay"]

@@ -26,7 +26,9 @@ from dispatcher.kafka.embedded.process import GuardedProcess
 
 log = structlog.get_logger(__name__)
 
-_READY_WITHIN = 60.0
+# Four seconds on a machine at rest. A busy one, or much to look through after an unclean end, takes minutes.
+_READY_WITHIN = 180.0
+_TELL_EVERY = 10.0
 _STOP_WITHIN = 20.0
 _LOOK_EVERY = 0.1
 _PORT_TRIES = 3
@@ -36,6 +38,11 @@ _PORT_TRIES = 3
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
 _SHORT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PORT_TAKEN = ("Address already in use", "BindException")
+_CLEAN = ".kafka_cleanshutdown"
+_METADATA = "__cluster_metadata-0"
+
+STOP_SECONDS = _STOP_WITHIN + 1
+"""How long ``stop`` takes at most: a broker that does not end by itself is killed."""
 
 
 class EmbeddedKafka:
@@ -44,12 +51,18 @@ class EmbeddedKafka:
     Its process ends with this one, whatever ends this one, and its data stays for the next start.
     """
 
-    def __init__(self, data_dir: Path, progress: Progress | None = None) -> None:
-        """``progress`` hears, from another thread, of the jars that are fetched at the first start."""
+    def __init__(
+        self, data_dir: Path, progress: Progress | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """``progress`` hears, from another thread, of the jars that are fetched at the first start.
+
+        ``say`` hears why a start takes longer than usual.
+        """
         self.directory = data_dir.absolute() / "kafka"
         self._data = self.directory / "data"
         self._ports_file = self.directory / "ports.json"
         self._progress = progress or (lambda _there, _needed: None)
+        self._say = say
         self._lock: DirectoryLock | None = None
         self._process: GuardedProcess | None = None
         self._stopping = False
@@ -64,7 +77,7 @@ class EmbeddedKafka:
             raise EmbeddedKafkaError(f"the embedded Kafka in {self.directory} is started already: stop it first")
         self._stopping = False
         self._make_directory()
-        self._lock = await lock_directory(self.directory, patience=_STOP_WITHIN + 5)
+        self._lock = await lock_directory(self.directory, patience=_STOP_WITHIN + 5, say=self._say)
         try:
             program = java()
             jars = classpath(await self._install())
@@ -150,6 +163,8 @@ class EmbeddedKafka:
         properties.unlink()
 
     async def _run(self, program: Path, jars: str, lock: DirectoryLock) -> str:
+        if _unclean(self._data):
+            self._say("Kafka was not stopped cleanly the last time: it looks through its data")
         ports = Ports.read(self._ports_file)
         if ports is None or not ports.free_now:
             ports = Ports.choose()
@@ -159,7 +174,7 @@ class EmbeddedKafka:
             )
             process = self._process = self._start_process(program, jars, lock)
             servers = f"{HOST}:{ports.broker}"
-            if await _is_ready(process, ports, servers, _cluster(self._data)):
+            if await self._is_ready(process, ports, servers):
                 ports.remember(self._ports_file)
                 log.info("embedded Kafka runs", servers=servers, directory=str(self.directory))
                 return servers
@@ -170,6 +185,22 @@ class EmbeddedKafka:
                 break
             ports = Ports.choose()
         raise EmbeddedKafkaError(f"the embedded Kafka broker does not start{why}")
+
+    async def _is_ready(self, process: GuardedProcess, ports: Ports, servers: str) -> bool:
+        """Whether the broker answers, as soon as it does; False when it ends instead, or takes too long."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        tell_at = started + _TELL_EVERY
+        cluster = _cluster(self._data)
+        while process.running and clock() < started + _READY_WITHIN:
+            # Another cluster answers where a port was taken meanwhile; ours then ends.
+            if await _listens(ports.broker) and await _answering(servers) == cluster:
+                return True
+            if clock() >= tell_at:
+                tell_at += _TELL_EVERY
+                self._say(f"Kafka is still starting, after {clock() - started:.0f} s")
+            await asyncio.sleep(_LOOK_EVERY)
+        return False
 
     def _start_process(self, program: Path, jars: str, lock: DirectoryLock) -> GuardedProcess:
         (self.directory / "broker.log").unlink(missing_ok=True)
@@ -204,6 +235,12 @@ def _cluster(data: Path) -> str | None:
     return next((line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id=")), None)
 
 
+def _unclean(data: Path) -> bool:
+    """Whether there is data, and the broker did not end as it was asked to."""
+    partitions = (path for path in data.iterdir() if path.is_dir() and path.name != _METADATA)
+    return not (data / _CLEAN).exists() and any(partitions)
+
+
 def _complaint(text: str) -> str:
     """The line of Kafka's or Java's output that says most about why it ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -216,18 +253,6 @@ def _complaint(text: str) -> str:
         if found := next((line for line in reversed(lines) if test(line)), None):
             return found.removeprefix("Caused by:").strip()
     return ""
-
-
-async def _is_ready(process: GuardedProcess, ports: Ports, servers: str, cluster: str | None) -> bool:
-    """Whether the broker answers, as soon as it does; False when it ends instead, or takes too long."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_READY_WITHIN):
-            while process.running:
-                # Another cluster answers where a port was taken meanwhile; ours then ends.
-                if await _listens(ports.broker) and await _answering(servers) == cluster:
-                    return True
-                await asyncio.sleep(_LOOK_EVERY)
-    return False
 
 
 async def _listens(port: int) -> bool:

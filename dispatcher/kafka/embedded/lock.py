@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.errors import EmbeddedKafkaError
@@ -29,15 +30,17 @@ class DirectoryLock:
         os.close(self.descriptor)
 
 
-async def lock_directory(directory: Path, patience: float) -> DirectoryLock:
+async def lock_directory(directory: Path, patience: float, say: Callable[[str], None]) -> DirectoryLock:
     """Take the lock; wait up to ``patience`` seconds for the broker of a program that was killed to end.
+
+    ``say`` hears that there is one.
 
     Raises:
         EmbeddedKafkaError: another program holds it, or a broker that does not end.
     """
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        await _lock(descriptor, directory, patience)
+        await _lock(descriptor, directory, patience, say)
     except BaseException:
         os.close(descriptor)
         raise
@@ -46,9 +49,10 @@ async def lock_directory(directory: Path, patience: float) -> DirectoryLock:
     return lock
 
 
-async def _lock(descriptor: int, directory: Path, patience: float) -> None:
+async def _lock(descriptor: int, directory: Path, patience: float, say: Callable[[str], None]) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + patience
+    said = False
     while not _try(descriptor):
         owner, broker = _holders(descriptor)
         if owner is not None and _is_alive(owner):
@@ -61,6 +65,9 @@ async def _lock(descriptor: int, directory: Path, patience: float) -> None:
                 f"the Kafka broker of an earlier run still uses {directory} and does not end: "
                 f"end it with `kill -9 {broker or '<its process id>'}` and start again"
             )
+        if not said:
+            said = True
+            say("Waiting for the Kafka of an earlier run to end")
         await asyncio.sleep(_LOOK_EVERY)
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from dispatcher.kafka.plan import CreateTopic, Plan
 from dispatcher.settings import load_settings
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually
+
+UNCLEAN = "Kafka was not stopped cleanly the last time: it looks through its data"
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -38,8 +40,10 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def a_broker(data_dir: Path) -> AsyncIterator[tuple[EmbeddedKafka, str]]:
-    broker = EmbeddedKafka(data_dir)
+async def a_broker(
+    data_dir: Path, say: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[tuple[EmbeddedKafka, str]]:
+    broker = EmbeddedKafka(data_dir, say=say)
     servers = await broker.start()
     try:
         yield broker, servers
@@ -65,10 +69,12 @@ def parent_of(process: int) -> int:
 
 
 @pytest.mark.timeout(240)
-async def test_data_outlives_a_restart_even_when_the_port_is_taken(tmp_path: Path) -> None:
+async def test_data_outlives_a_kill_and_a_restart_even_when_the_port_is_taken(tmp_path: Path) -> None:
     largest = b"x" * (MAX_RECORD_BYTES - 100)
     assert running_servers(tmp_path) is None
-    async with a_broker(tmp_path) as (_, servers):
+    said: list[str] = []
+    async with a_broker(tmp_path, said.append) as (broker, servers):
+        assert UNCLEAN not in said
         clients = KafkaClients(load_settings(), servers)
         assert running_servers(tmp_path) == servers
         with pytest.raises(EmbeddedKafkaError, match=f"is used by another dispatcher, process {os.getpid()}"):
@@ -77,22 +83,22 @@ async def test_data_outlives_a_restart_even_when_the_port_is_taken(tmp_path: Pat
         await apply(clients, Plan((CreateTopic("kept", 1, 1, config),), ()))
         async with clients.producer() as producer:
             await producer.send_and_wait("kept", largest)
+        waiting = asyncio.create_task(broker.wait())
+        os.kill(holders(tmp_path)[1], signal.SIGKILL)
+        with pytest.raises(EmbeddedKafkaError, match="ended by itself"):
+            await asyncio.wait_for(waiting, 10)
     assert running_servers(tmp_path) is None
 
     with socket.socket() as somebody_else:
         host, _, port = servers.partition(":")
         somebody_else.bind((host, int(port)))
         somebody_else.listen()
-        async with a_broker(tmp_path) as (broker, elsewhere):
+        async with a_broker(tmp_path, said.append) as (_, elsewhere):
+            assert UNCLEAN in said
             assert elsewhere != servers
             assert running_servers(tmp_path) == elsewhere
             records = await consume_all(KafkaClients(load_settings(), elsewhere), "kept")
             assert [record.value for record in records] == [largest]
-
-            waiting = asyncio.create_task(broker.wait())
-            os.kill(holders(tmp_path)[1], signal.SIGKILL)
-            with pytest.raises(EmbeddedKafkaError, match="ended by itself"):
-                await asyncio.wait_for(waiting, 10)
 
 
 @pytest.mark.timeout(240)
@@ -116,7 +122,10 @@ async def test_the_broker_dies_with_a_program_or_a_guardian_that_is_killed(tmp_p
     await program.communicate()
 
     # At once, while the broker of the killed program still ends; its lock and its ports are left behind.
-    async with a_broker(tmp_path) as (_, servers):
+    said: list[str] = []
+    async with a_broker(tmp_path, said.append) as (_, servers):
+        assert said[0] == "Waiting for the Kafka of an earlier run to end"
+        assert UNCLEAN not in said
         assert not is_alive(broker)
         assert running_servers(tmp_path) == servers
         _, broker = holders(tmp_path)

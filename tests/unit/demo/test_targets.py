@@ -21,6 +21,7 @@ async def test_each_behaves_as_it_is_called(tmp_path: Path) -> None:
         assert await answer(at.well) == 200
         assert {await answer(at.badly) for _ in range(40)} == {200, 500, 503}
         assert await answer(at.slowly) == 200
+        assert await answer(at.gone) == 410
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await answer(at.hanging)

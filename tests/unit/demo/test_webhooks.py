@@ -10,7 +10,8 @@ AT = Addresses(1001, 1002)
 def test_every_event_type_and_every_target_has_a_webhook() -> None:
     webhooks = [webhook for organization in DEFAULT_ORGANIZATIONS for webhook in demo_webhooks(organization, AT)]
     assert {webhook["event_type"] for webhook in webhooks} == set(EventType)
-    assert {webhook["target_url"] for webhook in webhooks} == {AT.well, AT.badly, AT.slowly, AT.hanging, AT.nobody}
+    targets = {AT.well, AT.badly, AT.slowly, AT.hanging, AT.gone, AT.nobody}
+    assert {webhook["target_url"] for webhook in webhooks} == targets
 
 
 def test_no_two_webhooks_of_an_organization_are_the_same() -> None:
