@@ -141,8 +141,9 @@ class Changes:
             if not changed:
                 return webhook
             changes = {**members, "updated_on": self._clock(), "updated_by": by}
+            replaced = webhook.model_copy(update=changes)
             try:
-                await self._store.replace(webhook.model_copy(update=changes), based_on=revision)
+                await self._store.replace(replaced, based_on=revision)
             except StaleRevision:
                 if one_revision:
                     raise changed_meanwhile() from None
@@ -150,7 +151,7 @@ class Changes:
             except SameConfiguration as same:
                 raise same_configuration(same.other) from None
             await self._audit.record(webhook, by, action, changed=changed, reason=reason)
-            return self.directory.get(webhook_id)
+            return self.directory.get(webhook_id) or replaced  # deleted since, but the change was made
         raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
 
     async def delete(self, webhook_id: str, by: Person, *, only_this: Callable[[int], bool]) -> None:
