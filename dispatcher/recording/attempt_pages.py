@@ -1,7 +1,9 @@
 """Pages of a webhook's attempts, newest first, by when they were executed or are due.
 
-Attempts that have ended are found by time in ``attempt_times``, whose rows are hints: each is looked up among the
-attempts themselves. Those that wait or run are found in the few hours that have any.
+Attempts that have ended are found by time in ``attempt_times``, whose rows are hints: an attempt that was executed
+twice has several. Of a webhook with few attempts all are read, so that the one that counts is among them; of others,
+those of a page are looked up among the attempts themselves. Those that wait or run are found in the few hours that have
+any.
 """
 
 # Only constants of these modules are put into statements; values are bound by the server.
@@ -29,14 +31,18 @@ COLUMNS: Final = """
 _ENDED: Final[Sequence[Status]] = ("failed", "successful")
 _NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
 
-# A day's are nearly always enough for a page, and lie in few parts.
-_SPANS = (1, 28)
+# A busy webhook's page is of one day, whose attempts lie in few parts.
+_ONE_DAY, _ALL_DAYS = 1, 28
+
+_FEW = 2_000
+"""So many rows of a webhook are read at once rather than a page of them looked up in as many days."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE = """
     at <= fromUnixTimestamp64Milli({at:Int64}, 'UTC') AND (at, message_id, run, attempt)
     < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {message_id:String}, {run:UInt32}, {attempt:UInt32})
 """
+_KEPT = "at >= now64(3, 'UTC') - INTERVAL 28 DAY"
 _NEWEST_FIRST = "ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {limit:UInt32}"
 
 _HINTS = f"""
@@ -46,6 +52,24 @@ _HINTS = f"""
     WHERE {hours.OF_WEBHOOK} AND status = {{status:String}} AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}})
         AND {_BEFORE}
     {_NEWEST_FIRST}
+"""
+
+# All of a webhook's, unless they are too many: then `seen` is more than `few`, and the page is not right.
+_OF_FEW = f"""
+    SELECT sum(hints) AS seen,
+        arraySlice(arrayReverseSort(each -> (each.1, each.2, each.3, each.4), groupArrayIf(
+            (toUnixTimestamp64Milli(at), message_id, run, attempt, toString(status), shown),
+            toString(status) IN {{statuses:Array(String)}} AND {_KEPT} AND {_BEFORE})), 1, {{limit:UInt32}}) AS page
+    FROM (
+        SELECT message_id, run, attempt, count() AS hints, max((h.status, h.at)) AS latest,
+            latest.1 AS status, latest.2 AS at,
+            argMax((h.told, h.duration_ms, h.response_code, h.error), (h.status, h.at, h.told)) AS shown
+        FROM (
+            SELECT message_id, run, attempt, status, at, told, duration_ms, response_code, error FROM attempt_times
+            WHERE {hours.OF_WEBHOOK} LIMIT {{few:UInt32}} + 1
+        ) AS h
+        GROUP BY message_id, run, attempt
+    )
 """
 
 _LOOKED_UP = f"""
@@ -72,7 +96,7 @@ _THAT_WAIT = f"""
         GROUP BY message_id, run, attempt
         HAVING status_name IN {{statuses:Array(String)}}
     )
-    WHERE at >= now64(3, 'UTC') - INTERVAL 28 DAY AND {_BEFORE}
+    WHERE {_KEPT} AND {_BEFORE}
     {_NEWEST_FIRST}
 """
 
@@ -97,8 +121,9 @@ class AttemptPages:
         of_webhook = {"organization_id": organization_id, "webhook_id": webhook_id}
         start = before or _AFTER_ALL
         asked = [status] if status else [*_ENDED, *_NOT_ENDED]
-        reading = [self._ended(of_webhook, each, limit, start) for each in _ENDED if each in asked]
+        ended = [each for each in _ENDED if each in asked]
         waiting = [each for each in _NOT_ENDED if each in asked]
+        reading = [self._ended(of_webhook, ended, limit, start)] if ended else []
         if waiting:
             parameters = {**of_webhook, "statuses": waiting, "limit": limit, **start._asdict()}
             reading.append(self._waiting(organization_id, webhook_id, parameters))
@@ -112,21 +137,70 @@ class AttemptPages:
             return []
         return list(await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))
 
-    async def _ended(self, of_webhook: Mapping[str, Any], status: Status, limit: int, before: Position) -> list[Row]:
-        found: dict[Position, dict[str, Any]] = {}
-        for days in _SPANS:
-            while len(found) < limit:
-                parameters = {**of_webhook, "status": status, "days": days, "limit": limit, **before._asdict()}
-                hints = await self._clickhouse.query(_HINTS, parameters)
-                found.update(await self._those_that_hold(of_webhook, hints))
-                if len(hints) < limit:
-                    break
-                before = position(hints[-1])
+    async def _ended(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
+    ) -> list[Row]:
+        rows = await self._of_a_day(of_webhook, statuses, limit, before)
+        if len(rows) >= limit:
+            return rows
+        of_few = await self._of_few(of_webhook, statuses, limit, before)
+        if of_few is not None:
+            return of_few
+        parts = await asyncio.gather(*(self._of_all_days(of_webhook, each, limit, before) for each in statuses))
+        return [row for part in parts for row in part]
+
+    async def _of_a_day(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
+    ) -> list[Row]:
+        """The last day's, as far as the hints that were read reach without a gap."""
+        parts = await asyncio.gather(*(self._hints(of_webhook, each, _ONE_DAY, limit, before) for each in statuses))
+        if all(len(hints) < limit for hints in parts):
+            return []
+        reach = max(position(hints[-1]) for hints in parts if len(hints) == limit)
+        hints = [hint for part in parts for hint in part if position(hint) >= reach]
+        return list((await self._those_that_hold(of_webhook, hints)).values())
+
+    async def _of_few(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
+    ) -> list[Row] | None:
+        """None where the webhook has many, or some that were recorded before their rows told everything."""
+        parameters = {**of_webhook, "statuses": statuses, "few": _FEW, "limit": limit, **before._asdict()}
+        [found] = await self._clickhouse.query(_OF_FEW, parameters)
+        if found["seen"] > _FEW or not all(shown[0] for *_, shown in found["page"]):
+            return None
+        return [
+            {
+                **Position(*where)._asdict(),
+                "at_ms": where[0],
+                "status_name": status,
+                "duration_ms": duration_ms,
+                "response_code": response_code,
+                "error": error,
+                "executed_ms": where[0],
+                "due_ms": where[0],
+            }
+            for *where, status, (_, duration_ms, response_code, error) in found["page"]
+        ]
+
+    async def _of_all_days(
+        self, of_webhook: Mapping[str, Any], status: Status, limit: int, before: Position
+    ) -> list[Row]:
+        found: dict[Position, Row] = {}
+        while len(found) < limit:
+            hints = await self._hints(of_webhook, status, _ALL_DAYS, limit, before)
+            found.update(await self._those_that_hold(of_webhook, hints))
+            if len(hints) < limit:
+                break
+            before = position(hints[-1])
         return list(found.values())
 
-    async def _those_that_hold(
-        self, of_webhook: Mapping[str, Any], hints: Sequence[Row]
-    ) -> dict[Position, dict[str, Any]]:
+    async def _hints(
+        self, of_webhook: Mapping[str, Any], status: Status, days: int, limit: int, before: Position
+    ) -> Sequence[Row]:
+        parameters = {**of_webhook, "status": status, "days": days, "limit": limit, **before._asdict()}
+        return await self._clickhouse.query(_HINTS, parameters)
+
+    async def _those_that_hold(self, of_webhook: Mapping[str, Any], hints: Sequence[Row]) -> dict[Position, Row]:
         if not hints:
             return {}
         expected = {position(hint): hint["status_name"] for hint in hints}

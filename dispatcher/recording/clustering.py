@@ -14,6 +14,8 @@ _CREATE_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\n")
 _ENGINE = re.compile(r"\nENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 _CREATE_INSERTING_VIEW = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n")
 _CREATE_VIEW = re.compile(r"(CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?\w+) AS\n")
+_ALTER_TABLE = re.compile(r"ALTER TABLE (\w+)\n")
+_ALTER_INSERTING_VIEW = re.compile(r"ALTER TABLE (\w+) MODIFY QUERY\n")
 _SOURCE = re.compile(r"\nFROM (\w+)")
 
 
@@ -29,8 +31,14 @@ def clustered(statement: str, cluster: str) -> tuple[str, ...]:
         return _tables(statement.strip(), found, on_cluster, cluster)
     if found := _CREATE_INSERTING_VIEW.match(statement):
         name, target = found.groups()
-        body = _SOURCE.sub(lambda source: f"\nFROM {local(source[1])}", statement[found.end() :])
+        body = _local_sources(statement[found.end() :])
         return (f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {on_cluster} TO {local(target)} AS\n{body}",)
+    if found := _ALTER_TABLE.match(statement):
+        change = statement[found.end() :]
+        return tuple(f"ALTER TABLE {name} {on_cluster}\n{change}" for name in (local(found[1]), found[1]))
+    if found := _ALTER_INSERTING_VIEW.match(statement):
+        body = _local_sources(statement[found.end() :])
+        return (f"ALTER TABLE {found[1]} {on_cluster} MODIFY QUERY\n{body}",)
     return (_CREATE_VIEW.sub(rf"\1 {on_cluster} AS\n", statement),)
 
 
@@ -38,6 +46,10 @@ def quoted(name: str) -> str:
     """A name as a string literal."""
     escaped = name.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _local_sources(query: str) -> str:
+    return _SOURCE.sub(lambda source: f"\nFROM {local(source[1])}", query)
 
 
 def _tables(statement: str, found: re.Match[str], on_cluster: str, cluster: str) -> tuple[str, ...]:

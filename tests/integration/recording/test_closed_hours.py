@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dispatcher.delivery.outcome import Outcome
-from dispatcher.recording import queued, schema
+from dispatcher.recording import attempt_pages, queued, schema
 from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
@@ -176,8 +176,12 @@ async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(e
     assert await embedded.query("SELECT hour FROM closed_hours GROUP BY hour") != []
 
 
+@pytest.mark.parametrize("few", [0, 50, 2_000])
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_pages_list_each_attempt_once_whatever_is_closed_when(embedded: ClickHouse, seed: int) -> None:
+async def test_pages_list_each_attempt_once_whatever_is_closed_when(
+    embedded: ClickHouse, seed: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt_pages, "_FEW", few)
     traffic, log = Traffic(seed), DeliveryLog(embedded)
     rows = [row for n in range(40) for row in traffic.message(f"m{n}", WEBHOOK)]
     for batch in traffic.shuffled_batches(rows):
@@ -189,14 +193,17 @@ async def test_pages_list_each_attempt_once_whatever_is_closed_when(embedded: Cl
 
 async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: int) -> None:
     expected = await clickhouse.query(
-        "SELECT message_id || '-' || toString(run) || '-' || toString(attempt) AS id, status"
+        "SELECT message_id || '-' || toString(run) || '-' || toString(attempt) AS id, status, duration_ms,"
+        " response_code, error"
         " FROM attempts WHERE webhook_id = {w:String}"
         " ORDER BY ifNull(executed_on, due_at) DESC, message_id DESC, run DESC, attempt DESC",
         {"w": WEBHOOK},
     )
     for status in (None, "pending", "in_progress", "successful", "failed"):
         shown = await listed(log, WEBHOOK, status, limit)
-        assert [each.id for each in shown] == [row["id"] for row in expected if status in (None, row["status"])]
+        assert [(each.id, each.status, each.duration_ms, each.response_code, each.error) for each in shown] == [
+            tuple(row.values()) for row in expected if status in (None, row["status"])
+        ]
 
 
 async def test_an_hour_that_is_touched_is_open_until_it_has_settled(clickhouse: ClickHouse) -> None:
@@ -273,11 +280,12 @@ async def test_an_event_that_is_published_again_in_another_hour_is_counted_once(
     assert not await find_retold(clickhouse)
 
 
+@pytest.mark.parametrize("applied", [3, 4])
 async def test_what_was_recorded_before_the_upgrade_is_counted_and_listed(
-    engine: str, monkeypatch: pytest.MonkeyPatch
+    engine: str, applied: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ClickHouse(engine, database=a_database())
-    released, log = schema.migrations()[:3], DeliveryLog(store)
+    released, log = schema.migrations()[:applied], DeliveryLog(store)
     traffic = Traffic(5)
     rows = [row for n in range(30) for row in traffic.message(f"m{n}", WEBHOOK)]
     try:
@@ -286,13 +294,17 @@ async def test_what_was_recorded_before_the_upgrade_is_counted_and_listed(
             assert await schema.migrate(store) == released
             await insert(store, [*rows, outcome("earlier", 1, "failed", at=NOW - 90 * 24 * HOUR)])
             with pytest.raises(SchemaMissing):
-                await log.metrics(*US)
-        assert await schema.pending_migrations(store) == schema.migrations()[3:]
+                await log.attempts(*US)
+        assert await schema.pending_migrations(store) == schema.migrations()[applied:]
         await schema.migrate(store)
         for _ in range(2):
             assert await log.metrics(*US) == await counted_from_rows(store, WEBHOOK)
             await in_pages_as_in_rows(store, log, 20)
             await close(store)
         assert (await log.metrics(*US)).total == len({row["message_id"] for row in rows}) + 1
+        # Some of these rows tell everything, and some are of attempts that were there before.
+        await insert(store, [*rows[::3], *(row for n in range(30, 40) for row in traffic.message(f"m{n}", WEBHOOK))])
+        for limit in (1, 20):
+            await in_pages_as_in_rows(store, log, limit)
     finally:
         await store.close()

@@ -27,7 +27,7 @@ ROWS = [{"at": 3600, "is_open": 1, "waiting": 0, "retold": 0}]
 
 async def test_an_answer_is_shared_by_those_who_wait_for_it_and_not_kept() -> None:
     engine = Engine()
-    hours = AskedHours(cast(ClickHouse, engine))
+    hours = AskedHours(cast("ClickHouse", engine))
     asking = [asyncio.create_task(hours.of("org", webhook)) for webhook in ("a", "a", "b")]
     await asyncio.sleep(0)
     asking[0].cancel()
@@ -41,7 +41,7 @@ async def test_an_answer_is_shared_by_those_who_wait_for_it_and_not_kept() -> No
 
 async def test_what_goes_wrong_is_told_to_each() -> None:
     engine = Engine()
-    hours = AskedHours(cast(ClickHouse, engine))
+    hours = AskedHours(cast("ClickHouse", engine))
     asking = [asyncio.create_task(hours.of("org", "a")) for _ in range(2)]
     await asyncio.sleep(0)
     engine.answer.set_exception(ClickHouseUnavailable("away"))
