@@ -133,6 +133,10 @@ async def test_axe_finds_nothing_and_nothing_overflows(
         found = await Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        # The table's card clips what is too wide, so the page does not tell.
+        export = await page.get_by_role("link", name="Export as CSV").bounding_box()
+        assert export is not None
+        assert export["x"] + export["width"] < width
     await row.get_by_role("link", name="Details").click()
     await expect(page.get_by_role("dialog").get_by_role("heading", name="Attempt 1")).to_be_visible()
     found = await Axe().run(page)

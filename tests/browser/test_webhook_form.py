@@ -36,6 +36,22 @@ async def fill(page: Page, name: str, url: str = URL) -> None:
     await page.get_by_label("Target URL").fill(url)
 
 
+@pytest.mark.parametrize("width", [400, 1400])
+async def test_line_numbers_are_beside_their_lines_before_the_editor_is_seen(person: Person, width: int) -> None:
+    page = person.page
+    await page.set_viewport_size({"width": width, "height": 500})
+    await person.sign_in()
+    await open_form(page)
+    await expect(page.locator(".cm-editor")).not_to_be_in_viewport()
+    tops = """
+        (found) => found.filter((one) => one.offsetHeight > 0 && one.style.visibility !== "hidden")
+            .map((one) => Math.round(one.getBoundingClientRect().top))"""
+    numbers = await page.locator(".cm-lineNumbers .cm-gutterElement").evaluate_all(tops)
+    lines = await page.locator(".cm-line").evaluate_all(tops)
+    assert len(lines) > 10
+    assert numbers == lines
+
+
 async def test_a_webhook_is_created_from_the_slack_template(person: Person, api: Api) -> None:
     page = person.page
     await person.sign_in()

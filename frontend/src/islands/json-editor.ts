@@ -191,6 +191,7 @@ class JsonEditor extends HTMLElement {
       label.addEventListener("click", () => this.#view?.focus());
     }
     area.form?.addEventListener("reset", () => setTimeout(() => (this.value = area.value)));
+    measureUnseen(this.#view);
     this.#say(check(area.value));
     this.dataset.ready = "";
   }
@@ -358,6 +359,17 @@ class JsonEditor extends HTMLElement {
 function insideString(state: EditorState, at: number): boolean {
   const node = syntaxTree(state).resolveInner(at, -1);
   return ["String", "PropertyName"].includes(node.name) && node.from < at && at < node.to;
+}
+
+/**
+ * Has an editor below the window's edge measure its lines now: CodeMirror waits until it is seen, and line numbers would
+ * stand beside the wrong lines for some frames.
+ */
+function measureUnseen(view: EditorView): void {
+  view.dom.style.transform = `translateY(${-view.dom.getBoundingClientRect().top}px)`;
+  view.requestMeasure();
+  view.coordsAtPos(0);
+  view.dom.style.transform = "";
 }
 
 const variablesChanged = StateEffect.define<null>();

@@ -3,17 +3,18 @@
 
 const language = document.documentElement.lang;
 const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const toTheSecond = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const exact = new Intl.DateTimeFormat(language, {
   year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
   fractionalSecondDigits: 3, timeZoneName: "long",
 });
 
-/** Shows the times under `root` in the person's zone; the exact ones, and UTC, on hover. */
+/** Shows the times under `root` in the person's zone, within `data-seconds` to the second; the exact ones on hover. */
 export function localizeTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-localized])")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    time.textContent = short.format(moment);
+    time.textContent = (time.closest("[data-seconds]") ? toTheSecond : short).format(moment);
     time.title = `${exact.format(moment)}\n${time.dateTime}`;
     time.dataset.localized = "";
   }
