@@ -16,6 +16,12 @@ _EVERYWHERE = (400, 401, 403, 429, 431, 500)
 
 _RETRY_AFTER = {"Retry-After": {"description": "Wait so many seconds", "required": True, "schema": {"type": "integer"}}}
 
+_TAGS = {
+    "Webhooks": "Create, change, enable, test and delete them; who changed what",
+    "Deliveries": "What was sent and what became of it; send again",
+    "Choices": "Event types with their variables, and the items to choose from",
+}
+
 
 def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[str, Any]:
     """The document of these operations."""
@@ -33,6 +39,7 @@ def openapi_document(operations: Iterable[AnyOperation], version: str) -> dict[s
             "Errors are RFC 9457 problems; times are RFC 3339 in UTC with milliseconds.",
         },
         "security": [{"bearer": []}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": {
@@ -79,6 +86,7 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
     described: dict[str, Any] = {
         "operationId": operation.handler.__name__,
         "summary": operation.summary,
+        "tags": [_tag(operation.path)],
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
         "responses": {},
     }
@@ -120,6 +128,14 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
             "content": {CONTENT_TYPE: {"schema": schema}},
         }
     return described
+
+
+def _tag(path: str) -> str:
+    """The part of the page about the API where an operation is."""
+    _, is_webhooks, below = path.partition("/webhooks")
+    if not is_webhooks:
+        return "Choices"
+    return "Deliveries" if re.search(r"/(attempts|messages|metrics|recover)\b", below) else "Webhooks"
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
