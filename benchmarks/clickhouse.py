@@ -1,8 +1,9 @@
 """What the portal reads from ClickHouse, with many attempts: how long it takes, and how many bytes an attempt is.
 
 ``python -m benchmarks.clickhouse --attempts 1M`` generates attempts of 28 days inside the embedded engine, in a
-directory that is removed afterwards: 10,000 webhooks, one of which has a tenth of all; the others' sizes fall off, so
-that most are small. Rows go in as the recorder's do, in the order of time; nine of ten messages succeed at once.
+directory that is removed afterwards: 10,000 webhooks (``--webhooks``), one of which has a tenth of all; the others'
+sizes fall off, so that most are small. Rows go in as the recorder's do, in the order of time; nine of ten messages
+succeed at once.
 """
 
 import argparse
@@ -19,14 +20,15 @@ from dispatcher.delivery.outcome import Status
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
+from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.schema import migrate
 
-WEBHOOKS = 10_000
 DAYS = 28
 ORGANIZATION = "org-1"
-LARGE, SMALL = "wh-00000", "wh-05000"
+LARGE = "wh-00000"
 FILTERS: tuple[Status | None, ...] = (None, "successful", "pending", "failed", "in_progress")
 
+_OVERVIEW_DAYS = 9
 _AT_ONCE = 100_000
 _SIZES = {"K": 1_000, "M": 1_000_000}
 
@@ -34,7 +36,7 @@ _SIZES = {"K": 1_000, "M": 1_000_000}
 _ATTEMPTS_OF_A_MESSAGE = 1.11
 
 # `n` counts messages through time, so that what is inserted together was created together, as it is in life.
-_OUTCOMES = f"""
+_OUTCOMES = """
     INSERT INTO outcomes (organization_id, webhook_id, event_type, message_id, workspace_id, run, attempt, status,
         message_created_on, due_at, executed_on, duration_ms, response_code, error, reason, target_host,
         next_attempt_at)
@@ -42,8 +44,8 @@ _OUTCOMES = f"""
         cityHash64(number, 1) AS chance,
         chance % 10 = 0 AS of_large,
         pow((cityHash64(number, 2) % 1000000) / 1000000, 3) AS spread,
-        toUInt32(if(of_large, 0, 1 + floor(spread * ({WEBHOOKS} - 1)))) AS webhook,
-        {{begin:UInt64}} + intDiv(number * {{span:UInt64}}, {{messages:UInt64}}) AS created_on,
+        toUInt32(if(of_large, 0, 1 + floor(spread * ({webhooks:UInt32} - 1)))) AS webhook,
+        {begin:UInt64} + intDiv(number * {span:UInt64}, {messages:UInt64}) AS created_on,
         toUInt8(1 + (cityHash64(number, 3) % 10 = 0) * (1 + (cityHash64(number, 4) % 10 = 0))) AS tries,
         arrayJoin(range(1, tries + 1)) AS made,
         [0, 5000, 305000][made] AS waited,
@@ -57,19 +59,20 @@ _OUTCOMES = f"""
         if(made < tries, 503, 200), if(made < tries, 'the target answered 503', ''), if(made < tries, 'status', ''),
         'hooks' || toString(webhook % 300) || '.example.com',
         if(made < tries, began + 5000, NULL)
-    FROM numbers({{first:UInt64}}, {{count:UInt64}})
-    WHERE began < {{now:UInt64}}
+    FROM numbers({first:UInt64}, {count:UInt64})
+    WHERE began < {now:UInt64}
 """
 
 
-async def generate(clickhouse: ClickHouse, attempts: int) -> None:
+async def generate(clickhouse: ClickHouse, attempts: int, webhooks: int) -> None:
     """Insert as a recorder does, in batches that follow time."""
     messages = round(attempts / _ATTEMPTS_OF_A_MESSAGE)
     now = int(time.time() * 1000)
     span = DAYS * 86_400_000 - 3_600_000
     for first in range(0, messages, _AT_ONCE):
         parameters = {"begin": now - span, "span": span, "messages": messages, "now": now, "first": first}
-        await clickhouse.command(_OUTCOMES, {**parameters, "count": min(_AT_ONCE, messages - first)})
+        count = min(_AT_ONCE, messages - first)
+        await clickhouse.command(_OUTCOMES, {**parameters, "count": count, "webhooks": webhooks})
 
 
 async def measured(read: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
@@ -84,8 +87,8 @@ async def measured(read: Callable[[], Awaitable[object]], times: int) -> tuple[f
     return min(took), (time.process_time() - used) * 1000 / times
 
 
-async def measure(clickhouse: ClickHouse, times: int) -> None:
-    """Print what each reading takes, for the large webhook and for a small one."""
+async def measure(clickhouse: ClickHouse, times: int, small: str) -> None:
+    """Print what each reading takes, for the large webhook and for a small one, and for all."""
     log = DeliveryLog(clickhouse)
     until = datetime.now(UTC)
     since = until - timedelta(days=DAYS)
@@ -97,13 +100,26 @@ async def measure(clickhouse: ClickHouse, times: int) -> None:
         ),
         ("plots by hour", lambda id: log.history(ORGANIZATION, id, "hour", since, until)),
         ("plots by day", lambda id: log.history(ORGANIZATION, id, "day", since, until)),
+        ("Metrics tab", lambda id: _tab(log, id, until)),
     ]
-    print(f"{'best and CPU':24}{LARGE:>22}{SMALL:>22}")
+    print(f"{'best and CPU':24}{LARGE:>22}{small:>22}")
     for what, read in reads:
         figures = [
-            f"{ms:8.1f} ms" for id in (LARGE, SMALL) for ms in await measured(functools.partial(read, id), times)
+            f"{ms:8.1f} ms" for id in (LARGE, small) for ms in await measured(functools.partial(read, id), times)
         ]
         print(f"{what:24}" + "".join(figures), flush=True)
+    since_day = (until - timedelta(days=_OVERVIEW_DAYS)).date()
+    overview = functools.partial(RecentDeliveries(clickhouse).by_webhook, ORGANIZATION, since_day)
+    ms, cpu = await measured(overview, times)
+    print(f"{'overview of all webhooks':24}{ms:8.1f} ms{cpu:8.1f} ms", flush=True)
+
+
+async def _tab(log: DeliveryLog, webhook_id: str, until: datetime) -> None:
+    await asyncio.gather(
+        log.metrics(ORGANIZATION, webhook_id),
+        log.history(ORGANIZATION, webhook_id, "hour", until - timedelta(days=1), until),
+        log.attempts(ORGANIZATION, webhook_id),
+    )
 
 
 async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
@@ -119,23 +135,27 @@ async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
     print(f"{'all':24}{sum(row['bytes'] for row in rows) / attempts:>41.1f} bytes/attempt")
 
 
-async def run(attempts: int, times: int, directory: Path) -> None:
+async def run(attempts: int, webhooks: int, times: int, directory: Path) -> None:
+    small = f"wh-{webhooks // 2:05}"
     clickhouse = ClickHouse(f"chdb://{directory}")
     try:
         await migrate(clickhouse)
         start = time.perf_counter()
-        await generate(clickhouse, attempts)
+        await generate(clickhouse, attempts, webhooks)
         generated = time.perf_counter()
         [row] = await clickhouse.query(
             "SELECT count() AS n FROM attempt_states WHERE webhook_id = {id:String}", {"id": LARGE}
         )
         print(f"generated {attempts:,} attempts in {generated - start:.0f} s; {row['n']:,} of {LARGE}", flush=True)
         print("all hours open", flush=True)
-        await measure(clickhouse, times)
+        await measure(clickhouse, times, small)
         start = time.perf_counter()
         closed, _ = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
         print(f"closed {closed:,} hours of webhooks in {time.perf_counter() - start:.0f} s", flush=True)
-        await measure(clickhouse, times)
+        # What is inserted in the second in which hours were closed is compared by the overview: none of it is left.
+        await asyncio.sleep(1)
+        await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+        await measure(clickhouse, times, small)
         await sizes(clickhouse, attempts)
     finally:
         await clickhouse.close()
@@ -149,12 +169,13 @@ def number(text: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--attempts", type=number, default=1_000_000, help="such as 1M, 10M, 100M")
+    parser.add_argument("--webhooks", type=number, default=10_000, help="of one organization")
     parser.add_argument("--times", type=int, default=10, help="how often each reading is measured")
     parser.add_argument("--directory", type=Path, help="keep what is generated there, instead of removing it")
     given = parser.parse_args()
     directory = given.directory or Path(tempfile.mkdtemp(prefix="benchmark-clickhouse-"))
     try:
-        asyncio.run(run(given.attempts, given.times, directory))
+        asyncio.run(run(given.attempts, given.webhooks, given.times, directory))
     finally:
         if given.directory is None:
             shutil.rmtree(directory)
