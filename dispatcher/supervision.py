@@ -20,7 +20,7 @@ STOP_SECONDS = 10.0
 """From the first signal to the end of the process, whatever does not want to stop, but for what has time of its own."""
 
 # The lower layers get this much of it even when those above them used up theirs.
-_RESERVED_FOR_A_LAYER = 0.5
+_RESERVED_FOR_A_LAYER = 0.2
 _CANCELLED_START_SECONDS = 2.0
 _NEW_OBJECTS_BEFORE_COLLECTING = 50_000
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

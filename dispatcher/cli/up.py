@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -68,16 +69,17 @@ def up(
 
     async def start(supervisor: Supervisor) -> None:
         await check_ports(settings)
-        targets = None
+        targets = Targets(settings.data_dir / "demo-targets.json", _random())
+        addresses = None
         if demo_secret is not None:
             # They stop after the senders, which may be calling them.
-            targets = await supervisor.start(_demo_targets(settings))
+            addresses = await supervisor.start(Part("demonstration's targets", targets.start, targets.stop))
         processes = _cores() - 1 if senders is None else senders
         running = await start_everything(
             supervisor, settings, topics, senders=processes, say=_say, people=demo_people() if demo else ()
         )
-        if demo_secret is not None and targets is not None:
-            await supervisor.start(_demonstration(running, targets, demo_secret))
+        if demo_secret is not None and addresses is not None:
+            await supervisor.start(_demonstration(running, addresses, demo_secret, targets.let_go))
         organization = next(iter(DEFAULT_ORGANIZATIONS)) if demo else None
         welcome = Welcome(running, command=_as_typed(), organization=organization)
         _console.print(welcome.text(time.monotonic() - started), markup=False, soft_wrap=True)
@@ -110,12 +112,9 @@ def _quiet(settings: Settings) -> Settings:
     return settings.model_copy(update={"log_level": "warning"})
 
 
-def _demo_targets(settings: Settings) -> Part[Addresses]:
-    targets = Targets(settings.data_dir / "demo-targets.json", _random())
-    return Part("demonstration's targets", targets.start, targets.stop)
-
-
-def _demonstration(running: Running, targets: Addresses, secret: SecretStr) -> Demonstration:
+def _demonstration(
+    running: Running, targets: Addresses, secret: SecretStr, at_end: Callable[[], None]
+) -> Demonstration:
     def token(organization: str) -> str:
         return sign_token(
             running.assembly.settings,
@@ -129,7 +128,7 @@ def _demonstration(running: Running, targets: Addresses, secret: SecretStr) -> D
         )
 
     return Demonstration(
-        running.assembly, targets, api=f"{running.url}/api/v1", token=token, say=_say, random=_random()
+        running.assembly, targets, api=f"{running.url}/api/v1", token=token, say=_say, random=_random(), at_end=at_end
     )
 
 

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class Demonstration:
     """A service; the portal and the targets run before it. ``token`` lets an organization's administrator in.
 
-    ``random`` decides what happens in Portal.
+    ``random`` decides what happens in Portal; ``at_end`` is called when it stops, which it does before the roles.
     """
 
     name = "demonstration"
@@ -49,12 +49,14 @@ class Demonstration:
         token: Callable[[str], str],
         say: Callable[[str], None],
         random: Random,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._assembly = assembly
         self._targets = targets
         self._api = api
         self._token = token
         self._say = say
+        self._at_end = at_end
         self._portal = Portal(random.getrandbits(32))
         self._published = Counter[EventType]()
         self._stopping = asyncio.Event()
@@ -83,6 +85,7 @@ class Demonstration:
     async def stop(self) -> None:
         """Publish no more."""
         self._stopping.set()
+        self._at_end()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
             for task in late:

@@ -65,6 +65,7 @@ class Targets:
         self._random = random
         self._sockets = ExitStack()
         self._runner: web.AppRunner | None = None
+        self._let_go = asyncio.Event()
 
     async def start(self) -> Addresses:
         """Listen; where.
@@ -89,6 +90,10 @@ class Targets:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(asdict(addresses)) + "\n", encoding="utf-8")
         return addresses
+
+    def let_go(self) -> None:
+        """From now on keep nobody waiting: whoever calls wants to stop."""
+        self._let_go.set()
 
     async def stop(self) -> None:
         """Answer nobody any more."""
@@ -133,8 +138,8 @@ class Targets:
 
     async def _hang(self, request: web.Request) -> web.Response:
         await request.read()
-        await asyncio.Event().wait()
-        return web.Response()
+        await self._let_go.wait()
+        return web.Response(status=503, text="the demonstration ends")
 
 
 def _remembered(file: Path) -> Addresses | None:

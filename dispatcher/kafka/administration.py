@@ -25,7 +25,7 @@ from dispatcher.kafka.plan import AddPartitions, AlterConfig, Change, Cluster, C
 from dispatcher.kafka.topics import Topics
 
 _ANSWERS_WITHIN = 10.0
-_WORKING_WITHIN = 15.0
+_WORKING_WITHIN = 60.0
 _LOOK_EVERY = 0.05
 _SET = 0
 _LATEST = -1

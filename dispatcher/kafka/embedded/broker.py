@@ -27,7 +27,7 @@ from dispatcher.kafka.embedded.process import GuardedProcess
 log = structlog.get_logger(__name__)
 
 # Four seconds on a machine at rest. A busy one, or much to look through after an unclean end, takes minutes.
-_READY_WITHIN = 180.0
+_READY_WITHIN = 300.0
 _TELL_EVERY = 10.0
 _STOP_WITHIN = 20.0
 _LOOK_EVERY = 0.1

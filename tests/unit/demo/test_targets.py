@@ -27,6 +27,9 @@ async def test_each_behaves_as_it_is_called(tmp_path: Path) -> None:
                 await answer(at.hanging)
         with pytest.raises(aiohttp.ClientConnectorError):
             await answer(at.nobody)
+        waiting = asyncio.create_task(answer(at.hanging))
+        targets.let_go()
+        assert await waiting == 503
     finally:
         await targets.stop()
 
