@@ -36,6 +36,7 @@ _PORT_TRIES = 3
 # The serial collector wants a fifth less CPU on a small machine; Kafka's data is in the page cache, not in the heap.
 # Kafka still calls what newer versions of Java warn about.
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
+_FORMAT_ATTEMPTS = 3
 _SHORT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PORT_TAKEN = ("Address already in use", "BindException")
 _CLEAN = ".kafka_cleanshutdown"
@@ -143,22 +144,17 @@ class EmbeddedKafka:
         properties = self.directory / "formatting.properties"
         properties.write_text(server_properties(Ports.choose(), logs=unfinished.name), encoding="utf-8")
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        process = await asyncio.create_subprocess_exec(
-            *(program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool"),
-            *("format", "--cluster-id", identity, "--config", properties.name),
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            output, _ = await process.communicate()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            raise
-        if process.returncode:
-            raise EmbeddedKafkaError(f"{self._data} cannot be formatted: {_complaint(output.decode(errors='replace'))}")
+        command = (program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool", "format", "--cluster-id", identity)
+        for left in reversed(range(_FORMAT_ATTEMPTS)):
+            status, output = await _ended((*command, "--config", properties.name), self.directory)
+            if not status:
+                break
+            shutil.rmtree(unfinished, ignore_errors=True)
+            # A JVM that is killed, or breaks down on a machine that is short of everything, says nothing.
+            if output.strip() or not left:
+                raise EmbeddedKafkaError(
+                    f"{self._data} cannot be formatted (exit status {status}): {_complaint(output)}"
+                )
         unfinished.rename(self._data)
         properties.unlink()
 
@@ -239,6 +235,20 @@ def _unclean(data: Path) -> bool:
     """Whether there is data, and the broker did not end as it was asked to."""
     partitions = (path for path in data.iterdir() if path.is_dir() and path.name != _METADATA)
     return not (data / _CLEAN).exists() and any(partitions)
+
+
+async def _ended(command: tuple[str | Path, ...], directory: Path) -> tuple[int, str]:
+    """A program's exit status and all that it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        output, _ = await process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    return process.returncode or 0, output.decode(errors="replace")
 
 
 def _complaint(text: str) -> str:
