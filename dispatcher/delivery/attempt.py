@@ -23,6 +23,7 @@ from dispatcher.delivery.target import Request, Target, TargetClient
 from dispatcher.delivery.work import Work
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.observability.metrics import ATTEMPT_SECONDS
+from dispatcher.observability.trace_context import logged
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.webhook import Webhook
 
@@ -73,9 +74,11 @@ class AttemptMaker:
         except Exception as error:
             # Neither the webhook's other messages nor the partition may suffer from one that we cannot handle.
             delivery = work.delivery
-            told = {} if delivery.trace is None else {"trace_id": delivery.trace.trace_id}
             log.exception(
-                "an attempt could not be made", message_id=delivery.message_id, webhook_id=delivery.webhook_id, **told
+                "an attempt could not be made",
+                message_id=delivery.message_id,
+                webhook_id=delivery.webhook_id,
+                **logged(delivery.trace),
             )
             return self._unmade(work, broken(error))
 

@@ -5,7 +5,12 @@ from typing import Literal, NotRequired, TypedDict
 
 import orjson
 
+from dispatcher.delivery.record import Delivery, Headers
+
 VERSION = b"1"
+
+FINAL, IN_PROGRESS = ("final", b"1"), ("final", b"0")
+"""The header that says whether the outcome is the last one of its attempt."""
 
 _OF_THIS_VERSION = ("v", VERSION)
 
@@ -46,6 +51,25 @@ class Outcome(TypedDict):
 def encode_outcome(outcome: Outcome) -> bytes:
     """The record's value."""
     return orjson.dumps(outcome)
+
+
+def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int) -> Headers:
+    """The headers of an outcome's record; ``final`` unless the attempt is still being executed."""
+    headers = [
+        _OF_THIS_VERSION,
+        ("message", delivery.message_id.encode()),
+        ("run", b"%d" % delivery.run),
+        ("attempt", b"%d" % delivery.attempt),
+        FINAL if final else IN_PROGRESS,
+        ("topic", topic.encode()),
+        ("offset", b"%d" % offset),
+    ]
+    return delivery.in_trace(headers)
+
+
+def headers_without_call(delivery: Delivery) -> Headers:
+    """The headers of the outcome of a message that is not even tried: no sender has to know of it."""
+    return delivery.in_trace([_OF_THIS_VERSION])
 
 
 def unread_format(headers: Sequence[tuple[str, bytes]]) -> str:

@@ -57,6 +57,10 @@ class Delivery:
             ("config", b"%d" % self.config_offset),
             ("workspace", self.workspace_id.encode()),
         ]
+        return self.in_trace(headers)
+
+    def in_trace(self, headers: Headers) -> Headers:
+        """The headers of a record about it, with those of its trace if it is in one."""
         return headers if self.trace is None else headers + self.trace.headers()
 
 

@@ -13,16 +13,15 @@ from aiokafka.errors import KafkaError
 
 from dispatcher.delivery.conclusion import Conclusion, in_progress
 from dispatcher.delivery.notices import message_failed
-from dispatcher.delivery.outcome import Outcome, encode_outcome
+from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers
 from dispatcher.delivery.record import Delivery
-from dispatcher.delivery.takeover import outcome_headers
 from dispatcher.delivery.work import Work
 from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
-from dispatcher.observability.trace_context import TraceContext
+from dispatcher.observability.trace_context import TraceContext, logged
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.commands import disable_command
 
@@ -107,7 +106,7 @@ def _log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
         attempt=outcome["attempt"],
         error=outcome["error"],
         next_attempt_at=None if due is None else rfc3339(datetime.fromtimestamp(due / 1000, UTC)),
-        **({} if trace is None else {"trace_id": trace.trace_id}),
+        **logged(trace),
     )
 
 

@@ -7,8 +7,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
-from dispatcher.delivery.outcome import VERSION
-from dispatcher.delivery.record import Delivery, Headers
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
@@ -30,20 +28,6 @@ class _Finished:
     at: int
     topic: str
     offset: int
-
-
-def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int) -> Headers:
-    """The headers of an outcome's record; ``final`` unless the attempt is still being executed."""
-    headers = [
-        ("v", VERSION),
-        ("message", delivery.message_id.encode()),
-        ("run", b"%d" % delivery.run),
-        ("attempt", b"%d" % delivery.attempt),
-        ("final", b"1" if final else b"0"),
-        ("topic", topic.encode()),
-        ("offset", b"%d" % offset),
-    ]
-    return headers if delivery.trace is None else headers + delivery.trace.headers()
 
 
 def _read_back_from(now: int, working_since: int | None) -> int:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
 from dispatcher.delivery.notices import message_failed
-from dispatcher.delivery.outcome import VERSION, Outcome, encode_outcome
+from dispatcher.delivery.outcome import Outcome, encode_outcome, headers_without_call
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.reading import UnreadableEvent, read_event
 from dispatcher.events.types import EventType
@@ -208,8 +208,7 @@ class Matcher:
         if isinstance(result, TooLarge):
             now = round(self._now() * 1000)
             outcome = _failed(result, now)
-            trace = result.delivery.trace
-            headers = [("v", VERSION), *(trace.headers() if trace is not None else ())]
+            headers = headers_without_call(result.delivery)
             self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), headers)
             self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now), [])
             attempts_counter("failed", TOO_LARGE).inc()

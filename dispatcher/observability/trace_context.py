@@ -55,6 +55,11 @@ def trace_of_headers(headers: Mapping[str, bytes | None]) -> TraceContext | None
     return context._replace(previous=_parent(previous)) if context is not None and previous else context
 
 
+def logged(trace: TraceContext | None) -> dict[str, str]:
+    """What a line of the log says of a trace."""
+    return {} if trace is None else {"trace_id": trace.trace_id}
+
+
 def _text(value: bytes | None) -> str:
     return (value or b"").decode("ascii", errors="replace")
 

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dispatcher.delivery.outcome import IN_PROGRESS
 from dispatcher.kafka.dead_letters import Record
-
-IN_PROGRESS = ("final", b"0")
-"""The header of an outcome that is not the last one of its attempt."""
 
 
 class Sized(Record, Protocol):

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.delivery.outcome import IN_PROGRESS
 from dispatcher.recording.backoff import Backoff
-from dispatcher.recording.batches import IN_PROGRESS, BatchPolicy, Gathering
+from dispatcher.recording.batches import BatchPolicy, Gathering
 
 
 @dataclass(slots=True)

@@ -9,9 +9,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from dispatcher.delivery.notices import message_failed
-from dispatcher.delivery.outcome import Outcome
+from dispatcher.delivery.outcome import Outcome, outcome_headers
 from dispatcher.delivery.record import Delivery
-from dispatcher.delivery.takeover import outcome_headers
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import load_topics
 from dispatcher.observability.trace_context import TraceContext
