@@ -69,6 +69,11 @@ class _Lane(Generic[W]):
     not_before: float = 0.0
     used: float = 0.0
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether one that waits could be executed, as far as the lane itself goes."""
+        return bool(self.waiting) and not self.held_back and len(self.executing) < self.places
+
 
 class Lanes(Generic[W]):
     """Takes attempts in, and gives them out lane by lane in turns.
@@ -148,11 +153,10 @@ class Lanes(Generic[W]):
     def take(self, now: float) -> Iterator[W]:
         """The attempts whose turn it is; each is executing until ``ended``."""
         while self._later and self._later[0][0] <= now:
-            _, _, lane = heappop(self._later)
-            lane.held_back = False
-            self._want_turn(lane)
-        while (lane_in_turn := self._next(now)) is not None:
-            lane = lane_in_turn
+            _, _, held_back = heappop(self._later)
+            held_back.held_back = False
+            self._want_turn(held_back)
+        while (lane := self._next(now)) is not None:
             work = lane.waiting.popleft()
             self._waiting_bytes -= work.size
             lane.executing[id(work)] = now
@@ -231,10 +235,10 @@ class Lanes(Generic[W]):
         if lane.not_before > now and lane.waiting and not lane.held_back:
             lane.held_back = True
             heappush(self._later, (lane.not_before, next(self._numbers), lane))
-        return bool(lane.waiting) and not lane.held_back and len(lane.executing) < lane.places
+        return lane.may_begin
 
     def _want_turn(self, lane: _Lane[W]) -> None:
-        if lane.waiting and not lane.held_back and len(lane.executing) < lane.places:
+        if lane.may_begin:
             (self._slow_turns if lane.slow else self._turns).want(lane)
 
     def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:

@@ -50,7 +50,6 @@ STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 100
-_OF_A_PARTITION_AT_ONCE = 100
 _UNREPORTED_AT_MOST = 5_000
 
 # The event loop serves everybody in turn: when it is busy, a healthy target waits for everything else that one round of
@@ -178,7 +177,7 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_OF_A_PARTITION_AT_ONCE)
+            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
             accepted = 0
             for tp, records in batches.items():
                 self._accept_all(tp, records)

@@ -83,7 +83,6 @@ class Matcher:
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
         self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
         self._started = AsyncExitStack()
-        self._long = asyncio.Semaphore(_LONG_AT_MOST)
         self._unfinished: set[asyncio.Task[None]] = set()
         self._outbox: Outbox
         self._ended: asyncio.Future[None]
@@ -153,7 +152,8 @@ class Matcher:
         async for event in stream.noack().events():
             matching = self._match_record(event.message)
             if _begin(matching):
-                await self._long.acquire()
+                if len(self._unfinished) >= _LONG_AT_MOST:
+                    await asyncio.wait(self._unfinished, return_when=asyncio.FIRST_COMPLETED)
                 self._go_on(event, matching)
             else:
                 outbox.done(event.ack, _size(event))
@@ -166,7 +166,6 @@ class Matcher:
         task = self._watch(self._match_rest(event, matching))
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
-        task.add_done_callback(lambda _: self._long.release())
 
     async def _match_rest(self, event: Any, matching: Iterator[None]) -> None:
         for messages, _ in enumerate(matching, start=1):

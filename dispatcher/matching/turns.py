@@ -52,9 +52,9 @@ class Turns(Generic[T]):
         Raises:
             IndexError: it is empty.
         """
-        key = self._turns.take()
         if not self._length:
             raise IndexError("nothing waits")
+        key = self._turns.take()
         waiting = self._waiting[key]
         entry = waiting.popleft()
         if waiting:
