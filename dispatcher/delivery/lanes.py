@@ -1,7 +1,7 @@
 """Lanes: each webhook's attempts wait in a lane of their own, so that a slow target holds up nobody else.
 
-How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success, and
-shrinks when calls run into the time-out. Lanes of slow targets together have at most half of all places, so that the
+How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success,
+shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing. Lanes of slow targets together have at most half of all places, so that the
 other half is always there for targets that answer. What would wait long for a slow target, and what memory has no room
 for, is sent away to be parked.
 
@@ -43,6 +43,8 @@ class Limits:
     executing: int = 1_000
     executing_per_webhook: int = 100
     executing_at_first: int = 10
+    executing_if_failing: int = 2
+    """After ``executing_at_first`` quick failures in a row, until the next success."""
     waiting_bytes: int = 128 * 1024 * 1024
     waiting_seconds: float = 5.0
     """The lane of a slow target has room while a new attempt would wait no longer than this."""
@@ -61,6 +63,8 @@ class _Lane(Generic[W]):
     waiting: deque[W] = field(default_factory=deque)
     executing: dict[int, float] = field(default_factory=dict)
     """When each attempt that is executing was given out, the longest first."""
+    failures: int = 0
+    """In a row."""
     seconds: float = 0.0
     """How long its calls take, lately."""
     slow: bool = False
@@ -174,10 +178,14 @@ class Lanes(Generic[W]):
         self._executing -= 1
         self._executing_slow -= lane.slow
         lane.seconds = seconds if not lane.seconds else 0.8 * lane.seconds + 0.2 * seconds
+        limits = self._limits
+        lane.failures = 0 if success else lane.failures + 1
         if success:
-            lane.places = min(lane.places + 1, self._limits.executing_per_webhook)
-        elif seconds >= self._limits.slow_seconds:
-            lane.places = max(lane.places // 2, self._limits.executing_at_first)
+            lane.places = min(max(lane.places, limits.executing_at_first) + 1, limits.executing_per_webhook)
+        elif seconds >= limits.slow_seconds:
+            lane.places = max(lane.places // 2, limits.executing_at_first)
+        elif lane.failures >= limits.executing_at_first:
+            lane.places = limits.executing_if_failing
         self._set_slow(lane, slow=lane.seconds >= self._limits.slow_seconds)
         lane.used = now
         self._want_turn(lane)

@@ -76,10 +76,6 @@ class Reports:
             with suppress(KafkaError):
                 await self._send_outcome(work, outcome, final=False)
 
-    async def parked(self, work: Work) -> None:
-        """The delivery waits in ``webhooks.parked`` from now on; that is no attempt."""
-        await _until_acknowledged([lambda: self._send_delivery(self._topics.parked, work.delivery, work.partition)])
-
     async def dead_letter(self, record: Record, reason: str) -> None:
         """The record could not be understood."""
         await _until_acknowledged([lambda: self._dead_letters.send(record, reason)])

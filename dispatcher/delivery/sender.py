@@ -6,7 +6,7 @@ broker. Whoever takes over a partition reads the outcomes of the last minutes ba
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from dispatcher.delivery.conclusion import Conclusion
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
+from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.record import UnreadableDelivery, read_delivery
 from dispatcher.delivery.reports import Reports
 from dispatcher.delivery.takeover import take_over
@@ -34,7 +35,7 @@ from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.polling import fetch_evenly, take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
-from dispatcher.observability.metrics import DUPLICATES, PARKED, REBALANCES, show_lanes
+from dispatcher.observability.metrics import DUPLICATES, REBALANCES, show_lanes
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 
@@ -49,15 +50,16 @@ HAND_OVER_SECONDS = 3.0
 STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
-_RECORDS_AT_ONCE = 100
+_RECORDS_AT_ONCE = 64
 _UNREPORTED_AT_MOST = 5_000
 
 # The event loop serves everybody in turn: when it is busy, a healthy target waits for everything else that one round of
 # it does. So as many attempts begin in one as keep it short.
-_ROUND_SECONDS = 0.002
+_ROUND_SECONDS = 0.001
 _BEGUN_AT_ONCE = 16
 
-_MOVING_AT_MOST = 5_000
+# While more is there than has been read, reading goes first: who wants little may stand behind who wants much.
+_BEGUN_WHILE_BEHIND = 2
 
 # Parked records whose lane has no room let others pass after a second, some at a time: moving them to the end costs
 # less than a call, but not nothing.
@@ -94,12 +96,13 @@ class Sender:
         self._committed: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
-        self._moving: set[asyncio.Task[None]] = set()
+        self._setting_aside: set[asyncio.Task[None]] = set()
         self._blocked: dict[TopicPartition, tuple[float, int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
         self._at_once = _BEGUN_AT_ONCE
         self._last_round = 0.0
+        self._behind = False
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,6 +125,7 @@ class Sender:
         self._consumer.subscribe([self._topics.deliveries, self._topics.parked], listener=_Rebalance(self))
         await self._producer.start()
         self._reports = Reports(self._producer, self._topics, self._clock)
+        self._parking = Parking(self._producer, self._topics.parked)
         schedule, clock = self._topics.schedule, self._clock
         self._attempts = AttemptMaker(self._client, self._follower, schedule, clock, self._tracing)
         try:
@@ -157,7 +161,7 @@ class Sender:
         await self._finish_executing(STOP_SECONDS)
         await self._commit(self._watermarks)
         unfinished = [work.task for work in self._executing.values() if work.task is not None]
-        await _cancel([*unfinished, *self._moving, *others])
+        await _cancel([*unfinished, *self._parking.tasks, *self._setting_aside, *others])
         await self._consumer.stop()
         await self._producer.stop()
         await self._client.close()
@@ -178,6 +182,7 @@ class Sender:
         while True:
             await self._assigned.wait()
             batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
+            self._behind = any(len(records) == _RECORDS_AT_ONCE for records in batches.values())
             accepted = 0
             for tp, records in batches.items():
                 self._accept_all(tp, records)
@@ -188,10 +193,10 @@ class Sender:
                     await asyncio.sleep(0)  # what is being executed goes on in between
             for work in self._lanes.overflow():
                 self._forget(work)
-                self._move(self._park(work))
+                delivery = work.delivery
+                self._parking.park(work.partition, delivery.key, delivery.body, delivery.headers(), work.finish)
             await asyncio.sleep(0)
-            if len(self._moving) > _MOVING_AT_MOST:
-                await asyncio.wait(self._moving, return_when=asyncio.FIRST_COMPLETED)
+            await self._parking.room()
 
     def _accept_all(self, tp: TopicPartition, records: Sequence[Record]) -> None:
         watermark = self._watermarks.get(tp)
@@ -216,7 +221,9 @@ class Sender:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
             watermark.begin(offset, now)
-            self._move(self._set_aside(record, str(error), watermark))
+            task = asyncio.create_task(self._set_aside(record, str(error), watermark))
+            self._setting_aside.add(task)
+            task.add_done_callback(self._setting_aside.discard)
             return True
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
         if key in partition.made or offset in partition.finished.get(tp.topic, ()):
@@ -238,13 +245,14 @@ class Sender:
             self._consumer.pause(tp)
             return False
         watermark.begin(offset, now)
-        places = [(watermark, offset)]
-        work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places)
         if has_room:
+            places = [(watermark, offset)]
+            work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
-            self._move(self._park(work))
+            parked = partial(watermark.finish, offset)
+            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), parked)
         return True
 
     def _may_pass(self, tp: TopicPartition) -> bool:
@@ -259,19 +267,9 @@ class Sender:
         self._blocked[tp] = (blocked_since, passed + 1)
         return True
 
-    async def _park(self, work: Work) -> None:
-        await self._reports.parked(work)
-        PARKED.inc()
-        work.finish()
-
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
         await self._reports.dead_letter(record, reason)
         watermark.finish(record.offset)
-
-    def _move(self, moving: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(moving)
-        self._moving.add(task)
-        task.add_done_callback(self._moving.discard)
 
     # Executing
 
@@ -286,7 +284,8 @@ class Sender:
         longer = now - self._last_round > _ROUND_SECONDS
         self._at_once = max(self._at_once // 2, 1) if longer else min(self._at_once + 1, _BEGUN_AT_ONCE)
         self._last_round = now
-        room = min(self._at_once, _UNREPORTED_AT_MOST - len(self._executing))
+        at_once = min(self._at_once, _BEGUN_WHILE_BEHIND) if self._behind else self._at_once
+        room = min(at_once, _UNREPORTED_AT_MOST - len(self._executing))
         if self._stopping or room <= 0:
             return
         begun = 0
@@ -422,7 +421,9 @@ class Sender:
             self._forget(work)
 
     async def _finish_executing(self, seconds: float) -> None:
-        tasks = [work.task for work in self._executing.values() if work.task is not None] + list(self._moving)
+        self._parking.flush()
+        executing = [work.task for work in self._executing.values() if work.task is not None]
+        tasks = [*executing, *self._parking.tasks, *self._setting_aside]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 

@@ -18,7 +18,7 @@ _ROOM_FOR_BATCH = 64 * 1024
 MAX_REQUEST_BYTES = MAX_RECORD_BYTES + _ROOM_FOR_BATCH
 
 # A producer has one batch for each partition on its way: the client's default of 16 KiB would be 30 records at a time.
-_BATCH_BYTES = 512 * 1024
+_BATCH_BYTES = 64 * 1024
 
 METADATA_MAX_AGE_MS = 10_000
 """New partitions are noticed within this time."""

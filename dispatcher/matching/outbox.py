@@ -31,7 +31,7 @@ ROUND_EVENTS = 500
 ROUND_BYTES = 4 * 1024 * 1024
 """A round takes no more once its records come to this size; one record may exceed it."""
 
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 64 * 1024
 """What ``max_batch_size`` of the outbox's producer should be: a request to one partition."""
 
 LINGER_SECONDS = 0.005
