@@ -1,4 +1,7 @@
-"""Connections to targets: aiohttp's, with a limit on what an answer may send before it is understood.
+"""Connections to targets: aiohttp's pool and parser, without its session.
+
+A session makes a request, a response and a dozen objects more for each call, which costs three times of what the call
+itself does. What is left of it here is what a POST needs: the head, the body, the answer.
 
 aiohttp bounds a header and how many there are, but not interim answers (1xx), the extensions of chunks, or anything
 else that is received without becoming part of an answer: a target that sends these without end would keep the event
@@ -8,21 +11,38 @@ tell whoever reads a body that what follows it cannot be parsed.
 
 import asyncio
 import select
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 import aiohttp
+from aiohttp import ClientRequest, ClientTimeout, http_writer
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.helpers import _EXC_SENTINEL
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 RECEIVED_AT_MOST = 512 * 1024
 """How many bytes may arrive for one request; whoever reads an answer stops long before."""
 
+# Whoever calls has a time-out for the whole of it.
+_NO_TIMEOUT = ClientTimeout(total=None)
+
 
 class EndlessAnswer(aiohttp.ClientError):
     """A target sent more than is ever needed, and still no answer."""
+
+
+class Content(Protocol):
+    """The body of an answer, as it arrives."""
+
+    async def read(self, n: int = -1) -> bytes:
+        """So many bytes at most, as soon as there are some; none: it has ended."""
+
+    def at_eof(self) -> bool:
+        """Whether all of it has been read."""
 
 
 @dataclass(slots=True)
@@ -30,41 +50,100 @@ class Progress:
     """How far a call has come."""
 
     connected: bool = False
-    unsent: bool = False
-    """Whether the connection turned out to be dead before anything was written to it."""
-
     answered: bool = False
     """Whether a byte of an answer has arrived."""
 
 
-CURRENT_CALL: ContextVar[Progress] = ContextVar("CURRENT_CALL")
-"""The call that a task is making."""
+class Address:
+    """What all requests to a URL have in common. Made inside a running loop.
+
+    Raises:
+        aiohttp.InvalidURL: it has no host.
+    """
+
+    def __init__(self, url: URL, proxy: URL | None) -> None:
+        self.request = ClientRequest("POST", url, proxy=proxy, loop=asyncio.get_running_loop())
+        """What the pool finds or opens connections by."""
+        to_proxy = proxy is not None and not self.request.is_ssl()
+        self._line = f"POST {url if to_proxy else url.raw_path_qs} HTTP/1.1"
+        self._host = self.request.headers["host"]
+
+    def head(self, headers: Mapping[str, str], length: int) -> bytes:
+        """The request up to its body.
+
+        Raises:
+            ValueError: a header has a line break in it.
+        """
+        fields = CIMultiDict({"host": self._host})
+        if (to_proxy := self.request.headers.get("proxy-authorization")) is not None:
+            fields["proxy-authorization"] = to_proxy
+        fields.extend(headers)
+        fields["content-length"] = str(length)
+        return http_writer._serialize_headers(self._line, fields)  # noqa: SLF001 - what sessions use; it refuses line breaks
+
+
+class Exchange:
+    """A request on a connection of its own, and its answer; closed in the end, or released when all of it was read."""
+
+    def __init__(self, connection: Connection, handler: "_LimitedHandler") -> None:
+        self._connection = connection
+        self._handler = handler
+
+    async def post(self, head: bytes, body: bytes) -> tuple[int, CIMultiDictProxy[str], Content]:
+        """Send a request; the status and the headers of its answer, and its body to be read."""
+        handler = self._handler
+        if handler.transport is not None:
+            handler.transport.write(head + body)
+        while True:
+            message, content = await handler.read()
+            if not 100 <= message.code < 200 or message.code == 101:
+                return message.code, message.headers, content
+
+    def release(self) -> None:
+        """The answer was read to its end: the connection may serve others."""
+        self._connection.release()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 class TargetConnector(aiohttp.TCPConnector):
     """Opens connections whose answers are limited, and which tell the call that uses them how far it has come."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, read_bufsize: int, **options: Any) -> None:
         super().__init__(**options)
+        self._read_bufsize = read_bufsize
         self._factory = partial(_LimitedHandler, loop=self._loop)  # type: ignore[assignment]  # partial is invariant
+
+    async def exchange(self, address: Address, progress: Progress) -> Exchange:
+        """A connection that nobody else uses: one that was kept open, or a new one.
+
+        What the server of a kept one closed, or wrote to without being asked, is not used again: of what would be
+        written to it, nobody knew whether it arrived.
+        """
+        while True:
+            connection = await self.connect(address.request, [], _NO_TIMEOUT)
+            handler = cast("_LimitedHandler", connection.protocol)
+            if handler.begin(progress):
+                handler.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=self._read_bufsize)
+                return Exchange(connection, handler)
+            connection.close()
 
 
 class _LimitedHandler(ResponseHandler):
     _progress: Progress | None = None
     _received = 0
 
-    def set_response_params(self, **params: Any) -> None:
-        """aiohttp calls this in the task that makes the request, just before the request is written."""
+    def begin(self, progress: Progress) -> bool:
+        """Whether a request may be written, and tell ``progress`` of it."""
         reused = self._progress is not None
-        self._progress = CURRENT_CALL.get()
-        self._progress.connected = True
+        if reused and (self.transport is None or self._buffer or _is_readable(self.transport)):
+            return False
+        self._progress = progress
         self._received = 0
-        if reused and self.transport is not None and (self._buffer or _is_readable(self.transport)):
-            # The server closed it, or sent what nobody had asked for. What is not written now was not sent.
-            self._progress.unsent = True
-            self._buffer.clear()
-            self.transport.abort()
-        super().set_response_params(**params)
+        progress.connected = True
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._progress is not None:

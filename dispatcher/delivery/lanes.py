@@ -1,9 +1,9 @@
 """Lanes: each webhook's attempts wait in a lane of their own, so that a slow target holds up nobody else.
 
 How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success,
-shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing. Lanes of slow targets together have at most half of all places, so that the
-other half is always there for targets that answer. What would wait long for a slow target, and what memory has no room
-for, is sent away to be parked.
+shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing.
+Lanes of slow targets together have at most half of all places, so that the other half is always there for targets that
+answer. What would wait long for a slow target, and what memory has no room for, is sent away to be parked.
 
 All times are seconds of one monotonic clock, passed in.
 """

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 from time import perf_counter, time
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import aiohttp
 from yarl import URL
 
-from dispatcher.delivery.connections import CURRENT_CALL, Progress, TargetConnector
+from dispatcher.delivery.connections import Address, Content, Progress, TargetConnector
 from dispatcher.delivery.failures import Failure, of_exception, of_status, of_time_out
 from dispatcher.delivery.guard import IPAddress, TargetGuard, literal_address
 from dispatcher.delivery.masking import (
@@ -38,6 +39,9 @@ USER_AGENT = "Portal-Webhooks/1"
 
 # Node's servers close idle connections after 5 s: one that is about to be closed must not be used again.
 _KEEP_IDLE_SECONDS = 4
+
+# Whatever is forgotten is prepared again in some microseconds.
+_ADDRESSES = 10_000
 
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
@@ -124,36 +128,22 @@ class TargetClient:
     ) -> None:
         self._timeout = settings.request_timeout
         self._guard = guard
-        self._proxy = str(settings.egress_proxy) if settings.egress_proxy is not None else None
+        self._proxy = URL(str(settings.egress_proxy)) if settings.egress_proxy is not None else None
         self._own_resolver = None if resolver else aiohttp.AsyncResolver()
-        self._tls = tls
-        self._resolver = resolver or self._own_resolver
-        self._session = self._new_session(keepalive_timeout=_KEEP_IDLE_SECONDS)
-        self._unpooled = self._new_session(force_close=True)
-
-    def _new_session(self, **options: Any) -> aiohttp.ClientSession:
-        connector = TargetConnector(
+        self._connector = TargetConnector(
+            read_bufsize=KEPT_OF_ANSWER,
             limit=0,
-            resolver=self._resolver,
-            ssl=self._tls or True,
+            resolver=resolver or self._own_resolver,
+            ssl=tls or True,
+            keepalive_timeout=_KEEP_IDLE_SECONDS,
             # A proxy does its own look-ups and stands inside the network: what it may reach is its configuration's.
             socket_factory=None if self._proxy else self._guard.socket,
-            **options,
         )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=KEPT_OF_ANSWER,
-            skip_auto_headers=("accept-encoding", "accept", "user-agent"),
-        )
+        self._address = lru_cache(_ADDRESSES)(partial(Address, proxy=self._proxy))
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
-        await self._unpooled.close()
+        await self._connector.close()
         if self._own_resolver is not None:
             await self._own_resolver.close()
 
@@ -174,27 +164,30 @@ class TargetClient:
             headers[TRACEPARENT] = request.traceparent
         started = perf_counter()
         progress = Progress()
-        CURRENT_CALL.set(progress)
         code: int | None = None
         response_headers: Mapping[str, str] = {}
         body, truncated, failure, retry_after = b"", False, None, None
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 self._guard.check(target.literal)
-                response = await self._post(target, request.body, headers, progress)
+                address = self._address(target.url)
+                exchange = await self._connector.exchange(address, progress)
+                whole = False
                 try:
-                    code = response.status
-                    response_headers = mask_answer_headers(response.headers.items(), target.hidden)
-                    retry_after = response.headers.get("retry-after")
+                    head = address.head(headers, len(request.body))
+                    code, answered, content = await exchange.post(head, request.body)
+                    response_headers = mask_answer_headers(answered.items(), target.hidden)
+                    retry_after = answered.get("retry-after")
                     if not 200 <= code < 300:
                         failure = of_status(code, response_headers.get("location"))
-                    body, truncated = await _read_start(response.content)
+                    body, truncated = await _read_start(content)
+                    whole = not truncated and content.at_eof()
                 finally:
-                    if truncated or not response.content.at_eof():
-                        response.close()
+                    if whole:
+                        exchange.release()
                     else:
-                        response.release()
-            if response.headers.get("content-encoding", "").lower() in _COMPRESSED:
+                        exchange.close()
+            if answered.get("content-encoding", "").lower() in _COMPRESSED:
                 body, truncated = _decompressed(body, truncated)
         except TimeoutError:
             failure = failure or of_time_out(progress, code, self._timeout)
@@ -213,22 +206,8 @@ class TargetClient:
             response_truncated=truncated,
         )
 
-    async def _post(
-        self, target: Target, body: bytes, headers: Mapping[str, str], progress: Progress
-    ) -> aiohttp.ClientResponse:
-        async def post(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-            return await session.post(target.url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy)
 
-        try:
-            return await post(self._session)
-        except aiohttp.ClientConnectionError:
-            # Once a byte was sent the target may have the message, and only the schedule may repeat it.
-            if not progress.unsent:
-                raise
-            return await post(self._unpooled)
-
-
-async def _read_start(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
+async def _read_start(content: Content) -> tuple[bytes, bool]:
     """The first bytes of an answer, and whether there may be more."""
     chunks: list[bytes] = []
     room = KEPT_OF_ANSWER

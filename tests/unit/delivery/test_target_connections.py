@@ -140,9 +140,7 @@ async def test_what_nobody_asked_for_is_no_answer_to_the_next_call() -> None:
 
 
 def idle_connections(client: TargetClient) -> list[ResponseHandler]:
-    connector = client._session.connector
-    assert connector is not None
-    return [handler for connections in connector._conns.values() for handler, _ in connections]
+    return [handler for connections in client._connector._conns.values() for handler, _ in connections]
 
 
 async def test_garbage_after_an_answer_is_not_part_of_the_next_one() -> None:

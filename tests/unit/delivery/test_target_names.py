@@ -93,7 +93,7 @@ async def test_a_name_that_changes_between_look_ups_gains_nothing(monkeypatch: p
         url = f"http://rebound.example:{target.port}/"
         async with calling(allowed=f"{PUBLIC}/32", resolver=resolver) as client:
             first = await client.call(target_at(url), REQUEST)
-            client._session.connector.clear_dns_cache()  # type: ignore[union-attr]
+            client._connector.clear_dns_cache()
             second = await client.call(target_at(url), REQUEST)
     assert failure_of(first) == ("connection_refused", "connection refused")
     assert failure_of(second) == ("forbidden_target", FORBIDDEN)
