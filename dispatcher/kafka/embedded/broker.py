@@ -35,7 +35,7 @@ _PORT_TRIES = 3
 
 # The serial collector wants a fifth less CPU on a small machine; Kafka's data is in the page cache, not in the heap.
 # Kafka still calls what newer versions of Java warn about.
-_JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
+_JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
 _FORMAT_ATTEMPTS = 3
 _SHORT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PORT_TAKEN = ("Address already in use", "BindException")
