@@ -27,7 +27,7 @@ class BatchPolicy:
     linger_when_busy: float = 1.0
     """The same after a batch of ``many`` records, unless one of them tells of an attempt in progress, which is worth
     nothing later: fewer and larger parts cost ClickHouse much less to merge."""
-    many: int = 300
+    many: int = 30
     records: int = 20_000
     size: int = 16 * 1024 * 1024
     """Bytes of a batch."""
