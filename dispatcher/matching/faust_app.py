@@ -5,14 +5,16 @@ acknowledged. Its producer, tables, web server, leader election and monitoring a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import faust
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 from mode import CrashingSupervisor
 from mode.utils.queues import ThrowableQueue
 
@@ -27,8 +29,8 @@ COMMIT_SECONDS = 0.1
 BUFFERED_BYTES = 128 * 1024 * 1024
 """Of events that were fetched and wait for the agent: how far it sees past an organization that floods."""
 
-_OVERHEAD_BYTES = 700
-"""What an event takes in memory beside its value."""
+_OVERHEAD_BYTES = 400
+"""What a record takes in memory beside its value."""
 
 _OF_A_PARTITION_AT_ONCE = 500
 
@@ -94,16 +96,56 @@ class _App(faust.App):
         return
 
     def FlowControlQueue(self, *_: Any, **options: Any) -> "_EventQueue":  # noqa: N802 - Faust's name
-        return _EventQueue(flow_control=self.flow_control, **options)
+        return _EventQueue(self, flow_control=self.flow_control, **options)
+
+
+class _Fetched(NamedTuple):
+    record: Any
+    generation: int
+    """Of the assignment under which it was fetched."""
 
 
 class _EventQueue(ThrowableQueue[Any]):
+    """Records wait as they were fetched, and become Faust's events when they are taken out, twice as large."""
+
+    def __init__(self, app: "_App", **options: Any) -> None:
+        self._app = app
+        super().__init__(**options)
+
     def _init(self, _: int) -> None:
-        self._queue = self.turns = Turns[Any](key_of=lambda event: event.message.key, size_of=_bytes_of)
+        self._queue = self.turns = Turns[_Fetched](key_of=lambda fetched: fetched.record.key, size_of=_bytes_of)
+
+    def put_fetched(self, records: Sequence[Any], generation: int) -> None:
+        """Have records of a partition wait, whatever room there is, and wake up who waits for one."""
+        for record in records:
+            self._put(_Fetched(record, generation))
+        self._unfinished_tasks += len(records)
+        self._finished.clear()
+        self._wakeup_next(self._getters)
+
+    def _get(self) -> Any:
+        record, generation = super()._get()
+        message = ConsumerMessage(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.timestamp / 1000,
+            record.timestamp_type,
+            record.headers,
+            record.key,
+            record.value,
+            record.checksum,
+            record.serialized_key_size,
+            record.serialized_value_size,
+            TP(record.topic, record.partition),
+            generation_id=generation,
+        )
+        message.incref()
+        return faust.Event(self._app, message.key, message.value, message.headers, message)
 
 
-def _bytes_of(event: Any) -> int:
-    return len(event.message.value or b"") + _OVERHEAD_BYTES
+def _bytes_of(fetched: _Fetched) -> int:
+    return len(fetched.record.value or b"") + _OVERHEAD_BYTES
 
 
 class _NoMonitor(Monitor):
@@ -168,22 +210,40 @@ class _Consumer(Consumer):
 
     async def _hand_on(self, queue: "_EventQueue") -> None:
         app = self.app
-        async for partition, message in self.getmany(timeout=1.0):
-            read = self._read_offset[partition]
-            if read is not None and message.offset < read:
+        found, active = await self._wait_next_records(1.0)
+        generation = app.consumer_generation_id
+        if not found or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for partition, records in found.items():
+            if partition not in active and partition not in self._buffered_partitions:
                 continue
-            if read and message.offset - read > 1:
-                await self._add_gap(partition, read + 1, message.offset)
             if queue.turns.bytes >= BUFFERED_BYTES:
                 await self._wait_for_room(queue.turns)
-            if self.suspend_flow.is_set() or not app.flow_control.is_active():
+            if not self._may_hand_on(generation):
                 break
-            message.incref()
-            queue.force_put_nowait(faust.Event(app, message.key, message.value, message.headers, message))
-            self._read_offset[partition] = message.offset
+            read = self._read_offset[partition]
+            unread = records if read is None else [record for record in records if record.offset >= read]
+            for record in unread:
+                if read and record.offset - read > 1:
+                    await self._add_gap(partition, read + 1, record.offset)
+                read = record.offset
+            if unread and self._may_hand_on(generation):
+                self._read_offset[partition] = read
+                queue.put_fetched(unread, generation)
+
+    def _may_hand_on(self, generation: int) -> bool:
+        """Whether partitions are still those under which something was fetched."""
+        return (
+            generation == self.app.consumer_generation_id
+            and not self.suspend_flow.is_set()
+            and self.app.flow_control.is_active()
+        )
 
     async def _wait_for_room(self, turns: Turns[Any]) -> None:
-        while not self.suspend_flow.is_set() and 2 * turns.bytes > BUFFERED_BYTES:  # noqa: ASYNC110
+        while not self.suspend_flow.is_set() and turns.bytes >= BUFFERED_BYTES:  # noqa: ASYNC110
             # Faust's queues tell nobody that they have room again.
             await asyncio.sleep(_BUFFER_POLL_SECONDS)
 
