@@ -108,6 +108,11 @@ class Lanes(Generic[W]):
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
     @property
+    def waiting_bytes(self) -> int:
+        """What these keep in memory."""
+        return self._waiting_bytes
+
+    @property
     def slow(self) -> int:
         """How many lanes there are of slow targets."""
         return sum(lane.slow for lane in self._lanes.values())

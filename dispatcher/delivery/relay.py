@@ -5,6 +5,7 @@ partition of which records are held back is paused: what is held is bounded by o
 """
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -14,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
@@ -42,6 +44,7 @@ class Relay:
         self._clients = clients
         self._topics = topics
         self._clock = clock or BrokerClock()
+        self._pace = Pace()
         self._delays: dict[str, timedelta] = {}
         self._waiting: dict[TopicPartition, WaitingRecords[Record]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -158,7 +161,7 @@ class Relay:
             began = self._clock.elapsed()
             futures = [
                 await self._producer.send(
-                    self._topics.deliveries,
+                    self._topic_for(record),
                     # Not a delivery without both, which the sender tells; aiokafka would send nothing at all.
                     value=record.value if record.key is not None else record.value or b"",
                     key=record.key,
@@ -177,6 +180,10 @@ class Relay:
             if left:
                 log.warning("Kafka does not take attempts that came due; trying again", error=str(errors[0]))
                 await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+
+    def _topic_for(self, record: Record) -> str:
+        much = record.key is not None and self._pace.exceeded(record.key.decode(errors="replace"), time.monotonic())
+        return self._topics.bulk if much else self._topics.deliveries
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         assigned = self._consumer.assignment()

@@ -1,4 +1,4 @@
-"""The sender: makes the attempts that wait in ``webhooks.deliveries`` and reports what became of each.
+"""The sender: makes the attempts that wait in Kafka to be made now, and reports what became of each.
 
 An offset is committed only when the outcome of its attempt, and the retry that follows, have been acknowledged by the
 broker. Whoever takes over a partition reads the outcomes of the last minutes back, and skips what was made already.
@@ -61,6 +61,9 @@ _BEGUN_AT_ONCE = 16
 # While more is there than has been read, reading goes first: who wants little may stand behind who wants much.
 _BEGUN_WHILE_BEHIND = 2
 
+# Of webhooks that have much at once so much waits here, enough to keep all places busy, and the rest in Kafka.
+_BULK_BYTES = 8 * 1024 * 1024
+
 # Parked records whose lane has no room let others pass after a second, some at a time: moving them to the end costs
 # less than a call, but not nothing.
 _BLOCKED_SECONDS = 1.0
@@ -103,6 +106,8 @@ class Sender:
         self._at_once = _BEGUN_AT_ONCE
         self._last_round = 0.0
         self._behind = False
+        self._bulk: set[TopicPartition] = set()
+        self._bulk_held = False
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,11 +123,11 @@ class Sender:
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
             group=self._topics.group(self.name),
             member=self._clients.membership(self.name),
-            # Range gives the same partitions of deliveries and of parked to the same sender.
+            # Range gives the same partitions of all its topics to the same sender.
             partition_assignment_strategy=(RangePartitionAssignor,),
             rebalance_timeout_ms=15_000,
         )
-        self._consumer.subscribe([self._topics.deliveries, self._topics.parked], listener=_Rebalance(self))
+        self._consumer.subscribe(self._topics.to_send, listener=_Rebalance(self))
         await self._producer.start()
         self._reports = Reports(self._producer, self._topics, self._clock)
         self._parking = Parking(self._producer, self._topics.parked)
@@ -167,11 +172,7 @@ class Sender:
         await self._client.close()
 
     async def _check_partitions(self) -> None:
-        topics = self._topics
-        counts = {
-            name: len(await self._producer.partitions_for(name))
-            for name in (topics.deliveries, topics.parked, topics.attempts, *topics.retry.values())
-        }
+        counts = {name: len(await self._producer.partitions_for(name)) for name in self._topics.of_deliveries}
         if len(set(counts.values())) > 1:
             given = ", ".join(f"{name} has {count}" for name, count in counts.items())
             raise ConfigurationError(f"these topics need equally many partitions: {given}; run dispatcher topics apply")
@@ -181,8 +182,10 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await take_evenly(self._consumer, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
-            self._behind = any(len(records) == _RECORDS_AT_ONCE for records in batches.values())
+            batches = await take_evenly(self._consumer, last=self._bulk, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
+            self._behind = any(
+                len(records) == _RECORDS_AT_ONCE for tp, records in batches.items() if tp not in self._bulk
+            )
             accepted = 0
             for tp, records in batches.items():
                 self._accept_all(tp, records)
@@ -195,8 +198,21 @@ class Sender:
                 self._forget(work)
                 delivery = work.delivery
                 self._parking.park(work.partition, delivery.key, delivery.body, delivery.headers(), work.finish)
+            self._hold_bulk()
             await asyncio.sleep(0)
             await self._parking.room()
+
+    def _hold_bulk(self) -> None:
+        """Have more of ``webhooks.bulk`` wait in Kafka while much of it waits here."""
+        waiting = self._lanes.waiting_bytes
+        if not self._assigned.is_set():
+            return
+        if not self._bulk_held and waiting > _BULK_BYTES:
+            self._bulk_held = True
+            self._consumer.pause(*self._bulk)
+        elif self._bulk_held and waiting < _BULK_BYTES // 2:
+            self._bulk_held = False
+            self._consumer.resume(*self._bulk)
 
     def _accept_all(self, tp: TopicPartition, records: Sequence[Record]) -> None:
         watermark = self._watermarks.get(tp)
@@ -288,6 +304,8 @@ class Sender:
         room = min(at_once, _UNREPORTED_AT_MOST - len(self._executing))
         if self._stopping or room <= 0:
             return
+        if self._bulk_held:
+            self._hold_bulk()
         begun = 0
         for work in islice(self._lanes.take(now), room):
             self._executing[id(work)] = work
@@ -346,7 +364,7 @@ class Sender:
             self._lanes.look(time.monotonic())
             self._execute_next()
             # Parked records whose lanes had no room are looked at again.
-            self._consumer.resume(*self._consumer.paused())
+            self._consumer.resume(*(self._consumer.paused() - self._bulk))
 
     # Committing
 
@@ -395,6 +413,7 @@ class Sender:
         positions = await self._take_over(tps)
         self._committed, self._gaps, self._blocked = {}, {}, {}
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
+        self._bulk, self._bulk_held = {tp for tp in tps if tp.topic == self._topics.bulk}, False
         self._assigned.set()
         self._rebalances.inc()
 

@@ -260,8 +260,7 @@ async def check_topics(clients: KafkaClients, topics: Topics) -> None:
     if missing:
         said = f"topic {missing[0]} is" if len(missing) == 1 else f"topics {', '.join(missing)} are"
         raise ConfigurationError(f"{said} missing: run `dispatcher topics apply`")
-    of_deliveries = (topics.deliveries, topics.parked, topics.attempts, *topics.retry.values())
-    numbers = {name: present[name] for name in of_deliveries}
+    numbers = {name: present[name] for name in topics.of_deliveries}
     if len(set(numbers.values())) > 1:
         most = max(numbers.values())
         raise ConfigurationError(

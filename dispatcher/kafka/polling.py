@@ -1,6 +1,6 @@
 """Taking records from all partitions alike, however much one of them holds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,16 +39,18 @@ def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
 
 
 async def take_evenly(
-    consumer: AIOKafkaConsumer, *, timeout_ms: int, records: int
+    consumer: AIOKafkaConsumer, *, last: Collection[TopicPartition] = (), timeout_ms: int, records: int
 ) -> dict[TopicPartition, Sequence[Record]]:
-    """What has been fetched: of each partition so many records at most.
+    """What has been fetched: of each partition so many records at most, and of those in ``last`` as many together.
 
     aiokafka alone gives out everything that it fetched of one partition, which may be thousands of records, before it
     looks at the next: whoever shares the consumer with a flood would wait for it.
     """
     taken: dict[TopicPartition, Sequence[Record]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=records)
-    more = taken
-    while more and (others := consumer.assignment() - taken.keys()):
+    more, first = taken, consumer.assignment().difference(last)
+    while more and (others := first - taken.keys()):
         more = await consumer.getmany(*others, timeout_ms=0, max_records=records)
         taken |= more
+    if last and taken.keys().isdisjoint(last):
+        taken |= await consumer.getmany(*last, timeout_ms=0, max_records=records)
     return taken

@@ -95,6 +95,7 @@ class Topics:
         self.config = f"{prefix}webhooks.config"
         self.commands = f"{prefix}webhooks.commands"
         self.deliveries = f"{prefix}webhooks.deliveries"
+        self.bulk = f"{prefix}webhooks.bulk"
         self.parked = f"{prefix}webhooks.parked"
         self.retry = {delay: f"{prefix}webhooks.retry.{format_duration(delay)}" for delay in self.schedule.waits}
         self.attempts = f"{prefix}webhooks.attempts"
@@ -104,8 +105,18 @@ class Topics:
 
     @property
     def delivery_partitions(self) -> int:
-        """How many partitions the deliveries, parked, attempts and retry topics have, as declared."""
+        """How many partitions each of ``of_deliveries`` has, as declared."""
         return self._file.deliveries.partitions
+
+    @property
+    def to_send(self) -> tuple[str, ...]:
+        """What senders read: attempts to make now."""
+        return self.deliveries, self.bulk, self.parked
+
+    @property
+    def of_deliveries(self) -> tuple[str, ...]:
+        """The topics that have equally many partitions: a delivery stays in the same one of each."""
+        return *self.to_send, self.attempts, *self.retry.values()
 
     def group(self, role: str) -> str:
         """The consumer group of a role."""
@@ -132,7 +143,7 @@ class Topics:
     def declared(self) -> tuple[Topic, ...]:
         """Every topic, without the settings that depend on the cluster's size."""
         file = self._file
-        of_deliveries = (self.deliveries, self.parked, self.attempts)
+        of_deliveries = (*self.to_send, self.attempts)
         return (
             *(_kept(name, file.events.partitions, file.events.retention) for name in self.events.values()),
             *(_kept(name, file.deliveries.partitions, file.deliveries.retention) for name in of_deliveries),

@@ -5,6 +5,7 @@ acknowledged. Its producer, tables, web server, leader election and monitoring a
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -107,6 +108,12 @@ class _Fetched(NamedTuple):
 
 class _EventQueue(ThrowableQueue[Any]):
     """Records wait as they were fetched, and become Faust's events when they are taken out, twice as large."""
+
+    # asyncio's own, of which typeshed does not tell.
+    _unfinished_tasks: int
+    _finished: asyncio.Event
+    _getters: deque[asyncio.Future[None]]
+    _wakeup_next: Callable[[deque[asyncio.Future[None]]], None]
 
     def __init__(self, app: "_App", **options: Any) -> None:
         self._app = app
@@ -218,7 +225,7 @@ class _Consumer(Consumer):
             await self.perform_seek()
             return
         for partition, records in found.items():
-            if partition not in active and partition not in self._buffered_partitions:
+            if active is not None and partition not in active and partition not in self._buffered_partitions:
                 continue
             if queue.turns.bytes >= BUFFERED_BYTES:
                 await self._wait_for_room(queue.turns)

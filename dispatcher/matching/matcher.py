@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, ProducerClosed
 
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, headers_without_call
+from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.reading import UnreadableEvent, read_event
 from dispatcher.events.types import EventType
@@ -85,6 +86,7 @@ class Matcher:
         self._types = {topic: event_type for event_type, topic in topics.events.items()}
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
         self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
+        self._pace = Pace()
         self._started = AsyncExitStack()
         self._unfinished: set[asyncio.Task[None]] = set()
         self._outbox: Outbox
@@ -103,7 +105,8 @@ class Matcher:
                 started.push_async_callback(_stop_producer, producer)
                 await producer.start()
                 self._outbox = Outbox(producer, DeadLetters(producer, self._topics.dead_letter))
-                await self._outbox.open(self._topics.deliveries, self._topics.attempts, self._topics.notices)
+                topics = self._topics
+                await self._outbox.open(topics.deliveries, topics.bulk, topics.attempts, topics.notices)
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 group, member = self._topics.group(self.name), self._clients.membership(self.name)
                 started.push_async_callback(self._give_up_unfinished)
@@ -220,7 +223,9 @@ class Matcher:
             attempts_counter("failed", TOO_LARGE).inc()
             MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
         else:
-            self._outbox.put(self._topics.deliveries, result.webhook_id, result.body, result.headers())
+            much = self._pace.exceeded(result.webhook_id, time.monotonic())
+            topic = self._topics.bulk if much else self._topics.deliveries
+            self._outbox.put(topic, result.webhook_id, result.body, result.headers())
 
 
 class _EventRecord:

@@ -28,9 +28,9 @@ def readers(topics: Topics, present: Iterable[str]) -> tuple[Reader, ...]:
     )
     of_roles: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("matcher", "matcher", tuple(topics.events.values())),
-        ("sender", "sender", (topics.deliveries, topics.parked)),
+        ("sender", "sender", topics.to_send),
         ("relay", "relay", tuple(retry)),
-        ("recorder", "recorder", (topics.attempts, topics.deliveries)),
+        ("recorder", "recorder", (topics.attempts, topics.deliveries, topics.bulk)),
         ("portal", "portal", (topics.commands,)),
         ("erasure", "portal", (topics.commands,)),
         ("disabled", "portal", (topics.config,)),

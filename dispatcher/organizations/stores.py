@@ -39,8 +39,9 @@ def stores(topics: Topics) -> Iterator[Store]:
     yield Store(
         "ClickHouse", "messages, attempts, bodies, answers", "deleted", "within 10 minutes, with inactive parts"
     )
-    waiting = (topics.deliveries, topics.parked, *topics.retry.values())
-    yield Store(f"{topics.deliveries}, .parked, .retry.*", "bodies that wait", "will never be sent", kept(*waiting))
+    names = f"{topics.deliveries}, .bulk, .parked, .retry.*"
+    waiting = kept(*topics.to_send, *topics.retry.values())
+    yield Store(names, "bodies that wait", "will never be sent", waiting)
     yield Store(topics.attempts, "outcomes, answers", "not recorded any more", kept(topics.attempts))
     events = tuple(topics.events.values())
     yield Store(f"{topics.prefix}portal.* (events)", "events", "match no webhook", kept(*events))

@@ -137,7 +137,7 @@ class Portal:
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
-            resender = Resender(self._log, directory, producer, topics.deliveries, self._monotonic)
+            resender = Resender(self._log, directory, producer, topics, self._monotonic)
             recoveries = Recoveries(
                 RecoverableMessages(clickhouse), resender, directory, producer, topics, self._clock, self._monotonic
             )

@@ -1,8 +1,8 @@
 """Attempts as they happen, for all who watch, while anybody does.
 
-A webhook's first attempts wait in ``webhooks.deliveries`` and everything later is told in ``webhooks.attempts``, in
-partitions of the same number. Only partitions with a watched webhook are read, and only what is about one is parsed:
-bodies of thousands of deliveries a second pass by as bytes.
+A webhook's first attempts wait in ``webhooks.deliveries`` or ``webhooks.bulk``, and everything later is told in
+``webhooks.attempts``, in partitions of the same number. Only partitions with a watched webhook are read, and only what
+is about one is parsed: bodies of thousands of deliveries a second pass by as bytes.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class _PartitionFeed:
 
     def __init__(self, clients: KafkaClients, topics: Topics, number: int) -> None:
         self._clients = clients
-        self._deliveries = TopicPartition(topics.deliveries, number)
+        self._waiting = [TopicPartition(name, number) for name in (topics.deliveries, topics.bulk)]
         self._attempts = TopicPartition(topics.attempts, number)
         self._watchers: defaultdict[bytes, set[Watcher]] = defaultdict(set)
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -141,7 +141,7 @@ class _PartitionFeed:
         consumer = self._clients.consumer(auto_offset_reset="latest")
         try:
             await consumer.start()
-            consumer.assign([self._deliveries, self._attempts])
+            consumer.assign([*self._waiting, self._attempts])
             await consumer.seek_to_end()
             for partition in consumer.assignment():
                 await consumer.position(partition)

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
+from dispatcher.kafka.topics import Topics
 from dispatcher.recording.history import Message
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
@@ -55,13 +56,13 @@ class Resender:
         messages: Messages,
         directory: Directory,
         producer: AIOKafkaProducer,
-        topic: str,
+        topics: Topics,
         monotonic: Callable[[], float],
     ) -> None:
         self._messages = messages
         self._directory = directory
         self._producer = producer
-        self._topic = topic
+        self._topics = topics
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._queued: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -76,12 +77,15 @@ class Resender:
         lock = self._locks.setdefault((webhook.id, message_id), asyncio.Lock())
         async with lock:
             message, body = await self._known(webhook, message_id)
-            await (await self.queue(webhook, message, body))
+            await (await self._queue(self._topics.deliveries, webhook, message, body))
             self._lately.append((self._monotonic(), webhook.id, message_id))
         return message.runs + 1
 
     async def queue(self, webhook: Webhook, message: Message, body: bytes) -> "asyncio.Future[object]":
-        """Queue another run of a message that is not pending; the future ends when the broker has it."""
+        """Queue another run of one of many messages, which is not pending; the future ends when the broker has it."""
+        return await self._queue(self._topics.bulk, webhook, message, body)
+
+    async def _queue(self, topic: str, webhook: Webhook, message: Message, body: bytes) -> "asyncio.Future[object]":
         delivery = Delivery(
             webhook_id=webhook.id,
             organization_id=webhook.organization_id,
@@ -95,7 +99,7 @@ class Resender:
             body=body,
         )
         sent: asyncio.Future[object] = await self._producer.send(
-            self._topic, value=delivery.body, key=delivery.key, headers=delivery.headers()
+            topic, value=delivery.body, key=delivery.key, headers=delivery.headers()
         )
         # The log learns of the run a moment later; until then the message is known here to be pending.
         self._queued[webhook.id, message.message_id] = delivery.run

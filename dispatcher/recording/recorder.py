@@ -129,7 +129,8 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._producer = self._clients.producer(client_id="recorder")
         try:
             await self._producer.start()
-            self._consumer.subscribe([self._topics.attempts, self._topics.deliveries], listener=self)
+            topics = self._topics
+            self._consumer.subscribe([topics.attempts, topics.deliveries, topics.bulk], listener=self)
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self._consumer.stop()

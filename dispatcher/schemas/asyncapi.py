@@ -251,6 +251,7 @@ def _contents(topics: Topics) -> Iterator[tuple[str, str, str]]:
     yield topics.config, "config", "Each webhook's configuration; written by the portal only"
     yield topics.commands, "command", "What other roles ask the portal to do"
     yield topics.deliveries, "delivery", "Attempts to make now"
+    yield topics.bulk, "delivery", "Attempts to make now of webhooks that have many at once"
     yield topics.parked, "delivery", "Attempts set aside so that a slow webhook holds up no other"
     for name in topics.retry.values():
         yield name, "delivery", "Attempts to make when the topic's delay is over"

@@ -101,7 +101,7 @@ async def fill(clients: KafkaClients, topics: Topics, organization: str, webhook
     row = encode_outcome(outcome(f"m-{marker}", 1, "failed", at=NOW, response_body=marker, **about))
     key, event_topic = webhook_id.encode(), next(iter(topics.events.values()))
     async with clients.producer() as producer:
-        for name in (topics.deliveries, topics.parked, *topics.retry.values()):
+        for name in (*topics.to_send, *topics.retry.values()):
             await producer.send_and_wait(name, made.body, key=key, headers=headers)
         await producer.send_and_wait(topics.attempts, row, key=key)
         await producer.send_and_wait(topics.notices, marker.encode(), key=key)

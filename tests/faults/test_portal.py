@@ -369,7 +369,8 @@ async def check_audit(traffic: Traffic, follower: ConfigFollower, known: Mapping
 
 async def queued_runs(traffic: Traffic) -> Counter[tuple[str, int]]:
     """How often each message was queued anew, by run."""
-    records = await consume_all(traffic.clients, traffic.topics.deliveries, timeout=60)
+    topics = traffic.topics.deliveries, traffic.topics.bulk
+    records = [record for name in topics for record in await consume_all(traffic.clients, name, timeout=60)]
     headers = [dict(record.headers) for record in records]
     return Counter(
         (each["message"].decode(), int(each["run"]))

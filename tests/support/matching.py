@@ -95,10 +95,10 @@ async def publish(
 
 
 class Reader:
-    """Reads a topic from its beginning, outside any group."""
+    """Reads topics from their beginning, outside any group."""
 
-    def __init__(self, clients: KafkaClients, topic: str) -> None:
-        self._consumer: AIOKafkaConsumer = clients.consumer(topic)
+    def __init__(self, clients: KafkaClients, *topics: str) -> None:
+        self._consumer: AIOKafkaConsumer = clients.consumer(*topics)
         self.records: list[ConsumerRecord] = []
 
     async def __aenter__(self) -> "Reader":

@@ -170,7 +170,7 @@ class Traffic:
         topics = self.topics
         groups = {
             topics.group("matcher"): list(topics.events.values()),
-            topics.group("sender"): [topics.deliveries, topics.parked],
+            topics.group("sender"): list(topics.to_send),
             topics.group("relay"): list(topics.retry.values()),
         }
         lag = 0

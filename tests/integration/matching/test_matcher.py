@@ -34,7 +34,7 @@ async def matching(clients: KafkaClients, topics: Topics, follower: Follower) ->
 
 async def test_every_type_of_event_reaches_its_webhook(clients: KafkaClients, topics: Topics) -> None:
     follower = following(*(a_webhook(each, id=f"wh-{each}") for each in EventType))
-    async with matching(clients, topics, follower), Reader(clients, topics.deliveries) as deliveries:
+    async with matching(clients, topics, follower), Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         for each in EventType:
             await publish(clients, topics.events[each], [an_event(each)])
         await deliveries.until(len(EventType))
@@ -57,7 +57,7 @@ async def test_records_go_where_the_default_partitioner_sends_their_webhook(
     webhooks = [a_webhook(ALERTS, id=f"wh-{number}") for number in range(30)]
     async with (
         matching(clients, topics, following(*webhooks)),
-        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
         clients.producer() as producer,
     ):
         await publish(clients, topics.events[ALERTS], [an_event(ALERTS)])
@@ -73,7 +73,7 @@ async def test_what_cannot_be_read_is_set_aside_and_the_rest_flows(clients: Kafk
     bad = [b"no JSON", b"{}", an_event(EventType.OBJECT_CREATED), b"", None]
     async with (
         matching(clients, topics, follower),
-        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
         Reader(clients, topics.dead_letter) as letters,
         clients.producer() as producer,
     ):
@@ -107,7 +107,7 @@ async def test_an_error_of_ours_sets_the_record_aside_and_the_rest_flows(
 
     async with (
         matching(clients, topics, Fixed(broken)),
-        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
         Reader(clients, topics.dead_letter) as letters,
     ):
         values = [an_event(ALERTS, organization_id="org-broken"), an_event(ALERTS)]
@@ -124,7 +124,7 @@ async def test_a_device_without_an_id_costs_neither_the_operation_nor_its_other_
     operations, devices = EventType.OPERATION_EXECUTED, EventType.OPERATION_EXECUTED_IN_WORKSPACE
     async with (
         matching(clients, topics, following(a_webhook(operations, id="wh-o"), a_webhook(devices, id="wh-d"))),
-        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
         Reader(clients, topics.dead_letter) as letters,
     ):
         event = an_event(operations, workspaces=[{"workspace_id": "ws-1"}, None, {"workspace_name": "LT-0042"}])
@@ -142,7 +142,7 @@ async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, top
     large = a_webhook(ALERTS, id="wh-large", payload_template={"all": "#alert_information"})
     async with (
         matching(clients, topics, following(large, small)),
-        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
         Reader(clients, topics.attempts) as attempts,
         Reader(clients, topics.notices) as notices,
     ):
@@ -174,7 +174,10 @@ async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topic
     devices = [{"workspace_id": f"ws-{number}", "workspace_name": "L" * 350} for number in range(10_000)]
     event = an_event(EventType.OPERATION_EXECUTED, workspaces=devices)
     assert len(event) > 3_900_000
-    async with matching(clients, topics, following(*webhooks)), Reader(clients, topics.deliveries) as deliveries:
+    async with (
+        matching(clients, topics, following(*webhooks)),
+        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
+    ):
         await publish(clients, topics.events[EventType.OPERATION_EXECUTED], [event])
         async with asyncio.timeout(60):
             await deliveries.until(20_001)
@@ -203,7 +206,7 @@ async def test_what_ends_the_matcher_is_raised_and_its_event_is_not_acknowledged
     def fail(*_: object) -> None:
         raise LookupError("a bug")
 
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         with monkeypatch.context() as patch:
             patch.setattr(Outbox, "done", fail)
             async with matching(clients, topics, following(a_webhook(ALERTS))) as matcher:

@@ -83,7 +83,7 @@ async def a_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Proc
 async def test_a_stop_and_a_start_in_the_middle_lose_nothing_and_repeat_nothing(
     clients: KafkaClients, topics: Topics
 ) -> None:
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         await publish(clients, topics.events[ALERTS], alerts(EVENTS))
         for share in (0.1, 0.4):
             matcher = a_matcher(clients, topics)
@@ -103,7 +103,7 @@ async def test_a_stop_and_a_start_in_the_middle_lose_nothing_and_repeat_nothing(
 
 
 async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, settings: Settings) -> None:
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         await publish(clients, topics.events[ALERTS], alerts(EVENTS))
         async with a_process(settings) as process:
             async with asyncio.timeout(30):
@@ -131,7 +131,7 @@ async def test_a_stop_does_not_wait_for_a_producer_that_hangs(
         hanging.set()
         await asyncio.Event().wait()
 
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         await publish(clients, topics.events[ALERTS], alerts(5_000))
         matcher = a_matcher(clients, topics)
         with monkeypatch.context() as patch:
@@ -155,7 +155,7 @@ async def test_what_is_done_but_not_committed_is_handed_over(
     clients: KafkaClients, topics: Topics, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faust_app, "COMMIT_SECONDS", 3_600)
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         matcher = a_matcher(clients, topics)
         await matcher.start()
         try:
@@ -181,7 +181,7 @@ async def test_matchers_that_come_and_go_share_the_work_without_losing_or_repeat
             await publish(clients, topics.events[ALERTS], alerts(200, first=published))
             published += 200
 
-    async with Reader(clients, topics.deliveries) as deliveries:
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         matcher = a_matcher(clients, topics)
         await matcher.start()
         publishing = asyncio.create_task(publish_until_enough())

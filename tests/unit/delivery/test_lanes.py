@@ -131,3 +131,30 @@ def test_a_rate_limit_spreads_a_lane_and_holds_up_no_other() -> None:
     lanes.look(now + 1)
     lanes.add(Work("limited"))
     assert list(lanes.take(0.45)) == []
+
+
+def test_a_target_that_only_fails_quickly_has_few_places_until_it_succeeds() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(executing_at_first=10, executing_if_failing=2))
+    for number in range(100):
+        lanes.add(Work("fails", number))
+
+    def a_round(now: float, *, success: bool) -> int:
+        taken = list(lanes.take(now))
+        for work in taken:
+            lanes.ended(work, now + 0.01, success=success)
+        return len(taken)
+
+    assert a_round(0.0, success=False) == 10
+    assert a_round(1.0, success=False) == 2
+    assert a_round(2.0, success=True) == 2
+    assert a_round(3.0, success=True) >= 11
+
+
+def test_a_target_that_fails_now_and_then_keeps_its_places() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(executing_at_first=10, executing_if_failing=2))
+    for number in range(5_000):
+        lanes.add(Work("flaky", number))
+    for now in range(20):
+        for number, work in enumerate(list(lanes.take(float(now)))):
+            lanes.ended(work, now + 0.01, success=number % 5 != 0)
+    assert len(list(lanes.take(21.0))) >= 50

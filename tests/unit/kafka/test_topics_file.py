@@ -72,9 +72,7 @@ def test_the_schedule_makes_the_delay_topics(tmp_path: Path) -> None:
         timedelta(seconds=2): "x.webhooks.retry.2s",
     }
     numbers = {topic.name: topic.partitions for topic in topics.declared}
-    assert {numbers[name] for name in (topics.deliveries, topics.parked, topics.attempts, *topics.retry.values())} == {
-        topics.delivery_partitions
-    }
+    assert {numbers[name] for name in topics.of_deliveries} == {topics.delivery_partitions}
 
 
 def test_every_name_has_the_prefix() -> None:
