@@ -61,6 +61,9 @@ class _Lane(Generic[W]):
     webhook_id: str
     places: int
     waiting: deque[W] = field(default_factory=deque)
+    waiting_bytes: int = 0
+    ready_bytes: int = 0
+    """As many of these as were counted when the lane last changed."""
     executing: dict[int, float] = field(default_factory=dict)
     """When each attempt that is executing was given out, the longest first."""
     failures: int = 0
@@ -96,6 +99,7 @@ class Lanes(Generic[W]):
         self._executing = 0
         self._executing_slow = 0
         self._waiting_bytes = 0
+        self._ready_bytes = 0
 
     @property
     def executing(self) -> int:
@@ -108,9 +112,9 @@ class Lanes(Generic[W]):
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
     @property
-    def waiting_bytes(self) -> int:
-        """What these keep in memory."""
-        return self._waiting_bytes
+    def ready_bytes(self) -> int:
+        """What those keep in memory that wait for nothing but their turn."""
+        return self._ready_bytes
 
     @property
     def slow(self) -> int:
@@ -156,7 +160,7 @@ class Lanes(Generic[W]):
         if lane is None:
             lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first)
         lane.waiting.append(work)
-        self._waiting_bytes += work.size
+        self._waits(lane, work.size)
         self._want_turn(lane)
 
     def take(self, now: float) -> Iterator[W]:
@@ -167,7 +171,7 @@ class Lanes(Generic[W]):
             self._want_turn(held_back)
         while (lane := self._next(now)) is not None:
             work = lane.waiting.popleft()
-            self._waiting_bytes -= work.size
+            self._waits(lane, -work.size)
             lane.executing[id(work)] = now
             self._executing += 1
             self._executing_slow += lane.slow
@@ -211,10 +215,11 @@ class Lanes(Generic[W]):
             longest = max(self._lanes.values(), key=lambda lane: len(lane.waiting))
             for _ in range((len(longest.waiting) + 1) // 2):
                 work = longest.waiting.pop()
-                self._waiting_bytes -= work.size
+                self._waits(longest, -work.size)
                 taken.append(work)
                 if self._waiting_bytes <= self._limits.waiting_bytes:
                     break
+            self._count(longest)
         return taken
 
     def drop_waiting(self) -> list[W]:
@@ -222,11 +227,12 @@ class Lanes(Generic[W]):
         dropped = [work for lane in self._lanes.values() for work in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
+            lane.waiting_bytes = lane.ready_bytes = 0
             lane.held_back = False
         self._turns.clear()
         self._slow_turns.clear()
         self._later.clear()
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._ready_bytes = 0
         return dropped
 
     def _next(self, now: float) -> _Lane[W] | None:
@@ -247,10 +253,21 @@ class Lanes(Generic[W]):
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:
             lane.held_back = True
+            self._count(lane)
             heappush(self._later, (lane.not_before, next(self._numbers), lane))
         return lane.may_begin
 
+    def _waits(self, lane: _Lane[W], size: int) -> None:
+        lane.waiting_bytes += size
+        self._waiting_bytes += size
+
+    def _count(self, lane: _Lane[W]) -> None:
+        ready = lane.waiting_bytes if lane.may_begin else 0
+        self._ready_bytes += ready - lane.ready_bytes
+        lane.ready_bytes = ready
+
     def _want_turn(self, lane: _Lane[W]) -> None:
+        self._count(lane)
         if lane.may_begin:
             (self._slow_turns if lane.slow else self._turns).want(lane)
 

@@ -23,8 +23,10 @@ from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
 from dispatcher.delivery.parking import Parking
+from dispatcher.delivery.passing import Passing
 from dispatcher.delivery.record import UnreadableDelivery, read_delivery
 from dispatcher.delivery.reports import Reports
+from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.target import TargetClient
 from dispatcher.delivery.work import Partition, Work
@@ -53,21 +55,8 @@ _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 64
 _UNREPORTED_AT_MOST = 5_000
 
-# The event loop serves everybody in turn: when it is busy, a healthy target waits for everything else that one round of
-# it does. So as many attempts begin in one as keep it short.
-_ROUND_SECONDS = 0.001
-_BEGUN_AT_ONCE = 16
-
-# While more is there than has been read, reading goes first: who wants little may stand behind who wants much.
-_BEGUN_WHILE_BEHIND = 2
-
-# Of webhooks that have much at once so much waits here, enough to keep all places busy, and the rest in Kafka.
+# While so much waits here for nothing but its turn, what webhooks have beyond a little waits in Kafka.
 _BULK_BYTES = 8 * 1024 * 1024
-
-# Parked records whose lane has no room let others pass after a second, some at a time: moving them to the end costs
-# less than a call, but not nothing.
-_BLOCKED_SECONDS = 1.0
-_PASS_AT_ONCE = 200
 
 
 class Sender:
@@ -100,11 +89,10 @@ class Sender:
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
-        self._blocked: dict[TopicPartition, tuple[float, int]] = {}
+        self._passing: Passing[TopicPartition] = Passing()
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
-        self._at_once = _BEGUN_AT_ONCE
-        self._last_round = 0.0
+        self._rounds = Rounds()
         self._behind = False
         self._bulk: set[TopicPartition] = set()
         self._bulk_held = False
@@ -203,14 +191,13 @@ class Sender:
             await self._parking.room()
 
     def _hold_bulk(self) -> None:
-        """Have more of ``webhooks.bulk`` wait in Kafka while much of it waits here."""
-        waiting = self._lanes.waiting_bytes
+        """Have more of ``webhooks.bulk`` wait in Kafka while much waits here for nothing but its turn."""
         if not self._assigned.is_set():
             return
-        if not self._bulk_held and waiting > _BULK_BYTES:
+        if not self._bulk_held and self._lanes.ready_bytes > _BULK_BYTES:
             self._bulk_held = True
             self._consumer.pause(*self._bulk)
-        elif self._bulk_held and waiting < _BULK_BYTES // 2:
+        elif self._bulk_held and self._lanes.ready_bytes < _BULK_BYTES // 2:
             self._bulk_held = False
             self._consumer.resume(*self._bulk)
 
@@ -256,7 +243,7 @@ class Sender:
             has_room = self._lanes.has_room_for_parked(delivery.webhook_id)
         else:
             has_room = self._lanes.has_room(delivery.webhook_id, time.monotonic())
-        if tp.topic == self._topics.parked and not has_room and not self._may_pass(tp):
+        if tp.topic == self._topics.parked and not has_room and not self._passing.may_pass(tp, time.monotonic()):
             self._consumer.seek(tp, offset)
             self._consumer.pause(tp)
             return False
@@ -269,18 +256,6 @@ class Sender:
         else:
             parked = partial(watermark.finish, offset)
             self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), parked)
-        return True
-
-    def _may_pass(self, tp: TopicPartition) -> bool:
-        """Whether parked records whose lane has no room may go to the end, so that those behind them get a look in."""
-        now = time.monotonic()
-        blocked_since, passed = self._blocked.setdefault(tp, (now, 0))
-        if now - blocked_since < _BLOCKED_SECONDS:
-            return False
-        if passed >= _PASS_AT_ONCE:
-            del self._blocked[tp]
-            return False
-        self._blocked[tp] = (blocked_since, passed + 1)
         return True
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
@@ -297,11 +272,7 @@ class Sender:
         """Begin a few attempts; when more could begin, the next few follow when the event loop has come round."""
         self._beginning = None
         now = time.monotonic()
-        longer = now - self._last_round > _ROUND_SECONDS
-        self._at_once = max(self._at_once // 2, 1) if longer else min(self._at_once + 1, _BEGUN_AT_ONCE)
-        self._last_round = now
-        at_once = min(self._at_once, _BEGUN_WHILE_BEHIND) if self._behind else self._at_once
-        room = min(at_once, _UNREPORTED_AT_MOST - len(self._executing))
+        room = min(self._rounds.begin(now, behind=self._behind), _UNREPORTED_AT_MOST - len(self._executing))
         if self._stopping or room <= 0:
             return
         if self._bulk_held:
@@ -411,7 +382,8 @@ class Sender:
                     work.task.cancel()
         self._partitions = {number: before.get(number) or Partition() for number in numbers}
         positions = await self._take_over(tps)
-        self._committed, self._gaps, self._blocked = {}, {}, {}
+        self._committed, self._gaps = {}, {}
+        self._passing.clear()
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._bulk, self._bulk_held = {tp for tp in tps if tp.topic == self._topics.bulk}, False
         self._assigned.set()

@@ -43,6 +43,8 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
         assert len(executing) == lanes.executing <= 6
         assert max(sum(w.webhook_id == name for w in executing) for name in "abc") <= 4
         assert lanes.waiting == len(waiting)
+        places = {name: lane.places - len(lane.executing) for name, lane in lanes._lanes.items()}
+        assert lanes.ready_bytes == sum(w.size for w in waiting if places[w.webhook_id] > 0)
         # Whoever waits, waits for a place: half of all are there for those who are slow, all for the others.
         for name in {w.webhook_id for w in waiting}:
             assert sum(w.webhook_id == name for w in executing) >= 2 or len(executing) >= 3

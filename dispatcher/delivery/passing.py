@@ -1,0 +1,34 @@
+"""Parked records whose lane has no room: after a while some go to the end, so that those behind them get a look in.
+
+Moving them costs less than a call, but not nothing.
+"""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+BLOCKED_SECONDS = 1.0
+AT_ONCE = 200
+
+P = TypeVar("P", bound=Hashable)
+
+
+class Passing(Generic[P]):
+    """What blocks the partitions ``P``. Times are seconds of a monotonic clock, passed in."""
+
+    def __init__(self) -> None:
+        self._blocked: dict[P, tuple[float, int]] = {}
+
+    def may_pass(self, partition: P, now: float) -> bool:
+        """Whether the first record of a partition, which has no room ``now``, goes to its end."""
+        since, passed = self._blocked.setdefault(partition, (now, 0))
+        if now - since < BLOCKED_SECONDS:
+            return False
+        if passed >= AT_ONCE:
+            del self._blocked[partition]
+            return False
+        self._blocked[partition] = (since, passed + 1)
+        return True
+
+    def clear(self) -> None:
+        """Forget all partitions."""
+        self._blocked.clear()
