@@ -19,13 +19,26 @@ from benchmarks import (
     scale,
     start_up,
     storm,
+    takeover,
     throughput,
 )
 from benchmarks.part import Part, table, write_results
 
 PARTS: tuple[Part, ...] = tuple(
     module.PART
-    for module in (ceilings, throughput, fanout, devices, latency, hanging, storm, cold_start, start_up, scale)
+    for module in (
+        ceilings,
+        throughput,
+        fanout,
+        devices,
+        latency,
+        hanging,
+        storm,
+        cold_start,
+        start_up,
+        takeover,
+        scale,
+    )
 )
 
 # Sizes that are not how much is sent, but how.
