@@ -69,22 +69,6 @@ def _shown_from_elsewhere() -> Iterator[str]:
         yield about.all_items_label
     for event_type in EventType:
         yield from (variable.caption for variable in variables_of(event_type))
-    # What the API says where a page has no words of its own for it.
-    yield from (
-        "There is no such webhook in this organization.",
-        "Kafka does not answer at the moment. Try again soon.",
-        "ClickHouse does not answer at the moment. Try again soon.",
-        "The request failed on our side; it was logged. Try again later.",
-        "The webhook cannot be changed: its configuration cannot be decrypted here.",
-        "Others are changing this webhook all the time. Try again in a moment.",
-        "The token has expired. Sign in again, or get a new token.",
-        "The token is not a valid JWT. Sign in again, or get a new token.",
-        "The signature of the token is not valid. Sign in again, or get a new token.",
-        "The Authorization header is not of the form Bearer <JWT>. Sign in again, or get a new token.",
-        "The request comes from another site.",
-        "This page was opened in another session. Go back, reload it, and try again.",
-        "You are in more organizations than a browser can keep; use the API with a token.",
-    )
 
 
 if __name__ == "__main__":

@@ -110,6 +110,42 @@ async def test_what_is_no_json_is_marked_at_its_line_and_kept(person: Person) ->
     await expect(page.get_by_text("The webhook is created")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [400, 1400])
+async def test_what_is_wrong_is_seen_above_the_bar_with_save(person: Person, width: int) -> None:
+    page = person.page
+    await page.set_viewport_size({"width": width, "height": 900})
+    await person.sign_in()
+    await open_form(page)
+    lines = ",\n".join(f'"member_{number}": {number}' for number in range(200))
+    await write_template(page, f"{{{lines},\n")
+    message = page.locator(".je-message")
+    await expect(message).to_have_attribute("data-kind", "bad")
+    seen = """(message) => {
+        const editor = document.querySelector(".je-view"), found = [];
+        const top = editor.getBoundingClientRect().top + scrollY, height = editor.offsetHeight;
+        // From where half of the window is the editor to where its end is far above the bar.
+        for (let y = top - innerHeight / 2; y < top + height - 200; y += 40) {
+            scrollTo({ top: y, behavior: "instant" });
+            const box = message.getBoundingClientRect();
+            const at = document.elementFromPoint(box.left + 30, box.top + box.height / 2);
+            found.push(message.contains(at) && box.bottom <= innerHeight);
+        }
+        return found;
+    }"""
+    found = await message.evaluate(seen)
+    assert len(found) > 10
+    assert all(found)
+    # The cursor is not under the bars either: neither where somebody writes, nor where they go.
+    await page.locator(".cm-content").press("ControlOrMeta+Home")
+    for _ in range(60):
+        await page.keyboard.press("ArrowDown")
+        cursor = await page.locator(".cm-cursor-primary").bounding_box()
+        bar = await page.locator(".je-bar").bounding_box()
+        assert cursor is not None
+        assert bar is not None
+        assert cursor["y"] + cursor["height"] <= bar["y"] + 1
+
+
 async def test_another_event_type_brings_its_own_variables_and_example_unless_one_was_written(person: Person) -> None:
     page = person.page
     await person.sign_in()
@@ -125,7 +161,15 @@ async def test_another_event_type_brings_its_own_variables_and_example_unless_on
     await write_template(page, '{"mine": "#status"}')
     await page.get_by_label("Event Type").select_option("operation_executed")
     await expect(page.get_by_role("button", name="#total_errors")).to_be_visible()
-    await expect(page.get_by_text("One message for each operation, on however many devices")).to_be_visible()
+    note = page.get_by_role("note")
+    for sentence in (
+        "Operations can be executed on one or more devices.",
+        "Operation executed sends one webhook for the operation as a whole.",
+        "Operation executed in a workspace sends a webhook for each of the devices",
+        "Restart is executed on three devices at once. That makes one webhook notification of type Operation executed,",
+        "and three of type Operation executed in a workspace.",
+    ):
+        await expect(note).to_contain_text(sentence)
     assert await area.input_value() == '{"mine": "#status"}'
     await expect(page.locator("template-preview")).to_contain_text("Completed with errors")
 

@@ -68,6 +68,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "duration_ms": 93,
         "response_body": "ok",
         "error": None,
+        "request": {
+            "url": "https://desk.contoso.example/hooks/portal",
+            "headers": {
+                "user-agent": "Portal-Webhooks/1",
+                "x-team": MASK,
+                "content-type": "application/json",
+                "webhook-id": "msg_test5f1c0d8e2b7a4963aa10c7de44",
+                "webhook-event": "operation_executed",
+                "webhook-attempt": "1",
+            },
+            "body": '{"title":"#operation_type: #status","errors":"#total_errors"}',
+            "truncated": False,
+        },
+        "response": {"headers": {"content-type": "text/plain"}, "body": "ok", "truncated": False},
     },
     "MetricsView": {
         "successful": 1_204,

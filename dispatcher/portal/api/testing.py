@@ -8,10 +8,12 @@ from pydantic import BaseModel
 
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
+from dispatcher.portal.api.attempt_views import ReceivedResponse, SentRequest
 from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from dispatcher.portal.api.rate_limits import TESTS, AtOnce
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
+from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Person, Webhook
 
@@ -23,7 +25,7 @@ CallTarget = Callable[[Target, Request], Awaitable[TargetAnswer]]
 
 
 class TestResult(BaseModel):
-    """What became of the test; at most 16 KiB of the answer's body."""
+    """What became of the test; at most 16 KiB of the answer's body. ``request`` and ``response`` are an attempt's."""
 
     __test__ = False
 
@@ -32,6 +34,8 @@ class TestResult(BaseModel):
     duration_ms: int
     response_body: str
     error: str | None
+    request: SentRequest
+    response: ReceivedResponse
 
 
 class TestingApi:
@@ -74,12 +78,23 @@ class TestingApi:
             attempt=1,
             body=webhook.template.verbatim,
         )
-        answer = await self._call_target(Target.of(webhook), request)
+        target = Target.of(webhook)
+        answer = await self._call_target(target, request)
         await self._audit.record(webhook, by, "tested")
+        answered = answer.response_body.decode(errors="replace")
         return TestResult(
             status="failed" if answer.failure else "successful",
             response_code=answer.response_code,
             duration_ms=answer.duration_ms,
-            response_body=answer.response_body.decode(errors="replace"),
+            response_body=answered,
             error=answer.failure.error if answer.failure else None,
+            request=SentRequest(
+                url=target.shown_url,
+                headers=dict(answer.request_headers),
+                body=request.body[:SHOWN_BODY_BYTES].decode(errors="replace"),
+                truncated=len(request.body) > SHOWN_BODY_BYTES,
+            ),
+            response=ReceivedResponse(
+                headers=dict(answer.response_headers), body=answered, truncated=answer.response_truncated
+            ),
         )

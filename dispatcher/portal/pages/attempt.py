@@ -1,7 +1,6 @@
 """An attempt: what was sent and answered, what went wrong, its message's other attempts; and sending it again."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -65,8 +64,6 @@ class AttemptPages:
             error=failure_in_words(attempt.error, visit.gettext) if attempt.error else None,
             message=message,
             runs=runs,
-            request_is_json=_is_json(attempt.request.body),
-            response_is_json=_is_json(attempt.response.body),
         )
 
     async def resend(self, visit: Visit) -> web.Response:
@@ -90,14 +87,3 @@ class AttemptPages:
         if attempt_id := visit.fields.get("attempt", ""):
             return visit.see(visit.organization_url(webhook_id, "attempts", attempt_id))
         return visit.see(visit.organization_url(webhook_id, tab="metrics"))
-
-
-def _is_json(body: str) -> bool:
-    """Whether a body has a form to be laid out in."""
-    if not body.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True

@@ -52,3 +52,14 @@ def _string(text: str, variables: Collection[str]) -> Markup:
             start = found.end()
     pieces.append(shown_block(text[start:]))
     return Markup("").join(pieces)
+
+
+def is_json(body: str) -> bool:
+    """Whether a body has a form to be laid out in."""
+    if not body.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

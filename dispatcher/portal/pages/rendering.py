@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.pages import hostile
-from dispatcher.portal.pages.json_markup import pretty_body, pretty_json
+from dispatcher.portal.pages.json_markup import is_json, pretty_body, pretty_json
 from dispatcher.portal.pages.languages import LANGUAGES, Language, language
+from dispatcher.portal.pages.problems_in_words import disabled_in_words, problem_in_words
 from dispatcher.portal.pages.static_files import StaticFiles
 from dispatcher.rfc3339 import rfc3339
 
@@ -50,8 +51,11 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
             rfc3339(moment), spoken.moment(moment)
         ),
         event_type=lambda event_type: spoken.gettext(DESCRIPTIONS[EventType(event_type)].display_name),
+        in_words=lambda detail: problem_in_words(detail, spoken.gettext),
+        disabled_in_words=lambda reason: disabled_in_words(reason, spoken),
         pretty_json=pretty_json,
         pretty_body=pretty_body,
     )
+    environment.tests["json_body"] = is_json
     environment.globals.update(static=static.url, has_static=static.__contains__, languages=LANGUAGES)
     return environment

@@ -11,7 +11,7 @@ from multidict import MultiDict, MultiDictProxy
 from pydantic import BaseModel, ValidationError
 
 from dispatcher.portal.api.operation import Body, Call, NoBody, NoQuery, Query
-from dispatcher.portal.api.problems import Problem, errors_in_body, errors_in_query, invalid
+from dispatcher.portal.api.problems import errors_in_body, errors_in_query, invalid
 from dispatcher.portal.auth import ORGANIZATION_ADMIN, Caller
 from dispatcher.portal.pages.languages import Language
 from dispatcher.portal.pages.rendering import Renderer
@@ -164,13 +164,3 @@ def query_of(model: type[M], parameters: Mapping[str, str]) -> M:
         return model.model_validate({name: value for name, value in parameters.items() if value})
     except ValidationError as error:
         raise invalid(errors_in_query(error)) from None
-
-
-def error_of(problem: Problem, field_name: str) -> str | None:
-    """What is wrong with a field, to be shown beside it."""
-    found = [
-        error.detail
-        for error in problem.details.errors or ()
-        if error.field == field_name or error.field.startswith(f"{field_name}.")
-    ]
-    return "; ".join(found) or None

@@ -48,6 +48,14 @@ LISTED_ITEMS = 100
 LISTED_ENTRIES = 10
 """How many changes by others are told."""
 
+_OF_OPERATIONS = (EventType.OPERATION_EXECUTED, EventType.OPERATION_EXECUTED_IN_WORKSPACE)
+
+_GUIDES = {
+    "Slack": "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/",
+    "Microsoft Teams": "https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
+}
+"""Where the makers say how a message for them is written, and where its URL comes from."""
+
 _ISLANDS = ("json-editor", "template-preview", "resource-picker", "webhook-form", "unsaved-changes")
 
 
@@ -168,8 +176,9 @@ class WebhookForm:
             typed=typed,
             event_type=event_type,
             event_types=[*EventType],
+            of_operations=_OF_OPERATIONS,
+            guides=_GUIDES,
             all_items=visit.gettext(DESCRIPTIONS[event_type].all_items_label),
-            note=_note(visit, event_type),
             variables=[(one.name, visit.gettext(one.caption)) for one in variables_of(event_type)],
             templates=[*TEMPLATES],
             selected=orjson.dumps([self._selected(visit, event_type, one) for one in chosen]).decode(),
@@ -232,22 +241,10 @@ def _about(visit: Visit, event_type: EventType) -> Mapping[str, Any]:
     every = example_templates(event_type)
     return {
         "event_type": event_type,
-        "note": _note(visit, event_type),
         "variables": [{"name": one.name, "caption": visit.gettext(one.caption)} for one in variables_of(event_type)],
         "sample_values": sample_values(event_type, visit.organization_id, _organization_name(visit)),
         "templates": {name: every[title] for name, title in TEMPLATES.items()},
     }
-
-
-def _note(visit: Visit, event_type: EventType) -> str:
-    """How many messages an operation makes."""
-    match event_type:
-        case EventType.OPERATION_EXECUTED:
-            return visit.gettext("One message for each operation, on however many devices it is executed.")
-        case EventType.OPERATION_EXECUTED_IN_WORKSPACE:
-            return visit.gettext("One message for each device on which the operation is executed.")
-        case _:
-            return ""
 
 
 def _errors(visit: Visit, problem: Problem | None) -> Mapping[str, str]:

@@ -222,6 +222,7 @@ class JsonEditor extends HTMLElement {
           update.transactions.some((one) => one.effects.some((each) => each.is(variablesChanged))),
       }),
       EditorView.lineWrapping,
+      EditorView.scrollMargins.of((view) => ({ bottom: covered(view) })),
       EditorState.readOnly.of(area.readOnly || area.disabled),
       EditorView.contentAttributes.of({
         ...(labels === ""
@@ -359,6 +360,15 @@ class JsonEditor extends HTMLElement {
 function insideString(state: EditorState, at: number): boolean {
   const node = syntaxTree(state).resolveInner(at, -1);
   return ["String", "PropertyName"].includes(node.name) && node.from < at && at < node.to;
+}
+
+/** How many pixels of the editor are under what the page keeps at the window's lower edge; the cursor is not to be there. */
+function covered(view: EditorView): number {
+  const bar = view.dom.closest("json-editor")?.querySelector<HTMLElement>(".je-bar");
+  const reserved = Number.parseFloat(getComputedStyle(document.documentElement).scrollPaddingBottom) || 0;
+  const most = reserved + (bar?.offsetHeight ?? 0);
+  const below = view.dom.getBoundingClientRect().bottom - (window.innerHeight - most);
+  return Math.min(Math.max(below, 0), most);
 }
 
 /**

@@ -6,7 +6,6 @@ import type { Variable } from "../lib/variables.ts";
 /** An event type as the page gives it. `templates` are JSON objects by name: `example`, `slack`, `teams`. */
 interface EventType {
   readonly event_type: string;
-  readonly note?: string;
   readonly variables: readonly Variable[];
   readonly sample_values?: Readonly<Record<string, unknown>>;
   readonly templates?: Readonly<Record<string, unknown>>;
@@ -133,9 +132,8 @@ class WebhookForm extends HTMLElement {
     set("json-editor, template-preview", "data-variables", variables);
     set("template-preview", "data-values", JSON.stringify(type?.sample_values ?? {}));
     set("resource-picker", "data-event-type", type?.event_type ?? "");
-    for (const note of this.querySelectorAll<HTMLElement>("[data-event-note]")) {
-      note.textContent = type?.note ?? "";
-      note.hidden = note.textContent === "";
+    for (const part of this.querySelectorAll<HTMLElement>("[data-only-for]")) {
+      part.hidden = !part.dataset.onlyFor?.split(" ").includes(type?.event_type ?? "");
     }
     this.#listVariables(type?.variables ?? []);
     for (const button of this.querySelectorAll<HTMLButtonElement>("button[data-insert-template]")) {

@@ -335,6 +335,15 @@ async def test_tests_a_webhook(api: Api, target: Target) -> None:
     assert reply.body["error"] is None
     (received,) = target.at("good")
     assert received.body == b'{"text":"#alert_name","n":1}'
+    request, response = reply.body["request"], reply.body["response"]
+    assert (request["url"], request["body"].encode(), request["truncated"]) == (
+        target.url("good"),
+        received.body,
+        False,
+    )
+    assert request["headers"]["webhook-signature"] == received.headers["webhook-signature"]
+    assert (response["body"], response["truncated"]) == ("ok", False)
+    assert response["headers"]["content-type"] == "text/plain; charset=utf-8"
     reply = await api("POST", f"/webhooks/{bad}/test")
     assert (reply.body["status"], reply.body["response_code"]) == ("failed", 500)
     assert "500" in reply.body["error"]

@@ -13,10 +13,13 @@ from aiokafka import AIOKafkaProducer
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.webhooks.commands import disable_command
+from dispatcher.webhooks.target_headers import MASK
 from tests.integration.portal.conftest import Api
 from tests.integration.portal.pages.conftest import Visitor
-from tests.support.target import a_target
+from tests.support.target import a_target, answer
 from tests.support.waiting import eventually
+
+SENT = ("content-type", "webhook-id", "webhook-timestamp", "webhook-signature", "webhook-event", "webhook-attempt")
 
 
 @pytest.fixture
@@ -103,22 +106,43 @@ async def test_what_somebody_changed_meanwhile_is_not_deleted(
 async def test_a_test_shows_request_answer_and_duration(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
     url = f"{visitor.webhooks}/{webhook['id']}"
     async with a_target() as target:
-        await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": target.url("tested")})
+        changed = {
+            "target_url": target.url("tested", answer(418, x_brewed_by="a <b>pot</b>")),
+            "headers": {"X-Key": "hush-hush-hush"},
+        }
+        await api("PATCH", f"/webhooks/{webhook['id']}", changed)
         page = await visitor.post(f"{url}/test", {"csrf": (await visitor.get(url)).csrf})
     assert page.status == 200
-    for text in ("Result of the test", "Successful", "HTTP 200", f"POST {target.base}/tested", "#alert_name"):
-        assert text in page.text
-    assert [json.loads(received.body) for received in target.received] == [webhook["payload_template"]]
+    [received] = target.received
+    for text in (
+        "Result of the test",
+        "Failed",
+        "The target answered 418",
+        "Only answers from 200 to 299 are a success.",
+        f"POST {target.base}/tested",
+        f"x-key: {MASK}",
+        *(f"{name}: {received.headers[name]}" for name in SENT),
+        "#alert_name",
+        "HTTP 418",
+        "x-brewed-by: a <b>pot</b>",
+        " ms",
+    ):
+        assert text in page.text, text
+    assert "hush-hush-hush" not in page.html
+    assert json.loads(received.body) == webhook["payload_template"]
 
 
-async def test_a_test_that_fails_says_why(
+async def test_a_test_that_fails_says_why_in_the_person_s_language(
     visitor: Visitor, api: Api, webhook: dict[str, Any], unused_tcp_port: int
 ) -> None:
     await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": f"http://127.0.0.1:{unused_tcp_port}/"})
     url = f"{visitor.webhooks}/{webhook['id']}"
     page = await visitor.post(f"{url}/test", {"csrf": (await visitor.get(url)).csrf})
     assert "Failed" in page.text
-    assert "connection refused" in page.text
+    assert "The connection was refused: nothing listens" in page.text
+    assert "No answer came." in page.text
+    page = await visitor.post(f"{url}/test", {"csrf": page.csrf}, Accept_Language="es")
+    assert "La conexión fue rechazada" in page.text
 
 
 async def test_a_rotated_secret_is_shown_once(visitor: Visitor, webhook: dict[str, Any]) -> None:
