@@ -202,8 +202,9 @@ class Portal:
         keys = await self._keys(stack)
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
         public_url = None if settings.public_url is None else str(settings.public_url)
-        site = Site(self._vault, public_url, self._clock)
-        app = application(apis.operations(), site.callers(authentication), RateLimits(self._monotonic))
+        limits = RateLimits(self._monotonic)
+        site = Site(self._vault, public_url, limits, self._clock)
+        app = application(apis.operations(), site.callers(authentication), limits)
         provider = self._provider(public_url)
         if provider is not None:
             stack.push_async_callback(provider.close)

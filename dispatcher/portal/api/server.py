@@ -61,7 +61,7 @@ def _bound(
         organization = request.match_info.get("organization_id")
         if organization is not None:
             caller.require_admin(organization)
-        _count(request, limits, (EVERYTHING, *operation.limits), caller)
+        count(request, limits, operation.limits, caller)
         query = _read_query(request, operation.query)
         if isinstance(operation, Operation):
             body, raw = await _read_body(request, operation.body)
@@ -74,10 +74,15 @@ def _bound(
     return handle
 
 
-def _count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], caller: Caller) -> None:
+def count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], caller: Caller) -> None:
+    """Count a request against what everybody has, and these policies. The answer's headers tell what is left.
+
+    Raises:
+        Problem: 429, that was too often.
+    """
     standings: list[Standing] = []
     request[_STANDINGS] = standings
-    for policy in policies:
+    for policy in (EVERYTHING, *policies):
         standing = limits.take(policy, caller.id)
         standings.append(standing)
         if standing.wait:

@@ -15,6 +15,7 @@ from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempt_views import AttemptList
 from dispatcher.portal.api.attempts import AttemptQuery, HistoryQuery
 from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.api.rate_limits import RECOVERIES
 from dispatcher.portal.api.resending import RecoverySpan
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages.islands import script_json, texts_script
@@ -92,7 +93,7 @@ class MetricsPages:
 
     def pages(self) -> Sequence[Page]:
         """What is served beside the tab."""
-        return (Page(f"{PATH}/recover", get=self._ask, post=self.recover),)
+        return (Page(f"{PATH}/recover", get=self._ask, post=self.recover, limits=(RECOVERIES,)),)
 
     async def recover(self, visit: Visit) -> web.Response:
         """Send again what failed in a span of time, and say how many messages that is."""

@@ -12,6 +12,7 @@ from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.audit_log import AuditQuery
 from dispatcher.portal.api.concurrency import IF_MATCH
 from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.api.rate_limits import TESTS
 from dispatcher.portal.api.testing import TestResult
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages import overview
@@ -52,7 +53,7 @@ class WebhookPage:
             Page(f"{PATH}/enable", get=_back, post=self.enable),
             Page(f"{PATH}/disable", get=_back, post=self.disable),
             Page(f"{PATH}/delete", get=_back, post=self.delete),
-            Page(f"{PATH}/test", get=_back, post=self.test),
+            Page(f"{PATH}/test", get=_back, post=self.test, limits=(TESTS,)),
             Page(f"{PATH}/rotate-secret", get=_back, post=self.rotate_secret),
         )
 

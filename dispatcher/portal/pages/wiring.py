@@ -10,7 +10,8 @@ from aiohttp.typedefs import Handler as ServerHandler
 from multidict import MultiDict
 
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.api.server import CallerOf, problem_of
+from dispatcher.portal.api.rate_limits import Policy, RateLimits
+from dispatcher.portal.api.server import CallerOf, count, problem_of
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.pages import languages
 from dispatcher.portal.pages.guard import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
@@ -33,16 +34,22 @@ class Page:
     post: Handler | None = None
     open: bool = False
     """Whether people see it who did not sign in."""
+    limits: tuple[Policy, ...] = ()
+    """How often one person may post here, beside what everybody may do."""
 
 
 class Site:
-    """All pages of a portal. ``public_url`` is how people reach it, where that is not as the server sees it."""
+    """All pages of a portal. ``public_url`` is how people reach it, where that is not as the server sees it.
 
-    def __init__(self, vault: Vault, public_url: str | None, clock: Callable[[], datetime]) -> None:
+    ``limits`` are the API's: what somebody asks for by pages and by programs counts together.
+    """
+
+    def __init__(self, vault: Vault, public_url: str | None, limits: RateLimits, clock: Callable[[], datetime]) -> None:
         secure = public_url is not None and public_url.startswith("https:")
         self.sessions = Sessions(Seal(vault.derived("portal: sessions")), secure=secure, clock=clock)
         self.secure = secure
         self._public_url = public_url
+        self._limits = limits
         self._static = StaticFiles()
         self._renderer = Renderer(self._static)
 
@@ -98,6 +105,8 @@ class Site:
                 check_token(visit.session, visit.fields.get(CSRF_FIELD))
         if visit.organization_id:
             visit.caller.require_admin(visit.organization_id)
+        if visit.session is not None:
+            count(request, self._limits, () if request.method in SAFE else page.limits, visit.caller)
         return await handler(visit)
 
     def _visit(self, request: web.Request, session: Session | None) -> Visit:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from dispatcher.portal.app import Portal
-from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, a_token
+from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api, a_token
 from tests.integration.portal.pages.conftest import Visitor
 
 
@@ -136,3 +136,24 @@ async def test_static_files_are_kept_by_browsers_until_they_change(visitor: Visi
         tag = response.headers["ETag"]
     async with visitor.session.get(url.split("?")[0], headers={"If-None-Match": tag}) as response:
         assert (response.status, response.headers["Cache-Control"]) == (304, "no-cache")
+
+
+async def test_pages_count_with_the_api_and_tests_by_the_button_with_those_by_a_program(
+    visitor: Visitor, api: Api
+) -> None:
+    await visitor.sign_in()
+    webhook = (await api.create(target_url="http://169.254.1.1/"))["id"]
+    url = f"{visitor.webhooks}/{webhook}"
+    page = await visitor.get(url)
+    before = int(page.headers["RateLimit"].split("r=")[1].split(";")[0])
+    assert (await api("GET", "/webhooks")).headers["RateLimit-Policy"] == page.headers["RateLimit-Policy"]
+    after = (await visitor.get(url)).headers["RateLimit"]
+    assert int(after.split("r=")[1].split(";")[0]) < before
+    for _ in range(58):
+        assert (await api("POST", f"/webhooks/{webhook}/test")).status == 200
+    for status in (200, 200, 429):
+        shown = await visitor.post(f"{url}/test", {"csrf": page.csrf})
+        assert shown.status == status
+    assert "That was more than 60 requests in 60 seconds." in shown.text
+    assert int(shown.headers["Retry-After"]) >= 1
+    assert (await visitor.get(url)).status == 200
