@@ -2,20 +2,25 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from dispatcher.delivery.sender import Sender
 from dispatcher.demo.people import demo_people
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.matching.matcher import Matcher
 from dispatcher.portal.app import Portal
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from tests.integration.portal.conftest import Api, a_token, clickhouse, engine, follower, settings, vault_of
+from tests.support.target import Target, a_target
 
 __all__ = ["clickhouse", "engine", "follower", "settings"]
 
@@ -55,6 +60,28 @@ async def api(portal: Portal, settings: Settings) -> AsyncIterator[Api]:
     """Asks the portal's API as an admin of Contoso."""
     async with aiohttp.ClientSession(base_url=portal.url) as session:
         yield Api(session, a_token(settings))
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    async with a_target() as target:
+        yield target
+
+
+@pytest.fixture
+async def delivering(
+    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
+) -> AsyncIterator[None]:
+    """Everything between an event and what the portal reads, but for the relay: what fails waits."""
+    async with AsyncExitStack() as stack:
+        for role in (
+            Recorder(clients, topics, clickhouse),
+            Sender(settings, clients, topics, follower),
+            Matcher(clients, topics, follower),
+        ):
+            await role.start()
+            stack.push_async_callback(role.stop)
+        yield
 
 
 @pytest.fixture

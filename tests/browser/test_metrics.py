@@ -1,51 +1,21 @@
 """The Metrics tab in a real browser: events through Kafka, attempts as they arrive, their details, sending again."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from dispatcher.delivery.sender import Sender
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.matching.matcher import Matcher
-from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.recorder import Recorder
-from dispatcher.settings import Settings
-from dispatcher.webhooks.follower import ConfigFollower
 from tests.browser.conftest import Person
 from tests.integration.portal.conftest import Api
 from tests.support.matching import an_event, publish
-from tests.support.target import Target, a_target, answer
+from tests.support.target import Target, answer
 
 WEBHOOKS = "/organizations/org-contoso/webhooks"
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"
-
-
-@pytest.fixture
-async def target() -> AsyncIterator[Target]:
-    async with a_target() as target:
-        yield target
-
-
-@pytest.fixture
-async def _delivering(
-    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
-) -> AsyncIterator[None]:
-    """Everything between an event and what the portal reads, but for the relay: what fails waits."""
-    async with AsyncExitStack() as stack:
-        for role in (
-            Recorder(clients, topics, clickhouse),
-            Sender(settings, clients, topics, follower),
-            Matcher(clients, topics, follower),
-        ):
-            await role.start()
-            stack.push_async_callback(role.stop)
-        yield
 
 
 async def happen(clients: KafkaClients, topics: Topics, *ids: str) -> None:
@@ -53,7 +23,7 @@ async def happen(clients: KafkaClients, topics: Topics, *ids: str) -> None:
     await publish(clients, topics.events[EventType.ACTIVE_ALERT], events)
 
 
-@pytest.mark.usefixtures("_delivering")
+@pytest.mark.usefixtures("delivering")
 async def test_attempts_arrive_as_events_happen_and_are_looked_at_and_sent_again(
     person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics
 ) -> None:
@@ -90,7 +60,7 @@ async def test_attempts_arrive_as_events_happen_and_are_looked_at_and_sent_again
     assert len(target.at("hook")) == 3
 
 
-@pytest.mark.usefixtures("_delivering")
+@pytest.mark.usefixtures("delivering")
 async def test_filters_show_what_failed_and_when_it_is_tried_again(
     person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics
 ) -> None:
@@ -114,7 +84,7 @@ async def test_filters_show_what_failed_and_when_it_is_tried_again(
     await expect(window.get_by_role("button", name="Resend")).to_be_disabled()
 
 
-@pytest.mark.usefixtures("_delivering")
+@pytest.mark.usefixtures("delivering")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_and_nothing_overflows(
     person: Person, api: Api, target: Target, clients: KafkaClients, topics: Topics, theme: str

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Dialog, Page, expect
 from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.portal.app import Portal
-from tests.browser.conftest import Person
+from tests.browser.conftest import ADA, PRIYA, Person
 from tests.browser.test_pages import problems
 from tests.integration.portal.conftest import Api
 from tests.support.waiting import eventually
@@ -192,6 +192,48 @@ async def test_leaving_asks_when_something_was_typed(person: Person) -> None:
     await page.get_by_role("button", name="Dark").click()
     await expect(page.get_by_label("Name", exact=True)).to_have_value("Half done")
     assert len(asked) == 2
+
+
+async def test_what_was_typed_is_there_again_after_the_session_ended(person: Person, api: Api) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Kept")
+    await page.get_by_label("Send webhook for all alerts").check()
+    await write_template(page, '{"kept":\n "#alert_name"}')
+    await page.get_by_text("Headers and rate limit").click()
+    await page.get_by_label("Name of the header").fill("X-Team")
+    await page.get_by_label("Value of the header").fill("desk")
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Your session has ended")).to_be_visible()
+    await page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    await page.locator(f'button[value="{ADA}"]').click()
+    await expect(page.get_by_text("What you typed is here again")).to_be_visible()
+    await expect(page.locator("#problem")).to_be_focused()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Kept")
+    await expect(page.get_by_label("Send webhook for all alerts")).to_be_checked()
+    await expect(page.get_by_label("Value of the header").first).to_have_value("desk")
+    assert await page.locator("#payload_template").input_value() == '{"kept":\n "#alert_name"}'
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The webhook is created.")).to_be_visible()
+    [webhook] = (await api("GET", "/webhooks")).body["items"]
+    assert (webhook["name"], [*webhook["headers"]]) == ("Kept", ["X-Team"])
+    assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_what_was_typed_is_shown_to_nobody_else(person: Person) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Of Ada")
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    await page.locator(f'button[value="{PRIYA}"]').click()
+    await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("")
+    assert await page.evaluate("sessionStorage.length") == 0
 
 
 async def test_of_two_admins_the_slower_is_told_what_the_other_changed(

@@ -195,6 +195,7 @@ class WebhookForm:
             once=once,
             changed=changed,
             deleted=deleted,
+            restored=visit.fields.get("do") == "restore" and problem is None and not deleted,
             problem=problem.details if problem else None,
             errors=_errors(visit, problem),
             meanwhile=meanwhile,
@@ -208,7 +209,7 @@ class WebhookForm:
 
 
 def _refreshed(visit: Visit, typed: TypedWebhook) -> TypedWebhook | None:
-    """The form as a button of it changes it, for who has no script; None: it is to be saved."""
+    """The form as a button of it changes it, or as it was before somebody had to sign in again; None: save it."""
     do = visit.fields.get("do", "")
     event_type = typed.known_event_type
     if do == "event_type":
@@ -222,7 +223,7 @@ def _refreshed(visit: Visit, typed: TypedWebhook) -> TypedWebhook | None:
         )
     if do.startswith("template:") and (name := do.removeprefix("template:")) in TEMPLATES:
         return replace(typed, template=ready_template(name, event_type))
-    return typed if do == "header" else None
+    return typed if do in {"header", "restore"} else None
 
 
 def _preview(visit: Visit, typed: TypedWebhook) -> Markup | None:

@@ -41,6 +41,9 @@ export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')
 
 localizeTimes();
 
+// What somebody typed and could not save waits in this tab until they are back at its form, or have gone elsewhere.
+if (!document.querySelector("[data-keeps-draft]")) sessionStorage.removeItem("draft");
+
 const menus = [...document.querySelectorAll("[data-menu]")];
 document.addEventListener("click", (event) => {
   for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
