@@ -21,7 +21,9 @@ function kept(): Draft | undefined {
 }
 
 function keep(form: HTMLFormElement): void {
-  const fields = [...new FormData(form)].filter(([name]) => !NOT_KEPT.has(name)).map(([name, value]) => [name, `${value}`]);
+  const fields = [...new FormData(form)]
+    .filter(([name]) => !NOT_KEPT.has(name))
+    .map(([name, value]) => [name, `${value}`]);
   const path = new URL(form.action).pathname;
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ whose: form.dataset.keepsDraft, path, fields }));
@@ -50,7 +52,11 @@ function restore(form: HTMLFormElement, draft: Draft): void {
 for (const form of document.querySelectorAll<HTMLFormElement>("form[data-keeps-draft]")) {
   const draft = kept();
   sessionStorage.removeItem(KEY);
-  if (draft?.whose === form.dataset.keepsDraft && draft?.path === location.pathname && form.dataset.unsaved !== "changed") {
+  if (
+    draft?.whose === form.dataset.keepsDraft &&
+    draft?.path === location.pathname &&
+    form.dataset.unsaved !== "changed"
+  ) {
     restore(form, draft);
   }
   form.addEventListener("submit", (event) => {
