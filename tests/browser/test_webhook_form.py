@@ -136,6 +136,15 @@ async def test_what_is_wrong_is_seen_above_the_bar_with_save(person: Person, wid
     assert len(found) > 10
     assert all(found)
     # The cursor is not under the bars either: neither where somebody writes, nor where they go.
+    await write_template(page, '{"text": [\n' + "1,\n" * 20 + "2]}")
+    await expect(message).to_have_attribute("data-kind", "good")
+    await page.keyboard.type("x")
+    await expect(message).to_have_attribute("data-kind", "bad")
+    await page.wait_for_function(
+        """() => document.querySelector(".cm-cursor-primary").getBoundingClientRect().bottom
+            <= document.querySelector(".je-bar").getBoundingClientRect().top + 1"""
+    )
+    await write_template(page, f"{{{lines},\n")
     await page.locator(".cm-content").press("ControlOrMeta+Home")
     for _ in range(60):
         await page.keyboard.press("ArrowDown")

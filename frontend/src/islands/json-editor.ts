@@ -328,7 +328,12 @@ class JsonEditor extends HTMLElement {
       text = this.#texts.get("valid");
     }
     if (this.#message.textContent !== text) {
+      const height = this.#message.offsetHeight;
       this.#message.textContent = text;
+      if (this.#message.offsetHeight > height && this.#view?.hasFocus) {
+        // What is said may have grown over the line that somebody is writing.
+        this.#view.dispatch({ effects: EditorView.scrollIntoView(this.#view.state.selection.main.head) });
+      }
     }
     this.#message.dataset.kind = kind;
     this.#view?.contentDOM.setAttribute("aria-invalid", `${kind === "bad"}`);
