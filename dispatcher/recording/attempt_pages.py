@@ -10,7 +10,7 @@ any.
 # ruff: noqa: S608
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -45,31 +45,20 @@ _BEFORE = """
 _KEPT = "at >= now64(3, 'UTC') - INTERVAL 28 DAY"
 _NEWEST_FIRST = "ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {limit:UInt32}"
 
+# In the order of the table, which has no order across statuses.
 _HINTS = f"""
     SELECT message_id, run, attempt, toString(status) AS status_name, toUnixTimestamp64Milli(at) AS at_ms,
         intDiv(toUnixTimestamp64Milli(message_created_on), 86400000) AS created_day
     FROM attempt_times
-    WHERE {hours.OF_WEBHOOK} AND status = {{status:String}} AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}})
-        AND {_BEFORE}
+    WHERE {hours.OF_WEBHOOK} AND status = '%s' AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}}) AND {_BEFORE}
     {_NEWEST_FIRST}
 """
 
-# All of a webhook's, unless they are too many: then `seen` is more than `few`, and the page is not right.
+# All of a webhook's, unless they are too many.
 _OF_FEW = f"""
-    SELECT sum(hints) AS seen,
-        arraySlice(arrayReverseSort(each -> (each.1, each.2, each.3, each.4), groupArrayIf(
-            (toUnixTimestamp64Milli(at), message_id, run, attempt, toString(status), shown),
-            toString(status) IN {{statuses:Array(String)}} AND {_KEPT} AND {_BEFORE})), 1, {{limit:UInt32}}) AS page
-    FROM (
-        SELECT message_id, run, attempt, count() AS hints, max((h.status, h.at)) AS latest,
-            latest.1 AS status, latest.2 AS at,
-            argMax((h.told, h.duration_ms, h.response_code, h.error), (h.status, h.at, h.told)) AS shown
-        FROM (
-            SELECT message_id, run, attempt, status, at, told, duration_ms, response_code, error FROM attempt_times
-            WHERE {hours.OF_WEBHOOK} LIMIT {{few:UInt32}} + 1
-        ) AS h
-        GROUP BY message_id, run, attempt
-    )
+    SELECT message_id, run, attempt, toString(status) AS status_name, duration_ms, response_code, error,
+        toUnixTimestamp64Milli(at) AS at_ms, at_ms AS executed_ms, at_ms AS due_ms, told, {_KEPT} AS kept
+    FROM attempt_times WHERE {hours.OF_WEBHOOK} LIMIT {{few:UInt32}} + 1
 """
 
 _LOOKED_UP = f"""
@@ -123,29 +112,27 @@ class AttemptPages:
         asked = [status] if status else [*_ENDED, *_NOT_ENDED]
         ended = [each for each in _ENDED if each in asked]
         waiting = [each for each in _NOT_ENDED if each in asked]
-        reading = [self._ended(of_webhook, ended, limit, start)] if ended else []
-        if waiting:
+        state = await self._hours.of(organization_id, webhook_id)
+        reading: list[Awaitable[Sequence[Row]]] = []
+        if ended:
+            reading.append(self._ended(of_webhook, ended, limit, start, state.recent <= _FEW))
+        if waiting and state.waiting:
             parameters = {**of_webhook, "statuses": waiting, "limit": limit, **start._asdict()}
-            reading.append(self._waiting(organization_id, webhook_id, parameters))
+            reading.append(self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))
         rows: list[Row] = [row for part in await asyncio.gather(*reading) for row in part]
         rows.sort(key=position, reverse=True)
         return rows[:limit]
 
-    async def _waiting(self, organization_id: str, webhook_id: str, parameters: Mapping[str, Any]) -> list[Row]:
-        state = await self._hours.of(organization_id, webhook_id)
-        if not state.waiting:
-            return []
-        return list(await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))
-
     async def _ended(
-        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, seem_few: bool
     ) -> list[Row]:
+        if seem_few:
+            of_few = await self._of_few(of_webhook, statuses, before)
+            if of_few is not None:
+                return of_few
         rows = await self._of_a_day(of_webhook, statuses, limit, before)
         if len(rows) >= limit:
             return rows
-        of_few = await self._of_few(of_webhook, statuses, limit, before)
-        if of_few is not None:
-            return of_few
         parts = await asyncio.gather(*(self._of_all_days(of_webhook, each, limit, before) for each in statuses))
         return [row for part in parts for row in part]
 
@@ -153,7 +140,8 @@ class AttemptPages:
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
     ) -> list[Row]:
         """The last day's, as far as the hints that were read reach without a gap."""
-        parts = await asyncio.gather(*(self._hints(of_webhook, each, _ONE_DAY, limit, before) for each in statuses))
+        found = await self._hints(of_webhook, statuses, _ONE_DAY, limit, before)
+        parts = [[hint for hint in found if hint["status_name"] == status] for status in statuses]
         if all(len(hints) < limit for hints in parts):
             return []
         reach = max(position(hints[-1]) for hints in parts if len(hints) == limit)
@@ -161,25 +149,17 @@ class AttemptPages:
         return list((await self._those_that_hold(of_webhook, hints)).values())
 
     async def _of_few(
-        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], before: Position
     ) -> list[Row] | None:
         """None where the webhook has many, or some that were recorded before their rows told everything."""
-        parameters = {**of_webhook, "statuses": statuses, "few": _FEW, "limit": limit, **before._asdict()}
-        [found] = await self._clickhouse.query(_OF_FEW, parameters)
-        if found["seen"] > _FEW or not all(shown[0] for *_, shown in found["page"]):
+        hints = await self._clickhouse.query(_OF_FEW, {**of_webhook, "few": _FEW})
+        if len(hints) > _FEW or not all(hint["told"] for hint in hints):
             return None
+        latest: dict[tuple[str, int, int], Row] = {}
+        for hint in sorted(hints, key=lambda hint: (_ENDED.index(hint["status_name"]), hint["at_ms"])):
+            latest[hint["message_id"], hint["run"], hint["attempt"]] = hint
         return [
-            {
-                **Position(*where)._asdict(),
-                "at_ms": where[0],
-                "status_name": status,
-                "duration_ms": duration_ms,
-                "response_code": response_code,
-                "error": error,
-                "executed_ms": where[0],
-                "due_ms": where[0],
-            }
-            for *where, status, (_, duration_ms, response_code, error) in found["page"]
+            row for row in latest.values() if row["kept"] and row["status_name"] in statuses and position(row) < before
         ]
 
     async def _of_all_days(
@@ -187,7 +167,7 @@ class AttemptPages:
     ) -> list[Row]:
         found: dict[Position, Row] = {}
         while len(found) < limit:
-            hints = await self._hints(of_webhook, status, _ALL_DAYS, limit, before)
+            hints = await self._hints(of_webhook, [status], _ALL_DAYS, limit, before)
             found.update(await self._those_that_hold(of_webhook, hints))
             if len(hints) < limit:
                 break
@@ -195,10 +175,12 @@ class AttemptPages:
         return list(found.values())
 
     async def _hints(
-        self, of_webhook: Mapping[str, Any], status: Status, days: int, limit: int, before: Position
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], days: int, limit: int, before: Position
     ) -> Sequence[Row]:
-        parameters = {**of_webhook, "status": status, "days": days, "limit": limit, **before._asdict()}
-        return await self._clickhouse.query(_HINTS, parameters)
+        """The newest of each status, at most ``limit`` of each."""
+        parameters = {**of_webhook, "days": days, "limit": limit, **before._asdict()}
+        of_each = (f"SELECT * FROM ({_HINTS % status})" for status in statuses)
+        return await self._clickhouse.query(" UNION ALL ".join(of_each), parameters)
 
     async def _those_that_hold(self, of_webhook: Mapping[str, Any], hints: Sequence[Row]) -> dict[Position, Row]:
         if not hints:

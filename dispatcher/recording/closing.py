@@ -1,4 +1,4 @@
-"""Closing hours: what has come to rest is counted once, and again when something of it comes late.
+"""Closing hours: what has come to rest is counted once, and again when something of it comes late; then its day.
 
 Every recorder does it. What they write for an hour as of one moment is the same, and of two moments the later stands.
 """
@@ -32,7 +32,7 @@ _SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
 
 _log = structlog.get_logger(__name__)
 
-_TOUCHED = "SELECT hour FROM touched_hours WHERE touched_on >= {since:DateTime64(3, 'UTC')}"
+_TOUCHED = f"SELECT hour FROM touched_hours WHERE {hours.NOT_CLOSED_FOR_SURE}"
 _HOURS = "hour IN {hours:Array(DateTime('UTC'))}"
 
 
@@ -61,10 +61,10 @@ _HOURS_TO_CLOSE = f"""
 
 _CHOSEN = _to_close(f"{_HOURS} AND cityHash64(webhook_id) % {{parts:UInt32}} = {{part:UInt32}}")
 _EVERYBODY = "organization_id != ''"
+_MESSAGE = "organization_id, webhook_id, hour, message_id"
 
 
-def _among_chosen(hour: str) -> str:
-    return f"(organization_id, webhook_id, {hour}) IN ({_CHOSEN}) AND {hour} IN {{hours:Array(DateTime('UTC'))}}"
+_AMONG_CHOSEN = f"(organization_id, webhook_id, hour) IN ({_CHOSEN}) AND {_HOURS}"
 
 
 # Something that is inserted meanwhile opens the hour again, whatever is written here: then this row does not count.
@@ -86,25 +86,25 @@ _CLOSE = f"""
         FROM ({_CHOSEN})
         UNION ALL
         SELECT organization_id, webhook_id, hour, sum(pending), sum(in_progress), sum(successful), sum(failed), 0,
-            max(ifNull(ended_in, hour)),
-            groupArrayIf((event_type, assumeNotNull(ended_in), successful, failed), ended_in IS NOT NULL), []
+            max(greatest(toDateTime(ended_at, 'UTC'), hour)),
+            groupArrayIf((toString(event_type), toDateTime(ended_at, 'UTC'), successful, failed), ended_at > 0), []
         FROM (
-            SELECT organization_id, webhook_id, hour, event_type, ended_in,
-                countIf(status = 'pending') AS pending, countIf(status = 'in_progress') AS in_progress,
-                countIf(status = 'successful') AS successful, countIf(status = 'failed') AS failed
-            FROM (SELECT organization_id, webhook_id, hour, event_type, {hours.OF_MESSAGE}
-                FROM ({hours.messages(_EVERYBODY, _among_chosen, by_hour=True)}))
-            GROUP BY organization_id, webhook_id, hour, event_type, ended_in
+            SELECT organization_id, webhook_id, hour, event_type, {hours.ENDED_AT} AS ended_at,
+                countIf({hours.STATUS} = 'pending') AS pending, countIf({hours.STATUS} = 'in_progress') AS in_progress,
+                countIf({hours.STATUS} = 'successful') AS successful, countIf({hours.STATUS} = 'failed') AS failed
+            FROM ({hours.messages(_EVERYBODY, _AMONG_CHOSEN, by=_MESSAGE)})
+            GROUP BY organization_id, webhook_id, hour, event_type, ended_at
         )
         GROUP BY organization_id, webhook_id, hour
         UNION ALL
-        SELECT organization_id, webhook_id, hour, 0, 0, 0, 0, sumIf(attempts, waits), max(made_in), [],
-            groupArrayIf((made_in, milliseconds, attempts), NOT waits)
+        SELECT organization_id, webhook_id, hour, 0, 0, 0, 0, sumIf(attempts, waits),
+            max(toDateTime(made_at, 'UTC')),
+            [], groupArrayIf((toDateTime(made_at, 'UTC'), milliseconds, attempts), NOT waits)
         FROM (
-            SELECT organization_id, webhook_id, hour, waits, made_in, milliseconds, count() AS attempts
-            FROM (SELECT organization_id, webhook_id, hour, {hours.OF_ATTEMPT}
-                FROM ({hours.attempts(_EVERYBODY, _among_chosen, by_hour=True)}))
-            GROUP BY organization_id, webhook_id, hour, waits, made_in, milliseconds
+            SELECT organization_id, webhook_id, hour, {hours.WAITS} AS waits, {hours.MADE_AT} AS made_at,
+                {hours.MILLISECONDS} AS milliseconds, count() AS attempts
+            FROM ({hours.attempts(_EVERYBODY, _AMONG_CHOSEN, by=_MESSAGE)})
+            GROUP BY organization_id, webhook_id, hour, waits, made_at, milliseconds
         )
         GROUP BY organization_id, webhook_id, hour
     )
@@ -113,19 +113,51 @@ _CLOSE = f"""
 """
 
 
+_CLOSED_SINCE = f"as_of >= (SELECT max(until) FROM looks WHERE name = '{hours.CLOSED}')"
+
+# Days with an hour that was closed after all others were, which the last row of the day may lack.
+_DAYS_TO_CLOSE = f"""
+    SELECT toDate(hour) AS day, uniq(organization_id, webhook_id) AS webhooks FROM closed_hours
+    WHERE {hours.KEPT} AND hour IN ({_TOUCHED}) AND {_CLOSED_SINCE}
+    GROUP BY day ORDER BY day DESC
+"""
+
+# What is inserted before the statement begins is among what it reads: so of two rows the one that began later has more.
+_CLOSE_DAYS = f"""
+    INSERT INTO closed_days (organization_id, webhook_id, day, as_of, last_day, ended.on, ended.successful,
+        ended.failed, by_hour.hour, by_hour.on, by_hour.successful, by_hour.failed)
+    SELECT organization_id, webhook_id, day, now64(3, 'UTC'), max(on), groupArray(on), groupArray(sum_successful),
+        groupArray(sum_failed), groupArrayArray(hours), groupArrayArray(arrayResize([], length(hours), on)),
+        groupArrayArray(all_successful), groupArrayArray(all_failed)
+    FROM (
+        SELECT organization_id, webhook_id, toDate(hour) AS day, on, sum(successful) AS sum_successful,
+            sum(failed) AS sum_failed, groupArray(hour) AS hours, groupArray(successful) AS all_successful,
+            groupArray(failed) AS all_failed
+        FROM (
+            SELECT organization_id, webhook_id, hour, toDate(each.1) AS on, sum(each.2) AS successful,
+                sum(each.3) AS failed
+            FROM closed_hours FINAL
+            LEFT ARRAY JOIN arrayZip(ended.hour, ended.successful, ended.failed) AS each
+            WHERE toDate(hour) IN {{days:Array(Date)}} AND (organization_id, webhook_id, toDate(hour)) IN (
+                SELECT organization_id, webhook_id, toDate(hour) FROM closed_hours
+                WHERE toDate(hour) IN {{days:Array(Date)}}
+                    AND {_CLOSED_SINCE})
+            GROUP BY organization_id, webhook_id, hour, on
+        )
+        GROUP BY organization_id, webhook_id, day, on
+    )
+    GROUP BY organization_id, webhook_id, day
+    SETTINGS max_threads = 1
+"""
+
 # Readers need not compare what was touched before.
 _LOOKED = f"INSERT INTO looks (name, until) SELECT '{hours.CLOSED}', toDateTime({{until:UInt32}}, 'UTC')"
 
 
-async def close_hours(
-    clickhouse: ClickHouse, since: datetime | None = None, *, settled: timedelta = _SETTLED
-) -> tuple[int, datetime]:
-    """Count the hours that were touched since a moment (None: ever) and not in the last while, ``settled``.
+async def close_hours(clickhouse: ClickHouse, *, settled: timedelta = _SETTLED) -> int:
+    """Count the hours that were touched since all were counted last and not in the last while, ``settled``.
 
-    The moment is one that an earlier call gave.
-
-    How many hours of webhooks that were, and the moment to go on from. The server's clock counts, which stamps what
-    touches an hour too.
+    How many hours of webhooks that were. The server's clock counts, which stamps what touches an hour too.
 
     Raises:
         ClickHouseUnavailable: it does not answer, or not in time.
@@ -134,15 +166,18 @@ async def close_hours(
     [row] = await clickhouse.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS ms")
     as_of = _EPOCH + timedelta(milliseconds=row["ms"]) - settled
     parameters: dict[str, Any] = {"as_of": _written(as_of)}
-    to_close = await clickhouse.query(_HOURS_TO_CLOSE, {**parameters, "since": _written(since or _EPOCH)})
+    to_close = await clickhouse.query(_HOURS_TO_CLOSE, parameters)
     for together in _in_batches(to_close):
         parts = math.ceil(sum(row["messages"] for row in together) / _MESSAGES_AT_ONCE) or 1
         for part in range(parts):
             chosen = {"hours": [row["hour"] for row in together], "parts": parts, "part": part}
             await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
+    days = await clickhouse.query(_DAYS_TO_CLOSE)
+    for together in _in_batches({**day, "messages": 0} for day in days):
+        await clickhouse.maintain(_CLOSE_DAYS, {"days": [day["day"] for day in together]})
     until = as_of - max(settled, timedelta(0))
     await clickhouse.maintain(_LOOKED, {"until": math.floor(until.timestamp())})
-    return sum(row["webhooks"] for row in to_close), as_of - settled
+    return sum(row["webhooks"] for row in to_close)
 
 
 class Closing(Background):
@@ -153,16 +188,15 @@ class Closing(Background):
         self._chance = chance
 
     async def _run(self) -> None:
-        since: datetime | None = None
         while True:
-            await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
             try:
                 await find_retold(self._clickhouse)
-                closed, since = await close_hours(self._clickhouse, since)
+                closed = await close_hours(self._clickhouse)
             except (ClickHouseUnavailable, QueryFailed) as error:
                 _log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
             else:
                 _log.debug("hours of webhooks were closed", hours=closed)
+            await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
 
 
 def _in_batches(to_close: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

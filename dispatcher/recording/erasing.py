@@ -14,7 +14,15 @@ from dispatcher.recording.clustering import local, quoted
 TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
 """Where what is inserted is kept."""
 
-_EVERYWHERE = (*TABLES, "messages_by_hour", "attempt_times", "retold_messages", "touched_hours", "closed_hours")
+_EVERYWHERE = (
+    *TABLES,
+    "messages_by_hour",
+    "attempt_times",
+    "retold_messages",
+    "touched_hours",
+    "closed_hours",
+    "closed_days",
+)
 
 _LOOK_FIRST_SECONDS = 0.05
 _LOOK_LONGEST_SECONDS = 2.0

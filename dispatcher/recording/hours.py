@@ -12,14 +12,12 @@ closing an hour changes no answer.
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.recording.clickhouse import ClickHouse
-
-Within = Callable[[str], str]
-"""Makes, of an expression for a row's hour, a condition that the row is of some hours of some webhooks."""
+from dispatcher.recording.history import Metrics
 
 KEPT: Final = "hour >= toStartOfHour(now('UTC') - INTERVAL 13 MONTH)"
 """Which hours count."""
@@ -30,78 +28,87 @@ ATTEMPTS_KEPT: Final = "toStartOfHour(now('UTC') - INTERVAL 28 DAY)"
 SETTLED_SECONDS: Final = 60
 """How long ago an insert must have begun for its rows to be there: longer than one may take."""
 
-_NEVER = "toDateTime64(0, 3, 'UTC')"
-
-OF_MESSAGE: Final = """
-    toString(tupleElement(state, 'status')) AS status,
-    if(status IN ('successful', 'failed'), toStartOfHour(tupleElement(state, 'finished_on')), NULL) AS ended_in
-"""
-"""What counts of a message of ``messages``. One that has not ended did so in no hour."""
+_HOUR_SECONDS = 3600
 
 # Seven significant bits: durations that differ by less than 0.8 % are one, so that quantiles of many hours follow from
-# some hundred numbers, and are the same whichever hours are closed.
-OF_ATTEMPT: Final = """
-    bitShiftRight(version, 48) AS rank,
-    bitAnd(version, 281474976710655) AS at_ms,
-    rank IN (1, 2) AS waits,
-    toStartOfHour(fromUnixTimestamp64Milli(toInt64(at_ms), 'UTC')) AS made_in,
-    toUInt8(greatest(log2(greatest(ifNull(duration_ms, 0), 1)), 7) - 6) AS bits,
-    if(duration_ms IS NULL, -1, if(duration_ms < 128, toInt32(duration_ms),
-        toInt32(bitShiftLeft(bitShiftRight(assumeNotNull(duration_ms), bits), bits) + bitShiftLeft(1, bits - 1))))
-        AS milliseconds
+# some hundred numbers, and are the same whichever hours are closed. A Float32 has the bits in front: 17 are left out,
+# and the first of these set, which makes it the middle.
+MILLISECONDS: Final = """
+    if(isNull(duration_ms), -1, toInt32(reinterpretAsFloat32(
+        bitOr(bitAnd(reinterpretAsUInt32(toFloat32(assumeNotNull(duration_ms))), 4294836224), 65536))))
 """
-"""What counts of an attempt of ``attempts``; -1 milliseconds: it called nobody."""
+"""How long an attempt of ``attempts`` took, about; -1: it called nobody."""
+
+# A version is a status and a time.
+WAITS: Final = "version < 844424930131968"
+"""Whether an attempt of ``attempts`` has not ended."""
+
+MADE_AT: Final = "toUInt32(intDiv(bitAnd(version, 281474976710655), 3600000) * 3600)"
+"""The hour in which it was made, in seconds since the epoch."""
+
+STATUS: Final = "tupleElement(state, 'status')"
+"""The status of a message of ``messages``."""
+
+ENDED_AT: Final = "toUInt32(intDiv(toUnixTimestamp(tupleElement(state, 'finished_on')), 3600) * 3600)"
+"""The hour in which a message of ``messages`` ended, in seconds since the epoch; 0: it has not."""
 
 
 OF_WEBHOOK: Final = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
 
-_STATE = f"""
-    SELECT toUnixTimestamp(hour) AS at, max(touched_on) >= max(counted_on) AS is_open,
-        argMax(waits, counted_on) AS waiting, max(told) AS retold
-    FROM (
-        SELECT hour, touched_on, {_NEVER} AS counted_on, 0 AS waits, 0 AS told
-        FROM touched_hours WHERE {OF_WEBHOOK} AND {KEPT}
-        UNION ALL
-        SELECT hour, {_NEVER}, as_of, waiting, 0 FROM closed_hours WHERE {OF_WEBHOOK} AND {KEPT}
-        UNION ALL
-        SELECT hour, {_NEVER}, {_NEVER}, 0, 1 FROM retold_messages WHERE {OF_WEBHOOK}
-    )
-    GROUP BY hour HAVING is_open OR waiting > 0 OR retold
-"""
-
-
 OF_ORGANIZATION: Final = "organization_id = {organization_id:String}"
 
-CLOSED: Final = "closed"
-"""The name among ``looks`` of the moment up to which every hour that was touched has been counted since."""
+CLOSED: Final = "closed_days"
+"""The name among ``looks`` of the moment up to which every hour that was touched has been counted, and its day."""
 
-_TOUCHED_SINCE = f"""
-    touched_hours WHERE {OF_ORGANIZATION} AND {KEPT}
-    AND touched_on >= (SELECT max(until) FROM looks WHERE name = '{CLOSED}')
-"""
+NOT_CLOSED_FOR_SURE: Final = f"touched_on >= (SELECT max(until) FROM looks WHERE name = '{CLOSED}')"
+"""Which rows of ``touched_hours`` have not been before that moment."""
 
-OPEN_OF_ORGANIZATION: Final = f"""
-    SELECT webhook_id, hour FROM (
-        SELECT webhook_id, hour, touched_on, {_NEVER} AS counted_on FROM {_TOUCHED_SINCE}
-        UNION ALL
-        SELECT webhook_id, hour, {_NEVER}, as_of FROM closed_hours
-        WHERE {OF_ORGANIZATION} AND {KEPT} AND (webhook_id, hour) IN (SELECT webhook_id, hour FROM {_TOUCHED_SINCE})
+_OPEN = "max(touched_ms) >= max(counted_ms)"
+
+_STATE = f"""
+    SELECT groupArrayIf(at, is_open) AS open_hours, groupArrayIf(at, figures.5 > 0) AS waiting_hours,
+        (SELECT count() > 0 FROM retold_messages WHERE {OF_WEBHOOK}) AS any_retold,
+        sumIf(figures.1, NOT is_open) AS pending, sumIf(figures.2, NOT is_open) AS in_progress,
+        sumIf(figures.3, NOT is_open) AS successful, sumIf(figures.4, NOT is_open) AS failed,
+        toUnixTimestamp({ATTEMPTS_KEPT}) AS kept_since,
+        sumIf(figures.3 + figures.4, at >= kept_since) AS recent
+    FROM (
+        SELECT toUnixTimestamp(hour) AS at, {_OPEN} AS is_open, argMax(counted, counted_ms) AS figures
+        FROM (
+            SELECT hour, toUnixTimestamp64Milli(touched_on) AS touched_ms, 0 AS counted_ms, (0, 0, 0, 0, 0) AS counted
+            FROM touched_hours WHERE {OF_WEBHOOK} AND {KEPT}
+            UNION ALL
+            SELECT hour, 0, toUnixTimestamp64Milli(as_of), (pending, in_progress, successful, failed, waiting)
+            FROM closed_hours WHERE {OF_WEBHOOK} AND {KEPT}
+        )
+        GROUP BY hour
     )
-    GROUP BY webhook_id, hour HAVING max(touched_on) >= max(counted_on)
 """
-"""The open hours of all webhooks of an organization."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Which of a webhook's hours have to be looked into."""
+    """What is known of a webhook's closed hours, and which have to be looked into; as seconds since the epoch."""
 
     open: tuple[int, ...]
-    """Those to be counted from rows; the starts in seconds since the epoch, as of the others."""
+    """Those to be counted from rows."""
+    old: bool
+    """Whether any of these may be older than the attempts that are kept."""
     waiting: tuple[int, ...]
     """Those that may have attempts that have not ended."""
     retold: bool
     """Whether any message was told of in several."""
+    closed: Metrics
+    """The messages of all that are not open."""
+    recent: int
+    """About how many messages of the last 28 days have ended."""
+    kept_since: int
+    """The first hour whose attempts count."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing has to be counted beside what is closed."""
+        return not self.open and not self.retold
 
 
 class AskedHours:
@@ -134,11 +141,17 @@ async def hours_of(clickhouse: ClickHouse, organization_id: str, webhook_id: str
     Raises:
         ClickHouseUnavailable: it does not answer, or has no schema yet.
     """
-    rows = await clickhouse.query(_STATE, {"organization_id": organization_id, "webhook_id": webhook_id})
+    [row] = await clickhouse.query(_STATE, {"organization_id": organization_id, "webhook_id": webhook_id})
+    is_open = sorted(row["open_hours"])
     return Hours(
-        tuple(row["at"] for row in rows if row["is_open"]),
-        tuple(row["at"] for row in rows),
-        any(row["retold"] for row in rows),
+        open=tuple(is_open),
+        # An hour may pass before the hours are looked into.
+        old=bool(is_open) and is_open[0] <= row["kept_since"] + _HOUR_SECONDS,
+        waiting=tuple(sorted({*is_open, *row["waiting_hours"]})),
+        retold=bool(row["any_retold"]),
+        closed=Metrics(**{each: row[each] for each in ("successful", "pending", "in_progress", "failed")}),
+        recent=row["recent"],
+        kept_since=row["kept_since"],
     )
 
 
@@ -147,43 +160,46 @@ def listed(hours: Iterable[int]) -> str:
     return f"[{','.join(str(int(hour)) for hour in hours)}]"
 
 
-def messages(scope: str, within: Within, *, by_hour: bool = False, retold: bool = True) -> str:
-    """A query for the messages of some hours, within the condition ``scope``.
+def messages(scope: str, within: str, *, by: str = "message_id", retold: bool = True, old: bool = True) -> str:
+    """A query for the messages of some hours, with the columns ``by``.
 
-    Rows that were not merged yet are one message, and with ``by_hour`` one in each hour that names it. Those that are
-    known to be told of in several hours are left out; without ``retold`` there are none.
+    ``within`` is a condition on the hour and the webhook, and ``scope`` a wider one on the organization or webhook.
+    Rows that were not merged yet are one message, if ``by`` has the hour then one in each that names it. Those that are
+    known to be told of in several hours are left out; without ``retold`` there are none. Without ``old`` none of the
+    hours is older than the attempts that are kept. Nothing superfluous is asked: to plan it takes the engine longer
+    than to read the few rows of an hour.
     """
+    those = f"{within} {_but_retold(scope, retold)}"
+    recent = f"SELECT {by}, event_type, state FROM messages_by_hour WHERE {those}"
+    if not old:
+        return _messages(recent, by)
     return _messages(
         f"""
-        SELECT {_MESSAGE}, hour FROM messages_by_hour
-        WHERE {within("hour")} AND hour >= {ATTEMPTS_KEPT} {_but_retold(scope, retold)}
+        {recent} AND hour >= {ATTEMPTS_KEPT}
         UNION ALL
-        SELECT {_MESSAGE}, toStartOfHour(created_on) AS hour FROM message_states
-        WHERE {within("toStartOfHour(created_on)")} AND created_on < {ATTEMPTS_KEPT} {_but_retold(scope, retold)}
+        SELECT {by}, event_type, state FROM (SELECT *, toStartOfHour(created_on) AS hour FROM message_states)
+        WHERE {those} AND created_on < {ATTEMPTS_KEPT}
         """,
-        ", hour" if by_hour else "",
+        by,
     )
 
 
-def retold_messages(scope: str) -> str:
+def retold_messages(scope: str, *, by: str = "message_id") -> str:
     """A query for the messages that were told of in several hours, of whichever hours."""
-    return _messages(f"SELECT {_MESSAGE} FROM message_states WHERE {scope} AND {_retold(scope)} AND {_CREATED_KEPT}")
+    rows = f"SELECT {by}, event_type, state FROM message_states WHERE {scope} AND {_retold(scope)} AND {_CREATED_KEPT}"
+    return _messages(rows, by)
 
 
-def attempts(scope: str, within: Within, *, by_hour: bool = False, retold: bool = True) -> str:
+def attempts(scope: str, within: str, *, by: str = "message_id", retold: bool = True) -> str:
     """A query for the attempts at the messages of some hours, as ``messages`` has them."""
-    return _attempts(
-        f"{within('toStartOfHour(message_created_on)')} {_but_retold(scope, retold)}",
-        ", toStartOfHour(message_created_on) AS hour" if by_hour else "",
-    )
+    return _attempts(f"{within} {_but_retold(scope, retold)}", by)
 
 
 def retold_attempts(scope: str) -> str:
     """A query for the attempts at the messages that were told of in several hours."""
-    return _attempts(f"{scope} AND {_retold(scope)}")
+    return _attempts(f"{scope} AND {_retold(scope)}", "message_id")
 
 
-_MESSAGE = "organization_id, webhook_id, message_id, toString(event_type) AS event_type, state"
 _KEY = "(organization_id, webhook_id, message_id)"
 _CREATED_KEPT = "created_on >= toStartOfHour(now('UTC') - INTERVAL 13 MONTH)"
 
@@ -196,19 +212,14 @@ def _but_retold(scope: str, retold: bool) -> str:
     return f" AND NOT {_retold(scope)}" if retold else ""
 
 
-def _messages(rows: str, hour: str = "") -> str:
-    return f"""
-        SELECT organization_id, webhook_id, message_id{hour}, max(event_type) AS event_type, max(state) AS state
-        FROM ({rows})
-        GROUP BY organization_id, webhook_id, message_id{hour}
-    """
+def _messages(rows: str, by: str) -> str:
+    return f"SELECT {by}, max(m.event_type) AS event_type, max(m.state) AS state FROM ({rows}) AS m GROUP BY {by}"
 
 
-def _attempts(condition: str, hour: str = "") -> str:
+def _attempts(condition: str, by: str) -> str:
     return f"""
-        SELECT organization_id, webhook_id, message_id, run, attempt{hour},
-            max(s.version) AS version, argMax(s.duration_ms, s.version) AS duration_ms
-        FROM attempt_states AS s
+        SELECT {by}, run, attempt, max(s.version) AS version, argMax(s.duration_ms, s.version) AS duration_ms
+        FROM (SELECT *, toStartOfHour(message_created_on) AS hour FROM attempt_states) AS s
         WHERE {condition}
-        GROUP BY organization_id, webhook_id, message_id, run, attempt{", hour" if hour else ""}
+        GROUP BY {by}, run, attempt
     """

@@ -1,45 +1,23 @@
-"""What an overview shows of each webhook's last days: one question for all of an organization's webhooks."""
+"""What an overview shows of webhooks' last days: one question for many of an organization's webhooks."""
 
-from collections.abc import Mapping
+# Only constants of these modules, numbers and quoted ids are put into statements; values are bound by the server.
+# ruff: noqa: S608
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
-
-# Only constants of these modules are put into statements; values are bound by the server.
-# ruff: noqa: S608
-
+from dispatcher.recording.clustering import quoted
 
 _EPOCH = date(1970, 1, 1)
+_OF_ORGANIZATION = "organization_id = {organization_id:String}"
 
-
-def _in_open(hour: str) -> str:
-    return f"{hours.OF_ORGANIZATION} AND (webhook_id, {hour}) IN open"
-
-
-_SINCE = "toDateTime({since:String} || ' 00:00:00', 'UTC')"
-
-_DAYS = f"""
-    WITH open AS ({hours.OPEN_OF_ORGANIZATION})
-    SELECT webhook_id, toUInt16(toDate(ended_on)) AS on_day, sum(n_good) AS good, sum(n_bad) AS bad
-    FROM (
-        SELECT webhook_id, ended.hour AS ended_on, ended.successful AS n_good, ended.failed AS n_bad
-        FROM closed_hours FINAL ARRAY JOIN ended
-        WHERE {hours.OF_ORGANIZATION} AND {hours.KEPT} AND last_hour >= {_SINCE} AND (webhook_id, hour) NOT IN open
-        UNION ALL
-        SELECT webhook_id, assumeNotNull(ended_in), countIf(status = 'successful'), countIf(status = 'failed')
-        FROM (
-            SELECT webhook_id, {hours.OF_MESSAGE}
-            FROM ({hours.messages(hours.OF_ORGANIZATION, _in_open)}
-                UNION ALL {hours.retold_messages(hours.OF_ORGANIZATION)})
-        )
-        WHERE ended_in IS NOT NULL
-        GROUP BY webhook_id, ended_in
-    )
-    WHERE ended_on >= {_SINCE}
-    GROUP BY webhook_id, on_day
-"""
+_MESSAGE = "webhook_id, message_id"
+_MOST_LISTED = 10_000
+"""So many hours are named in a statement; more are asked for within it, which takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +28,117 @@ class DayOfMessages:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RecentDays:
+    """How a webhook's messages ended since a day."""
+
+    successful: int
+    failed: int
+    _days: tuple[Sequence[int], Sequence[int], Sequence[int]]
+
+    @property
+    def by_day(self) -> Mapping[date, DayOfMessages]:
+        """Days without any are left out."""
+        return {
+            _EPOCH + timedelta(days=day): DayOfMessages(successful, failed)
+            for day, successful, failed in zip(*self._days, strict=True)
+        }
+
+
 class RecentDeliveries:
-    """Reads about all webhooks of an organization. May raise ClickHouseUnavailable."""
+    """Reads about the webhooks of an organization. May raise ClickHouseUnavailable."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    async def by_webhook(self, organization_id: str, since: date) -> Mapping[str, Mapping[date, DayOfMessages]]:
-        """Webhook id → day → messages, from ``since`` on; days without any are left out."""
-        rows = await self._clickhouse.query(_DAYS, {"organization_id": organization_id, "since": since.isoformat()})
-        found: dict[str, dict[date, DayOfMessages]] = {}
-        for row in rows:
-            days = found.setdefault(row["webhook_id"], {})
-            days[_EPOCH + timedelta(days=row["on_day"])] = DayOfMessages(int(row["good"]), int(row["bad"]))
-        return found
+    async def by_webhook(
+        self, organization_id: str, since: date, webhook_ids: Collection[str] | None = None
+    ) -> Mapping[str, RecentDays]:
+        """Webhook id → its messages from ``since`` on; those without any are left out.
+
+        ``webhook_ids`` are those to ask about, None all of the organization; fewer take less time.
+        """
+        if webhook_ids is not None and not webhook_ids:
+            return {}
+        parameters = {"organization_id": organization_id, "since": since.isoformat()}
+        scope = _OF_ORGANIZATION
+        if webhook_ids is not None:
+            scope += f" AND webhook_id IN ({', '.join(map(quoted, sorted(webhook_ids)))})"
+        [state] = await self._clickhouse.query(_state(scope), parameters)
+        rows = await self._clickhouse.query(_days(scope, state), parameters)
+        return {
+            row["webhook_id"]: RecentDays(row["successful"], row["failed"], (row["days"], row["good"], row["bad"]))
+            for row in rows
+        }
+
+
+def _touched(scope: str) -> str:
+    return f"touched_hours WHERE {scope} AND {hours.KEPT} AND {hours.NOT_CLOSED_FOR_SURE}"
+
+
+def _state(scope: str) -> str:
+    return f"""
+        SELECT groupUniqArray({_MOST_LISTED + 1})((webhook_id, toUnixTimestamp(hour))) AS touched,
+            (SELECT count() > 0 FROM retold_messages WHERE {scope}) AS any_retold,
+            min(hour) < {hours.ATTEMPTS_KEPT} + INTERVAL 1 HOUR AS old
+        FROM {_touched(scope)}
+    """
+
+
+def _days(scope: str, state: Mapping[str, Any]) -> str:
+    closed = f"FROM closed_days FINAL ARRAY JOIN %s WHERE {scope} AND day >= toDate(now('UTC') - INTERVAL 13 MONTH)"
+    whole_days = f"""
+        SELECT webhook_id, toUInt16(ended.on) AS number, ended.successful AS n_successful, ended.failed AS n_failed
+        {closed % "ended"} AND last_day >= {{since:Date}}
+    """
+    messages = []
+    if state["touched"]:
+        touched = _Touched(scope, state["touched"])
+        parts = [
+            f"{whole_days} AND (webhook_id, day) NOT IN {touched.days}",
+            f"""
+            SELECT webhook_id, toUInt16(by_hour.on), by_hour.successful, by_hour.failed {closed % "by_hour"}
+                AND (webhook_id, day) IN {touched.days} AND (webhook_id, by_hour.hour) NOT IN {touched.of_webhooks}
+            """,
+        ]
+        within = f"{scope} AND hour IN {touched.hours} AND (webhook_id, hour) IN {touched.of_webhooks}"
+        messages = [hours.messages(scope, within, by=_MESSAGE, retold=state["any_retold"], old=state["old"])]
+    else:
+        parts = [whole_days]
+    if state["any_retold"]:
+        messages.append(hours.retold_messages(scope, by=_MESSAGE))
+    if messages:
+        parts.append(f"""
+            SELECT webhook_id, toUInt16(intDiv({hours.ENDED_AT}, 86400)), {hours.STATUS} = 'successful',
+                {hours.STATUS} = 'failed'
+            FROM ({" UNION ALL ".join(messages)})
+        """)
+    return f"""
+        SELECT webhook_id, sum(of_day_successful) AS successful, sum(of_day_failed) AS failed,
+            groupArray(number) AS days, groupArray(of_day_successful) AS good, groupArray(of_day_failed) AS bad
+        FROM (
+            SELECT webhook_id, number, sum(n_successful) AS of_day_successful, sum(n_failed) AS of_day_failed
+            FROM ({" UNION ALL ".join(parts)})
+            WHERE number >= toUInt16({{since:Date}})
+            GROUP BY webhook_id, number
+        )
+        GROUP BY webhook_id
+    """
+
+
+class _Touched:
+    """Hours that may be open, for IN: by name, or as a question where they are too many."""
+
+    def __init__(self, scope: str, touched: Sequence[tuple[str, int]]) -> None:
+        if len(touched) > _MOST_LISTED:
+            self.of_webhooks = f"(SELECT webhook_id, hour FROM {_touched(scope)})"
+            self.days = f"(SELECT webhook_id, toDate(hour) FROM {_touched(scope)})"
+            self.hours = f"(SELECT hour FROM {_touched(scope)})"
+        else:
+            self.of_webhooks = _listed((webhook_id, str(hour)) for webhook_id, hour in touched)
+            self.days = _listed({(webhook_id, f"'{_EPOCH + timedelta(seconds=hour)}'") for webhook_id, hour in touched})
+            self.hours = hours.listed({hour for _, hour in touched})
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> str:
+    return f"({', '.join(f'({quoted(webhook_id)}, {hour_or_day})' for webhook_id, hour_or_day in pairs)})"

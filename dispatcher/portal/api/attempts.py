@@ -76,6 +76,11 @@ class Log(Protocol):
     ) -> list[Bucket]:
         """Hours or days."""
 
+    async def metrics_and_history(
+        self, organization_id: str, webhook_id: str, bucket: BucketSize, since: datetime, until: datetime
+    ) -> tuple[Metrics, list[Bucket]]:
+        """Both at once."""
+
     async def attempts(
         self, organization_id: str, webhook_id: str, *, status: Status | None, limit: int, cursor: str | None
     ) -> Page:
@@ -212,7 +217,19 @@ class AttemptsApi:
 
     async def get_history(self, call: Call[HistoryQuery, NoBody]) -> Answer[History]:
         """The buckets of a span."""
-        webhook, query = webhook_of(call, self._directory), call.query
+        webhook, (bucket, since, until) = webhook_of(call, self._directory), self._asked_span(call.query)
+        buckets = await self._log.history(webhook.organization_id, webhook.id, bucket, since, until)
+        return Answer(History(items=[bucket_view(bucket) for bucket in buckets]))
+
+    async def get_metrics_and_history(self, call: Call[HistoryQuery, NoBody]) -> tuple[MetricsView, History]:
+        """Both at once, for a page that shows both: together they take hardly longer than the second."""
+        webhook, (bucket, since, until) = webhook_of(call, self._directory), self._asked_span(call.query)
+        metrics, buckets = await self._log.metrics_and_history(
+            webhook.organization_id, webhook.id, bucket, since, until
+        )
+        return metrics_view(metrics), History(items=[bucket_view(bucket) for bucket in buckets])
+
+    def _asked_span(self, query: HistoryQuery) -> tuple[BucketSize, datetime, datetime]:
         until = query.until or self._clock()
         since = query.since or until - _DEFAULT_SPAN[query.bucket]
         if since >= until:
@@ -222,8 +239,7 @@ class AttemptsApi:
             raise invalid([BadField(field="from", detail=f"is more than {days} days before to; ask for less")])
         if not 2000 <= since.year < 2100 or until > self._clock() + BUCKETS["day"] * 400:
             raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
-        buckets = await self._log.history(webhook.organization_id, webhook.id, query.bucket, since, until)
-        return Answer(History(items=[bucket_view(bucket) for bucket in buckets]))
+        return query.bucket, since, until
 
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
         """A page of attempts."""

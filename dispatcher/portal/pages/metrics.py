@@ -133,11 +133,11 @@ class MetricsPages:
         # What ClickHouse takes a while for comes after the page, which is seen at once.
         whole = "whole" in asked or WHOLE_HEADER in visit.request.headers
         if whole:
-            figures, plots, page = await asyncio.gather(
-                _or_none(self._figures(visit)),
-                _or_none(self._plots(visit, range_)),
+            counted, page = await asyncio.gather(
+                _or_none(self._figures_and_plots(visit, range_)),
                 _or_none(self._page(visit, status, asked.get("cursor", ""))),
             )
+            figures, plots = counted or (None, None)
         attempts, first_page = page or (AttemptList(items=[], next_cursor=None), True)
         typed = TypedSpan.of(asked) if "since" in asked else TypedSpan.suggested(self._clock() - _RECOVERED_BY_DEFAULT)
         return {
@@ -161,11 +161,11 @@ class MetricsPages:
             "island_texts": texts_script(visit.language.code, *ISLANDS),
         }
 
-    async def _figures(self, visit: Visit) -> Mapping[str, Any]:
-        return (await self._apis.attempts.get_metrics(visit.call())).body.model_dump()
+    async def _figures_and_plots(self, visit: Visit, range_: str) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+        """The six figures, and the buckets in which something happened, as the API shows them.
 
-    async def _plots(self, visit: Visit, range_: str) -> list[dict[str, Any]]:
-        """The buckets in which something happened, as the API shows them; the others follow from the range."""
+        The other buckets follow from the range.
+        """
         shown, now = RANGES[range_], self._clock()
         until = now - (now - _EPOCH) % shown.size + shown.size
         query = HistoryQuery.model_validate(
@@ -175,8 +175,9 @@ class MetricsPages:
                 "to": until,
             }
         )
-        buckets = (await self._apis.attempts.get_history(visit.call(query))).body.items
-        return [one.model_dump(mode="json") for one in buckets if one.attempts or one.successful or one.failed]
+        metrics, history = await self._apis.attempts.get_metrics_and_history(visit.call(query))
+        plots = [one.model_dump(mode="json") for one in history.items if one.attempts or one.successful or one.failed]
+        return metrics.model_dump(), plots
 
     async def _page(self, visit: Visit, status: Status | None, cursor: str) -> tuple[AttemptList, bool]:
         """A page of attempts, and whether it is the first: that is what a cursor leads to that is none of ours."""

@@ -1,6 +1,6 @@
 """The main screen: the organization's webhooks, to be searched, filtered and sorted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from dispatcher.portal.pages.sparkline import Sparkline, sparkline
 from dispatcher.portal.pages.visit import Visit, query_of
 from dispatcher.portal.pages.wiring import Page
 from dispatcher.recording.clickhouse import QueryFailed
-from dispatcher.recording.overview import DayOfMessages, RecentDeliveries
+from dispatcher.recording.overview import DayOfMessages, RecentDays, RecentDeliveries
 from dispatcher.webhooks.webhook import Webhook
 
 PATH = ORGANIZATION.removeprefix("/api/v1") + "/webhooks"
@@ -36,17 +36,17 @@ class Row:
     """A webhook, and how its last 28 days went; ``success_rate`` is None when no message ended."""
 
     webhook: Webhook
-    days: Mapping[date, DayOfMessages]
+    recent: RecentDays | None
 
     @property
     def successful(self) -> int:
         """Messages that arrived."""
-        return sum(day.successful for day in self.days.values())
+        return self.recent.successful if self.recent else 0
 
     @property
     def failed(self) -> int:
         """Messages that failed for good."""
-        return sum(day.failed for day in self.days.values())
+        return self.recent.failed if self.recent else 0
 
     @property
     def success_rate(self) -> float | None:
@@ -72,28 +72,28 @@ class OverviewPage:
         query = query_of(OverviewQuery, visit.request.query)
         today = self._clock().date()
         span = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-        recent: Mapping[str, Mapping[date, DayOfMessages]] | None
-        try:
-            recent = await self._recent.by_webhook(visit.organization_id, span[0])
-        except (ClickHouseUnavailable, QueryFailed):
-            recent = None
-        rows = [
-            Row(webhook, (recent or {}).get(webhook.id, {}))
-            for webhook in self._api.found(visit.organization_id, query)
-        ]
         column, backwards = query.sort.removeprefix("-"), query.sort.startswith("-")
+        found = self._api.found(visit.organization_id, query)
+        last = max(1, -(-len(found) // ON_A_PAGE))
+        number = min(query.page, last)
+        # Of those on other pages nothing need be known, unless it decides who is on this one.
+        recent: Mapping[str, RecentDays] | None = None
+        if column == "success_rate":
+            recent = await self._recently(visit.organization_id, span[0], None)
+        rows = [Row(webhook, (recent or {}).get(webhook.id)) for webhook in found]
         rows.sort(key=lambda row: (row.webhook.name.casefold(), row.webhook.id))
         rows.sort(key=_keys(visit)[column], reverse=backwards)
-        last = max(1, -(-len(rows) // ON_A_PAGE))
-        number = min(query.page, last)
         page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
+        if column != "success_rate":
+            recent = await self._recently(visit.organization_id, span[0], [row.webhook.id for row in page])
+            page = [Row(row.webhook, (recent or {}).get(row.webhook.id)) for row in page]
         return visit.render(
             "overview.html",
             query=query,
             column=column,
             backwards=backwards,
             rows=[(row, _picture(row, span)) for row in page],
-            found=len(rows),
+            found=len(found),
             filtered=bool(query.search.strip() or query.event_type or query.status),
             number=number,
             last=last,
@@ -101,6 +101,14 @@ class OverviewPage:
             without_deliveries=recent is None,
             days=DAYS,
         )
+
+    async def _recently(
+        self, organization_id: str, since: date, webhook_ids: Collection[str] | None
+    ) -> Mapping[str, RecentDays] | None:
+        try:
+            return await self._recent.by_webhook(organization_id, since, webhook_ids)
+        except (ClickHouseUnavailable, QueryFailed):
+            return None
 
 
 def _keys(visit: Visit) -> Mapping[str, Callable[[Row], Any]]:
@@ -115,4 +123,5 @@ def _keys(visit: Visit) -> Mapping[str, Callable[[Row], Any]]:
 
 
 def _picture(row: Row, span: Sequence[date]) -> Sparkline:
-    return sparkline([row.days.get(day, DayOfMessages()) for day in span])
+    days = row.recent.by_day if row.recent else {}
+    return sparkline([days.get(day, DayOfMessages()) for day in span])

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from dispatcher.delivery.outcome import Outcome
-from dispatcher.recording import attempt_pages, queued, schema
-from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
+from dispatcher.recording import attempt_pages, closing, queued, schema
+from dispatcher.recording import overview as overviews
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, SchemaMissing
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Attempt, Bucket, Metrics
+from dispatcher.recording.hours import NOT_CLOSED_FOR_SURE
 from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.retelling import find_retold
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert, outcome
+from tests.support.waiting import eventually
 
 US = (ORGANIZATION, WEBHOOK)
 NOW = int(time.time() * 1000)
@@ -28,8 +31,7 @@ SEEDS = (1, 2)
 
 async def close(clickhouse: ClickHouse) -> int:
     # What was touched in this millisecond is still open.
-    closed, _ = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
-    return closed
+    return await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
 
 
 class Traffic:
@@ -118,13 +120,15 @@ async def plotted_from_rows(clickhouse: ClickHouse, webhook_id: str) -> dict[dat
     return {datetime.fromtimestamp(row["at"], UTC): (row["successful"], row["failed"], row["attempts"]) for row in rows}
 
 
-async def overview(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:
+async def overview(
+    clickhouse: ClickHouse, webhook_ids: Sequence[str] | None = None
+) -> dict[tuple[str, str], tuple[int, int]]:
     since = (datetime.fromtimestamp(NOW / 1000, UTC) - timedelta(days=9)).date()
-    found = await RecentDeliveries(clickhouse).by_webhook(ORGANIZATION, since)
+    found = await RecentDeliveries(clickhouse).by_webhook(ORGANIZATION, since, webhook_ids)
     return {
         (webhook, day.isoformat()): (counts.successful, counts.failed)
-        for webhook, days in found.items()
-        for day, counts in days.items()
+        for webhook, recent in found.items()
+        for day, counts in recent.by_day.items()
     }
 
 
@@ -176,6 +180,56 @@ async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(e
     assert await embedded.query("SELECT hour FROM closed_hours GROUP BY hour") != []
 
 
+async def closed_altogether(clickhouse: ClickHouse) -> None:
+    """What is touched in a second in which hours are closed counts as open for the overview: let it pass."""
+    await close(clickhouse)
+    [row] = await clickhouse.query("SELECT toUnixTimestamp(now()) AS second")
+
+    async def is_over() -> bool:
+        [now] = await clickhouse.query("SELECT toUnixTimestamp(now()) AS second")
+        return bool(now["second"] > row["second"])
+
+    await eventually(is_over, every=0.05, what="the next second")
+    await close(clickhouse)
+    touched = f"SELECT count() AS n FROM touched_hours WHERE {NOT_CLOSED_FOR_SURE}"
+    assert await clickhouse.query(touched) == [{"n": 0}]
+
+
+@pytest.mark.parametrize("most_listed", [0, 10_000])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_the_overview_of_closed_days_is_that_of_the_rows(
+    embedded: ClickHouse, seed: int, most_listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overviews, "_MOST_LISTED", most_listed)
+    traffic = Traffic(seed)
+    rows = [row for n in range(60) for row in traffic.message(f"m{n}", f"wh-{n % 3}")]
+    await insert(embedded, rows[::2])
+    await closed_altogether(embedded)
+    assert await overview(embedded) == await overview_from_rows(embedded) != {}
+    # Some hours of some closed days are open again.
+    for batch in (rows[1 :: len(rows) // 4], rows):
+        await insert(embedded, batch)
+        expected = await overview_from_rows(embedded)
+        assert await overview(embedded) == expected
+        assert await overview(embedded, ["wh-1"]) == {key: n for key, n in expected.items() if key[0] == "wh-1"}
+    assert await overview(embedded, []) == {}
+    await closed_altogether(embedded)
+    assert await overview(embedded) == await overview_from_rows(embedded)
+
+
+async def test_a_day_that_a_stopped_recorder_did_not_write_is_written_by_the_next(
+    embedded: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await insert(embedded, [outcome("m", 1, "successful", at=NOW - 50 * HOUR)])
+    with monkeypatch.context() as stopped:
+        stopped.setattr(closing, "_DAYS_TO_CLOSE", "SELECT 1 AS killed FROM nowhere")
+        with pytest.raises(QueryFailed):
+            await close(embedded)
+    assert await embedded.query("SELECT count() AS n FROM closed_hours") == [{"n": 1}]
+    await closed_altogether(embedded)
+    assert await overview(embedded) == await overview_from_rows(embedded) != {}
+
+
 @pytest.mark.parametrize("few", [0, 50, 2_000])
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_pages_list_each_attempt_once_whatever_is_closed_when(
@@ -209,11 +263,11 @@ async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: i
 async def test_an_hour_that_is_touched_is_open_until_it_has_settled(clickhouse: ClickHouse) -> None:
     log = DeliveryLog(clickhouse)
     await insert(clickhouse, [outcome("m", 1, "failed", at=NOW - 50 * HOUR)])
-    assert (await close_hours(clickhouse))[0] == 0
+    assert await close_hours(clickhouse) == 0
     assert await close(clickhouse) == 1
     await insert(clickhouse, [outcome("m", 1, "successful", at=NOW, run=2, message_created_on=NOW - 50 * HOUR - 1000)])
     assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
-    assert (await close_hours(clickhouse))[0] == 0
+    assert await close_hours(clickhouse) == 0
     assert await close(clickhouse) == 1
     assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
 

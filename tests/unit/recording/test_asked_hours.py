@@ -7,6 +7,7 @@ import pytest
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.history import Metrics
 from dispatcher.recording.hours import AskedHours, Hours
 
 
@@ -22,7 +23,23 @@ class Engine:
         return await asyncio.shield(self.answer)
 
 
-ROWS = [{"at": 3600, "is_open": 1, "waiting": 0, "retold": 0}]
+ROWS = [
+    {
+        "open_hours": [7200],
+        "waiting_hours": [3600],
+        "any_retold": 0,
+        **{"pending": 1, "in_progress": 2, "successful": 3, "failed": 4, "recent": 7, "kept_since": 0},
+    }
+]
+KNOWN = Hours(
+    open=(7200,),
+    old=False,
+    waiting=(3600, 7200),
+    retold=False,
+    closed=Metrics(successful=3, pending=1, in_progress=2, failed=4),
+    recent=7,
+    kept_since=0,
+)
 
 
 async def test_an_answer_is_shared_by_those_who_wait_for_it_and_not_kept() -> None:
@@ -32,7 +49,7 @@ async def test_an_answer_is_shared_by_those_who_wait_for_it_and_not_kept() -> No
     await asyncio.sleep(0)
     asking[0].cancel()
     engine.answer.set_result(ROWS)
-    assert await asking[1] == await asking[2] == Hours((3600,), (3600,), retold=False)
+    assert await asking[1] == await asking[2] == KNOWN
     assert asking[0].cancelled()
     assert sorted(engine.asked) == ["a", "b"]
     await hours.of("org", "a")
