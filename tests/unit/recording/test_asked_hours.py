@@ -28,7 +28,12 @@ ROWS = [
         "open_hours": [7200],
         "waiting_hours": [3600],
         "any_retold": 0,
-        **{"pending": 1, "in_progress": 2, "successful": 3, "failed": 4, "recent": 7, "kept_since": 0},
+        "pending": 1,
+        "in_progress": 2,
+        "successful": 3,
+        "failed": 4,
+        "recent": 7,
+        "kept_since": 0,
     }
 ]
 KNOWN = Hours(
