@@ -11,12 +11,12 @@ any.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from dispatcher.delivery.outcome import Status
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.hours import Hours
 from dispatcher.recording.pages import Position
 
 Row = Mapping[str, Any]
@@ -31,27 +31,27 @@ COLUMNS: Final = """
 _ENDED: Final[Sequence[Status]] = ("failed", "successful")
 _NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
 
-# A busy webhook's page is of one day, whose attempts lie in few parts.
-_ONE_DAY, _ALL_DAYS = 1, 28
+_ALL_DAYS_MS: Final = 28 * 86_400_000
+_FOR_A_PAGE = 8
+"""A page of a webhook is looked for in the time in which it has so many pages on average."""
 
 _FEW = 2_000
 """So many rows of a webhook are read at once rather than a page of them looked up in as many days."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE = """
     at <= fromUnixTimestamp64Milli({at:Int64}, 'UTC') AND (at, message_id, run, attempt)
     < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {message_id:String}, {run:UInt32}, {attempt:UInt32})
 """
 _KEPT = "at >= now64(3, 'UTC') - INTERVAL 28 DAY"
-_NEWEST_FIRST = "ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {limit:UInt32}"
 
-# In the order of the table, which has no order across statuses.
 _HINTS = f"""
     SELECT message_id, run, attempt, toString(status) AS status_name, toUnixTimestamp64Milli(at) AS at_ms,
-        intDiv(toUnixTimestamp64Milli(message_created_on), 86400000) AS created_day
+        toDate(message_created_on) AS created_day
     FROM attempt_times
-    WHERE {hours.OF_WEBHOOK} AND status = '%s' AND at >= now64(3, 'UTC') - toIntervalDay({{days:UInt8}}) AND {_BEFORE}
-    {_NEWEST_FIRST}
+    WHERE {hours.OF_WEBHOOK} AND status IN {{statuses:Array(String)}} AND {_KEPT} AND {_BEFORE}
+        AND at >= least(fromUnixTimestamp64Milli({{at:Int64}}, 'UTC'), now64(3, 'UTC'))
+            - toIntervalMillisecond({{within_ms:Int64}})
+    ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {{limit:UInt32}}
 """
 
 # All of a webhook's, unless they are too many.
@@ -64,29 +64,27 @@ _OF_FEW = f"""
 _LOOKED_UP = f"""
     SELECT {COLUMNS} FROM attempt_states
     WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}}
-        AND toDate(message_created_on) IN (
-            SELECT arrayJoin({{created_days:Array(Date)}})
-            UNION ALL
-            SELECT toDate(hour) FROM retold_messages
-            WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}})
+        AND toDate(message_created_on) IN %s
     ORDER BY version DESC LIMIT 1 BY message_id, run, attempt
 """
+_CREATED_DAYS = "{created_days:Array(Date)}"
+_AND_RETOLD_DAYS = f"""(
+    SELECT arrayJoin({_CREATED_DAYS})
+    UNION ALL
+    SELECT toDate(hour) FROM retold_messages WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}}
+)"""
 
 # A version is a status and a time.
 _THAT_WAIT = f"""
-    SELECT message_id, run, attempt, status_name,
-        NULL AS duration_ms, NULL AS response_code, '' AS error, at_ms AS executed_ms, at_ms AS due_ms, at_ms
-    FROM (
-        SELECT message_id, run, attempt, max(version) AS latest,
-            ['pending', 'in_progress', 'failed', 'successful'][bitShiftRight(latest, 48)] AS status_name,
-            toInt64(bitAnd(latest, 281474976710655)) AS at_ms, fromUnixTimestamp64Milli(at_ms, 'UTC') AS at
-        FROM attempt_states
-        WHERE {hours.OF_WEBHOOK} AND toStartOfHour(message_created_on) IN %s
-        GROUP BY message_id, run, attempt
-        HAVING status_name IN {{statuses:Array(String)}}
-    )
-    WHERE {_KEPT} AND {_BEFORE}
-    {_NEWEST_FIRST}
+    SELECT message_id, run, attempt, max(version) AS latest, toInt64(bitAnd(latest, {hours.TIME_OF_VERSION})) AS at_ms
+    FROM attempt_states
+    WHERE {hours.OF_WEBHOOK} AND toStartOfHour(message_created_on) IN %s
+    GROUP BY message_id, run, attempt
+    HAVING bitShiftRight(latest, 48) IN {{ranks:Array(UInt8)}}
+        AND (at_ms, message_id, run, attempt)
+            < ({{at:Int64}}, {{message_id:String}}, {{run:UInt32}}, {{attempt:UInt32}})
+        AND at_ms >= toUnixTimestamp64Milli(now64(3)) - {_ALL_DAYS_MS}
+    ORDER BY at_ms DESC, message_id DESC, run DESC, attempt DESC LIMIT {{limit:UInt32}}
 """
 
 _AFTER_ALL = Position(at=(1 << 47), message_id="", run=0, attempt=0)
@@ -109,44 +107,57 @@ class AttemptPages:
         """
         of_webhook = {"organization_id": organization_id, "webhook_id": webhook_id}
         start = before or _AFTER_ALL
-        asked = [status] if status else [*_ENDED, *_NOT_ENDED]
-        ended = [each for each in _ENDED if each in asked]
-        waiting = [each for each in _NOT_ENDED if each in asked]
+        asked = [status] if status else [*_NOT_ENDED, *_ENDED]
+        ended = [each for each in asked if each in _ENDED]
+        waiting = [each for each in asked if each in _NOT_ENDED]
         state = await self._hours.of(organization_id, webhook_id)
         reading: list[Awaitable[Sequence[Row]]] = []
         if ended:
-            reading.append(self._ended(of_webhook, ended, limit, start, state.recent <= _FEW))
+            reading.append(self._ended(of_webhook, ended, limit, start, state))
         if waiting and state.waiting:
-            parameters = {**of_webhook, "statuses": waiting, "limit": limit, **start._asdict()}
-            reading.append(self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters))
+            reading.append(self._waiting(of_webhook, waiting, limit, start, state))
         rows: list[Row] = [row for part in await asyncio.gather(*reading) for row in part]
         rows.sort(key=position, reverse=True)
         return rows[:limit]
 
-    async def _ended(
-        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, seem_few: bool
+    async def _waiting(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, state: Hours
     ) -> list[Row]:
-        if seem_few:
+        ranks = {_NOT_ENDED.index(each) + 1: each for each in statuses}
+        parameters = {**of_webhook, "ranks": list(ranks), "limit": limit, **before._asdict()}
+        rows = await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters)
+        nothing_yet = {"duration_ms": None, "response_code": None, "error": ""}
+        return [
+            {
+                **row,
+                **nothing_yet,
+                "status_name": ranks[row["latest"] >> 48],
+                "executed_ms": row["at_ms"],
+                "due_ms": row["at_ms"],
+            }
+            for row in rows
+        ]
+
+    async def _ended(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, state: Hours
+    ) -> list[Row]:
+        if state.recent <= _FEW:
             of_few = await self._of_few(of_webhook, statuses, before)
             if of_few is not None:
                 return of_few
-        rows = await self._of_a_day(of_webhook, statuses, limit, before)
-        if len(rows) >= limit:
-            return rows
-        parts = await asyncio.gather(*(self._of_all_days(of_webhook, each, limit, before) for each in statuses))
-        return [row for part in parts for row in part]
-
-    async def _of_a_day(
-        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position
-    ) -> list[Row]:
-        """The last day's, as far as the hints that were read reach without a gap."""
-        found = await self._hints(of_webhook, statuses, _ONE_DAY, limit, before)
-        parts = [[hint for hint in found if hint["status_name"] == status] for status in statuses]
-        if all(len(hints) < limit for hints in parts):
-            return []
-        reach = max(position(hints[-1]) for hints in parts if len(hints) == limit)
-        hints = [hint for part in parts for hint in part if position(hint) >= reach]
-        return list((await self._those_that_hold(of_webhook, hints)).values())
+        found: dict[Position, Row] = {}
+        within_ms = _ALL_DAYS_MS * limit * _FOR_A_PAGE // max(state.recent, limit * _FOR_A_PAGE)
+        while len(found) < limit:
+            parameters = {**of_webhook, "statuses": statuses, "within_ms": within_ms, "limit": limit}
+            hints = await self._clickhouse.query(_HINTS, {**parameters, **before._asdict()})
+            found.update(await self._those_that_hold(of_webhook, hints, state))
+            if hints:
+                before = position(hints[-1])
+            if len(hints) < limit:
+                if within_ms == _ALL_DAYS_MS:
+                    break
+                within_ms = _ALL_DAYS_MS
+        return list(found.values())
 
     async def _of_few(
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], before: Position
@@ -162,37 +173,19 @@ class AttemptPages:
             row for row in latest.values() if row["kept"] and row["status_name"] in statuses and position(row) < before
         ]
 
-    async def _of_all_days(
-        self, of_webhook: Mapping[str, Any], status: Status, limit: int, before: Position
-    ) -> list[Row]:
-        found: dict[Position, Row] = {}
-        while len(found) < limit:
-            hints = await self._hints(of_webhook, [status], _ALL_DAYS, limit, before)
-            found.update(await self._those_that_hold(of_webhook, hints))
-            if len(hints) < limit:
-                break
-            before = position(hints[-1])
-        return list(found.values())
-
-    async def _hints(
-        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], days: int, limit: int, before: Position
-    ) -> Sequence[Row]:
-        """The newest of each status, at most ``limit`` of each."""
-        parameters = {**of_webhook, "days": days, "limit": limit, **before._asdict()}
-        of_each = (f"SELECT * FROM ({_HINTS % status})" for status in statuses)
-        return await self._clickhouse.query(" UNION ALL ".join(of_each), parameters)
-
-    async def _those_that_hold(self, of_webhook: Mapping[str, Any], hints: Sequence[Row]) -> dict[Position, Row]:
+    async def _those_that_hold(
+        self, of_webhook: Mapping[str, Any], hints: Sequence[Row], state: Hours
+    ) -> dict[Position, Row]:
         if not hints:
             return {}
         expected = {position(hint): hint["status_name"] for hint in hints}
-        days = {date(1970, 1, 1) + timedelta(days=hint["created_day"]) for hint in hints}
         parameters = {
             **of_webhook,
             "message_ids": sorted({hint["message_id"] for hint in hints}),
-            "created_days": sorted(days),
+            "created_days": sorted({hint["created_day"] for hint in hints}),
         }
-        rows = await self._clickhouse.query(_LOOKED_UP, parameters)
+        days = _AND_RETOLD_DAYS if state.retold else _CREATED_DAYS
+        rows = await self._clickhouse.query(_LOOKED_UP % days, parameters)
         return {position(row): row for row in rows if expected.get(position(row)) == row["status_name"]}
 
 

@@ -39,11 +39,13 @@ MILLISECONDS: Final = """
 """
 """How long an attempt of ``attempts`` took, about; -1: it called nobody."""
 
-# A version is a status and a time.
+TIME_OF_VERSION: Final = "281474976710655"
+"""The bits of an attempt's version that are its time in milliseconds; the status is above them."""
+
 WAITS: Final = "version < 844424930131968"
 """Whether an attempt of ``attempts`` has not ended."""
 
-MADE_AT: Final = "toUInt32(intDiv(bitAnd(version, 281474976710655), 3600000) * 3600)"
+MADE_AT: Final = f"toUInt32(intDiv(bitAnd(version, {TIME_OF_VERSION}), 3600000) * 3600)"
 """The hour in which it was made, in seconds since the epoch."""
 
 STATUS: Final = "tupleElement(state, 'status')"
