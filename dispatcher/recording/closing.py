@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from dispatcher.background import Background
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
+from dispatcher.recording.moments import moment
 from dispatcher.recording.retelling import find_retold
 
 _EVERY_SECONDS = 60.0
@@ -27,7 +28,6 @@ _HOURS_AT_ONCE = 48
 _MESSAGES_AT_ONCE = 200_000
 """So that a statement takes seconds, and a stop need not wait for longer."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
 
 _log = structlog.get_logger(__name__)
@@ -164,7 +164,7 @@ async def close_hours(clickhouse: ClickHouse, *, settled: timedelta = _SETTLED) 
         QueryFailed: it refuses, or there is no schema yet.
     """
     [row] = await clickhouse.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS ms")
-    as_of = _EPOCH + timedelta(milliseconds=row["ms"]) - settled
+    as_of = moment(row["ms"]) - settled
     parameters: dict[str, Any] = {"as_of": _written(as_of)}
     to_close = await clickhouse.query(_HOURS_TO_CLOSE, parameters)
     for together in _in_batches(to_close):
@@ -213,6 +213,6 @@ def _in_batches(to_close: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[
         yield batch
 
 
-def _written(moment: datetime) -> str:
+def _written(at: datetime) -> str:
     """A moment as a DateTime64(3) that says no zone, which the statements read as UTC."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+    return at.strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"

@@ -6,7 +6,7 @@
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher.delivery.outcome import Status
@@ -26,6 +26,7 @@ from dispatcher.recording.history import (
     Response,
 )
 from dispatcher.recording.hours import OF_WEBHOOK, AskedHours, Hours
+from dispatcher.recording.moments import EPOCH, milliseconds, moment
 from dispatcher.recording.pages import read_cursor, write_cursor
 
 SHOWN_BODY_BYTES = 16 * 1024
@@ -34,7 +35,6 @@ SHOWN_BODY_BYTES = 16 * 1024
 _MOST_BUCKETS = 20_000
 _MOST_ON_A_PAGE = 10_000
 _MOST_OF_A_MESSAGE = 200
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OF_MESSAGE = f"{OF_WEBHOOK} AND message_id = {{message_id:String}}"
 _OF_ATTEMPT = f"{_OF_MESSAGE} AND run = {{run:UInt32}} AND attempt = {{attempt:UInt32}}"
@@ -76,13 +76,13 @@ class DeliveryLog:
             ValueError: as ``history``.
         """
         size = BUCKETS[bucket]
-        first = since - (since - _EPOCH) % size
+        first = since - (since - EPOCH) % size
         if until <= since:
             raise ValueError("the end is not after the beginning; give a from that is before to")
         if (until - first) / size > _MOST_BUCKETS:
             raise ValueError(f"that is more than {_MOST_BUCKETS} buckets; ask for a shorter time or for days")
         step = size // timedelta(seconds=1)
-        start, end = _milliseconds(first) // 1000, -(-_milliseconds(until) // (1000 * step)) * step
+        start, end = milliseconds(first) // 1000, -(-milliseconds(until) // (1000 * step)) * step
         state = await self._hours.of(organization_id, webhook_id)
         counted = counts.counted(state, counts.Span(start, end, step))
         rows = await self._clickhouse.query(counted, _of_webhook(organization_id, webhook_id))
@@ -175,7 +175,7 @@ class DeliveryLog:
             status=row["status"],
             runs=row["runs"],
             attempts=row["attempts"],
-            created_on=_moment(row["created_ms"]),
+            created_on=moment(row["created_ms"]),
             finished_on=_moment_or_none(row["finished_ms"]),
             event_type=row["event_type"],
             workspace_id=row["workspace_id"],
@@ -225,7 +225,7 @@ def _bucket(start: int, row: Mapping[str, Any]) -> Bucket:
     messages = _messages(row)
     p50, p95, p99 = row["quantiles"] if row.get("timed") else (None, None, None)
     return Bucket(
-        start=_moment(start * 1000),
+        start=moment(start * 1000),
         successful=messages[counts.ENDED["successful"]] + messages[counts.OPEN["successful"]],
         failed=messages[counts.ENDED["failed"]] + messages[counts.OPEN["failed"]],
         attempts=row.get("attempts", 0),
@@ -250,7 +250,7 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
         response_code=row["response_code"],
         executed_on=None if waits else _moment_or_none(row["executed_ms"]),
         error=row["error"],
-        next_attempt_at=_moment(row["due_ms"]) if waits else None,
+        next_attempt_at=moment(row["due_ms"]) if waits else None,
     )
 
 
@@ -267,13 +267,5 @@ def _shown(body: bytes) -> str:
     return body[:SHOWN_BODY_BYTES].decode(errors="replace")
 
 
-def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _moment(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _moment_or_none(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _moment(milliseconds)
+def _moment_or_none(ms: int | None) -> datetime | None:
+    return None if ms is None else moment(ms)

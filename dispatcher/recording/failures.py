@@ -1,12 +1,11 @@
 """What was recorded of webhooks that fail all the time."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.moments import EPOCH, milliseconds
 from dispatcher.webhooks.failing import HourOfAttempts
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # An attempt without a duration called nobody: its failure is none of the target's.
 _CALLS = """
@@ -41,7 +40,7 @@ async def webhooks_without_success(clickhouse: ClickHouse, since: datetime, crea
         ClickHouseUnavailable: nothing answers.
         QueryFailed: there is no schema yet.
     """
-    parameters = {"since": _milliseconds(since), "created_since": _milliseconds(created_since)}
+    parameters = {"since": milliseconds(since), "created_since": milliseconds(created_since)}
     return {row["webhook_id"] for row in await clickhouse.query(_WITHOUT_SUCCESS, parameters)}
 
 
@@ -54,12 +53,8 @@ async def hours_of_attempts(
         ClickHouseUnavailable: nothing answers.
         QueryFailed: there is no schema yet.
     """
-    parameters = {"organization_id": organization_id, "webhook_id": webhook_id, "since": _milliseconds(since)}
+    parameters = {"organization_id": organization_id, "webhook_id": webhook_id, "since": milliseconds(since)}
     return [
-        HourOfAttempts(_EPOCH + timedelta(hours=row["hour"]), row["successful"], row["failed"], row["last_error"])
+        HourOfAttempts(EPOCH + timedelta(hours=row["hour"]), row["successful"], row["failed"], row["last_error"])
         for row in await clickhouse.query(_HOURS, parameters)
     ]
-
-
-def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)

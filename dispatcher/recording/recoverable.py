@@ -6,28 +6,26 @@
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.history import Message
+from dispatcher.recording.hours import OF_WEBHOOK
+from dispatcher.recording.moments import milliseconds, moment
 
 _PAGE = 8_000
 _BODIES_AT_ONCE = 200  # of 256 KiB at most
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-_OF_WEBHOOK = "organization_id = {organization_id:String} AND webhook_id = {webhook_id:String}"
 _FAILED = f"""
-    {_OF_WEBHOOK} AND status = 'failed'
+    {OF_WEBHOOK} AND status = 'failed'
     AND finished_on >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')
     AND finished_on < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
 """
 
 _COUNT = f"""
     SELECT uniqExact(message_id) AS messages FROM message_bodies
-    WHERE {_OF_WEBHOOK} AND message_id IN (
+    WHERE {OF_WEBHOOK} AND message_id IN (
         SELECT message_id FROM messages WHERE {_FAILED} AND message_id NOT IN {{except:Array(String)}})
 """
 
@@ -41,7 +39,7 @@ _MESSAGES = f"""
 
 _BODIES = f"""
     SELECT message_id, base64Encode(body) AS body FROM message_bodies
-    WHERE {_OF_WEBHOOK} AND message_id IN {{ids:Array(String)}} LIMIT 1 BY message_id
+    WHERE {OF_WEBHOOK} AND message_id IN {{ids:Array(String)}} LIMIT 1 BY message_id
 """
 
 
@@ -101,8 +99,8 @@ def _parameters(organization_id: str, webhook_id: str, span: Span) -> dict[str, 
     return {
         "organization_id": organization_id,
         "webhook_id": webhook_id,
-        "since": (span.since - _EPOCH) // _MILLISECOND,
-        "until": (span.until - _EPOCH) // _MILLISECOND,
+        "since": milliseconds(span.since),
+        "until": milliseconds(span.until),
     }
 
 
@@ -112,13 +110,9 @@ def _recoverable(row: Mapping[str, Any], body: str) -> Recoverable:
         status="failed",
         runs=row["runs"],
         attempts=row["attempts"],
-        created_on=_moment(row["created_ms"]),
-        finished_on=_moment(row["finished_ms"]),
+        created_on=moment(row["created_ms"]),
+        finished_on=moment(row["finished_ms"]),
         event_type=row["event_type"],
         workspace_id=row["workspace_id"],
     )
     return Recoverable(message, base64.b64decode(body))
-
-
-def _moment(milliseconds: int) -> datetime:
-    return _EPOCH + milliseconds * _MILLISECOND

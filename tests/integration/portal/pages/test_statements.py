@@ -16,10 +16,13 @@ from tests.support.clickhouse import insert, outcome
 
 # At most: around the turn of an hour, or of a day, it may be one less.
 PAGES = {
-    "": 1,
+    "": 2,
+    "?sort=success_rate": 2,
     "/{id}": 0,
     "/{id}?tab=metrics": 0,
     "/{id}?tab=metrics&status=failed": 0,
+    "/{id}?tab=metrics&whole=yes": 4,
+    "/{id}?tab=metrics&whole=yes&status=failed": 3,
     "/{id}/edit": 0,
     "/new": 0,
 }
@@ -27,10 +30,10 @@ CALLS = {
     "/webhooks": 0,
     "/webhooks/{id}": 0,
     "/webhooks/{id}/metrics": 2,
-    "/webhooks/{id}/metrics/history?bucket=day": 3,
-    "/webhooks/{id}/attempts": 10,
-    "/webhooks/{id}/attempts?status=failed": 4,
-    "/webhooks/{id}/attempts.csv": 10,
+    "/webhooks/{id}/metrics/history?bucket=day": 2,
+    "/webhooks/{id}/attempts": 3,
+    "/webhooks/{id}/attempts?status=failed": 2,
+    "/webhooks/{id}/attempts.csv": 3,
     "/webhooks/{id}/audit": 0,
 }
 
