@@ -48,7 +48,7 @@ _HINTS = f"""
     SELECT message_id, run, attempt, toString(status) AS status_name, toUnixTimestamp64Milli(at) AS at_ms,
         toDate(message_created_on) AS created_day
     FROM attempt_times
-    WHERE {hours.OF_WEBHOOK} AND status IN {{statuses:Array(String)}} AND {_KEPT} AND {_BEFORE}
+    WHERE {hours.OF_WEBHOOK} AND %s AND {_KEPT} AND {_BEFORE}
         AND at >= least(fromUnixTimestamp64Milli({{at:Int64}}, 'UTC'), now64(3, 'UTC'))
             - toIntervalMillisecond({{within_ms:Int64}})
     ORDER BY at DESC, message_id DESC, run DESC, attempt DESC LIMIT {{limit:UInt32}}
@@ -148,8 +148,7 @@ class AttemptPages:
         found: dict[Position, Row] = {}
         within_ms = _ALL_DAYS_MS * limit * _FOR_A_PAGE // max(state.recent, limit * _FOR_A_PAGE)
         while len(found) < limit:
-            parameters = {**of_webhook, "statuses": statuses, "within_ms": within_ms, "limit": limit}
-            hints = await self._clickhouse.query(_HINTS, {**parameters, **before._asdict()})
+            hints = await self._hints(of_webhook, statuses, within_ms, limit, before)
             found.update(await self._those_that_hold(of_webhook, hints, state))
             if hints:
                 before = position(hints[-1])
@@ -158,6 +157,19 @@ class AttemptPages:
                     break
                 within_ms = _ALL_DAYS_MS
         return list(found.values())
+
+    async def _hints(
+        self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], within_ms: int, limit: int, before: Position
+    ) -> Sequence[Row]:
+        # The table is in order for each status: of all that there is, each is read no further than the page goes. To
+        # read a little and sort it is one statement to plan instead of two.
+        apart = [[each] for each in statuses] if within_ms == _ALL_DAYS_MS else [statuses]
+        asked = (f"SELECT * FROM ({_HINTS % _of_status(some)})" for some in apart)
+        parameters = {**of_webhook, "within_ms": within_ms, "limit": limit, **before._asdict()}
+        hints = await self._clickhouse.query(
+            " UNION ALL ".join(f"SELECT * FROM ({each})" for each in asked), parameters
+        )
+        return sorted(hints, key=position, reverse=True)[:limit]
 
     async def _of_few(
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], before: Position
@@ -187,6 +199,11 @@ class AttemptPages:
         days = _AND_RETOLD_DAYS if state.retold else _CREATED_DAYS
         rows = await self._clickhouse.query(_LOOKED_UP % days, parameters)
         return {position(row): row for row in rows if expected.get(position(row)) == row["status_name"]}
+
+
+def _of_status(statuses: Sequence[Status]) -> str:
+    names = [f"'{each}'" for each in statuses]
+    return f"status = {names[0]}" if len(names) == 1 else f"status IN ({', '.join(names)})"
 
 
 def position(row: Row) -> Position:
