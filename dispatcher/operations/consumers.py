@@ -33,6 +33,7 @@ def readers(topics: Topics, present: Iterable[str]) -> tuple[Reader, ...]:
         ("recorder", "recorder", (topics.attempts, topics.deliveries, topics.bulk)),
         ("portal", "portal", (topics.commands,)),
         ("erasure", "portal", (topics.commands,)),
+        ("audit", "portal", (topics.config,)),
         ("disabled", "portal", (topics.config,)),
         ("inspection", "portal", (topics.config, topics.resources, topics.audit)),
     )

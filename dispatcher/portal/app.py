@@ -46,6 +46,7 @@ from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.inspection import Inspection
 from dispatcher.portal.jwks import Jwks
+from dispatcher.portal.missing_entries import MissingEntries
 from dispatcher.portal.pages.all_pages import all_pages
 from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.wiring import Site
@@ -135,6 +136,7 @@ class Portal:
             changes = Changes(directory, store, audit, self._clock)
             trail, resources = AuditTrail(), Resources()
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
+            missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, self._clock)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
             resender = Resender(self._log, directory, producer, topics, self._monotonic)
@@ -144,6 +146,7 @@ class Portal:
             services: dict[str, CompactedTopic | Background] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
+                "missing entries": missing.work(clients, topics),
                 "commands": Commands(topics, producer, changes).work(clients),
                 "recovery": recoveries.work(clients),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),

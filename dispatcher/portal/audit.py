@@ -1,9 +1,9 @@
 """The audit: who changed what, written to ``webhooks.audit`` and read back from there.
 
-Every portal follows the topic from its beginning and keeps the latest entries of each webhook in memory.
+Every portal follows the topic from its beginning and keeps the latest entries of each webhook in memory. An entry may
+be in the topic twice, written by who made the change and by who missed it (``portal/missing_entries.py``): it is one.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from secrets import token_hex
@@ -24,6 +24,9 @@ Action = Literal[
 
 KEPT_OF_WEBHOOK = 1_000
 """How many entries of a webhook are shown at most, the latest."""
+
+# A change and its entry are seconds apart, and so are two copies of one entry.
+_REMEMBERED = 20_000
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +58,10 @@ class AuditRecord(BaseModel):
     webhook_name: str
     entry: AuditEntry
 
+    def encode(self) -> bytes:
+        """The record's value."""
+        return orjson.dumps(self.model_dump(exclude_none=True))
+
 
 def read_audit_record(value: bytes | None) -> AuditRecord:
     """The record with this value.
@@ -73,7 +80,8 @@ class AuditTrail:
     """The entries of all webhooks, by webhook, the latest of each."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, deque[AuditEntry]] = {}
+        self._entries: dict[str, dict[str, AuditEntry]] = {}
+        self._lately: dict[str, None] = {}
 
     def apply(self, consumed: ConsumerRecord) -> None:
         """Take in a record; a webhook that is deleted takes its entries with it."""
@@ -82,26 +90,38 @@ class AuditTrail:
         except UnreadableAudit as error:
             _log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
             return
+        if self.has(record):
+            return
+        self._lately[record.entry.id] = None
+        if len(self._lately) > _REMEMBERED:
+            del self._lately[next(iter(self._lately))]
         if record.entry.action == "deleted":
             self._entries.pop(record.webhook_id, None)
         else:
-            kept = self._entries.setdefault(record.webhook_id, deque(maxlen=KEPT_OF_WEBHOOK))
-            kept.append(record.entry)
+            kept = self._entries.setdefault(record.webhook_id, {})
+            kept[record.entry.id] = record.entry
+            if len(kept) > KEPT_OF_WEBHOOK:
+                del kept[next(iter(kept))]
+
+    def has(self, record: AuditRecord) -> bool:
+        """Whether an entry is there; one that is not kept any more is known while it is one of the last that came."""
+        return record.entry.id in self._lately or record.entry.id in self._entries.get(record.webhook_id, ())
 
     def of(self, webhook_id: str) -> Sequence[AuditEntry]:
-        """The entries of a webhook, the latest first."""
-        return tuple(reversed(self._entries.get(webhook_id, ())))
+        """The entries of a webhook, the latest first: one that was missing stands where it belongs."""
+        entries = self._entries.get(webhook_id, {}).values()
+        return tuple(sorted(entries, key=lambda entry: entry.time)[::-1])
 
 
 class Audit:
-    """Writes entries."""
+    """Makes entries and writes them."""
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, clock: Callable[[], datetime]) -> None:
         self._producer = producer
         self._topic = topic
         self._clock = clock
 
-    async def record(
+    def entry(
         self,
         webhook: Webhook,
         by: Person,
@@ -110,8 +130,8 @@ class Audit:
         changed: Sequence[str] = (),
         message_id: str | None = None,
         reason: str | None = None,
-    ) -> None:
-        """Write that somebody did something. What was done stands even if this fails, which is then logged."""
+    ) -> AuditRecord:
+        """That somebody does something now."""
         entry = AuditEntry(
             id=f"aud_{token_hex(12)}",
             time=self._clock(),
@@ -121,15 +141,27 @@ class Audit:
             message_id=message_id,
             reason=reason,
         )
-        value = {
-            "v": 1,
-            "organization_id": webhook.organization_id,
-            "webhook_id": webhook.id,
-            "webhook_name": webhook.name,
-            "entry": entry.model_dump(exclude_none=True),
-        }
+        return AuditRecord(
+            v=1,
+            organization_id=webhook.organization_id,
+            webhook_id=webhook.id,
+            webhook_name=webhook.name,
+            entry=entry,
+        )
+
+    async def write(self, record: AuditRecord) -> None:
+        """Write an entry.
+
+        Raises:
+            KafkaError: whether it was written is unknown.
+        """
+        # One partition, however many the topic has: entries have one order, and their readers follow one log.
+        key = record.webhook_id.encode()
+        await self._producer.send_and_wait(self._topic, record.encode(), key=key, partition=0)
+
+    async def record(self, record: AuditRecord) -> None:
+        """Write an entry. What was done stands even if this fails, which is then logged."""
         try:
-            # One partition, however many the topic has: entries have one order, and their readers follow one log.
-            await self._producer.send_and_wait(self._topic, orjson.dumps(value), key=webhook.id.encode(), partition=0)
+            await self.write(record)
         except KafkaError:
-            _log.exception("audit entry lost", **value)
+            _log.exception("an audit entry is not written", **record.model_dump(mode="json", exclude_none=True))

@@ -94,7 +94,10 @@ _CONFIG_HEADERS = _headers(
         "v": _VERSION,
         "revision": _number("The webhook's revision that this record makes"),
         "base": _number("The revision that its writer had seen; a record with another one than the current is ignored"),
-    }
+        "withdraws": _number("The revision whose change this record takes back; absent otherwise"),
+        "audit": _text("The change's entry of the audit, encrypted; absent where nobody changed anything"),
+    },
+    ["v", "revision", "base"],
 )
 
 _DEAD_LETTER_HEADERS = _headers(

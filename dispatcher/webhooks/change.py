@@ -1,6 +1,8 @@
 """A record of ``webhooks.config``: one change of one webhook.
 
-The value is encrypted as a whole, null for a deletion; headers say where in the webhook's history it belongs.
+The value is encrypted as a whole, null for a deletion; headers say where in the webhook's history it belongs. What
+somebody changed carries its entry of the audit too, encrypted, in a header that an earlier version neither writes nor
+reads. What the portal writes by itself, to say what stands or to take a change back, has none.
 """
 
 import json
@@ -32,12 +34,14 @@ class UnreadableWebhook(ValueError):
 class Place:
     """Which webhook a record is about, the revision that it makes, and the one that its writer had seen.
 
-    ``revision`` is ``base + 1``, or ``base`` where a writer repeats what stands.
+    ``revision`` is ``base + 1``, or ``base`` where a writer repeats what stands. ``withdraws`` is the revision whose
+    change this one takes back.
     """
 
     webhook_id: str
     revision: int
     base: int
+    withdraws: int | None = None
 
     @property
     def key(self) -> bytes:
@@ -46,7 +50,8 @@ class Place:
 
     def headers(self) -> Headers:
         """The record's headers."""
-        return [("v", VERSION), ("revision", b"%d" % self.revision), ("base", b"%d" % self.base)]
+        place = [("v", VERSION), ("revision", b"%d" % self.revision), ("base", b"%d" % self.base)]
+        return place if self.withdraws is None else [*place, ("withdraws", b"%d" % self.withdraws)]
 
 
 def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Place:
@@ -67,7 +72,8 @@ def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Place
     revision, base = (_number(fields, name) for name in ("revision", "base"))
     if revision < 1 or revision - base not in {0, 1}:
         raise UnreadableChange(f"revision {revision} does not follow from base {base}")
-    return Place(webhook_id, revision, base)
+    withdraws = _number(fields, "withdraws") if "withdraws" in fields else None
+    return Place(webhook_id, revision, base, withdraws)
 
 
 def _number(fields: dict[str, bytes], name: str) -> int:
@@ -75,6 +81,21 @@ def _number(fields: dict[str, bytes], name: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise UnreadableChange(f"the header {name} is {text!r} and not a number")
     return int(text)
+
+
+def entry_header(entry: bytes, vault: Vault) -> Headers:
+    """The header of a change whose entry of the audit this is."""
+    return [("audit", vault.encrypt(entry))]
+
+
+def read_entry(headers: Sequence[tuple[str, bytes]], vault: Vault) -> bytes | None:
+    """The entry of the audit that a record carries.
+
+    Raises:
+        UndecipherableConfig: no key decrypts it.
+    """
+    entry = dict(headers).get("audit")
+    return None if entry is None else vault.decrypt(entry)
 
 
 def write_webhook(webhook: Webhook | None, vault: Vault) -> bytes | None:

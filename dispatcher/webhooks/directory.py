@@ -16,12 +16,15 @@ webhook was deleted would bring it back.
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dispatcher.events.types import EventType
 from dispatcher.webhooks.configuration import same_configuration
 from dispatcher.webhooks.webhook import Webhook
 
-_REMEMBERED_IGNORED = 10_000
+_REMEMBERED = 10_000
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Directory:
         self._wanting: defaultdict[tuple[str, EventType], dict[str, Webhook]] = defaultdict(dict)
         self._wanting_in_order: dict[tuple[str, EventType], tuple[Webhook, ...]] = {}
         self._ignored: dict[int, None] = {}
+        self._withdrawn: dict[tuple[str, int], None] = {}
         self._unsettled: set[str] = set()
         self._unreadable: set[str] = set()
 
@@ -72,6 +76,10 @@ class Directory:
         entry.unreadable = True
         self._unreadable.add(key)
         return True
+
+    def withdraw(self, key: str, revision: int) -> None:
+        """Note that the record just read took back the change that had made ``revision``."""
+        _remember(self._withdrawn, (key, revision))
 
     def skip(self, offset: int) -> None:
         """Pass over a record that says nothing."""
@@ -122,6 +130,10 @@ class Directory:
         """Whether the record at an offset, read a moment ago, did not count."""
         return offset in self._ignored
 
+    def withdrawn(self, key: str, revision: int) -> bool:
+        """Whether a change, made a moment ago, was taken back because another webhook had its configuration first."""
+        return (key, revision) in self._withdrawn
+
     def restatement(self, key: str) -> tuple[Webhook | None, int] | None:
         """What stands, to be written once more, when the last record of a key did not count."""
         entry = self._entries[key] if key in self._unsettled else None
@@ -148,9 +160,7 @@ class Directory:
             return entry
         if base < entry.revision:
             self._unsettled.add(key)
-            self._ignored[offset] = None
-            if len(self._ignored) > _REMEMBERED_IGNORED:
-                del self._ignored[next(iter(self._ignored))]
+            _remember(self._ignored, offset)
             return None
         entry.revision = revision
         self._unsettled.discard(key)
@@ -173,3 +183,9 @@ class Directory:
             del self._by_organization[webhook.organization_id][webhook.id]
             if not self._by_organization[webhook.organization_id]:
                 del self._by_organization[webhook.organization_id]
+
+
+def _remember(lately: dict[_Thing, None], thing: _Thing) -> None:
+    lately[thing] = None
+    if len(lately) > _REMEMBERED:
+        del lately[next(iter(lately))]

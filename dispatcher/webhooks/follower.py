@@ -88,6 +88,8 @@ class ConfigFollower:
             _report(record, error)
             return
         if self.directory.apply(record.offset, place.webhook_id, webhook, place.revision, place.base):
+            if place.withdraws is not None:
+                self.directory.withdraw(place.webhook_id, place.withdraws)
             for subscriber in tuple(self._subscribers.values()):
                 subscriber(place.webhook_id, webhook)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaProducer
 
 from dispatcher.kafka.topics import Topics
-from dispatcher.webhooks.change import Place, write_webhook
+from dispatcher.webhooks.change import Place, entry_header, write_webhook
 from dispatcher.webhooks.configuration import same_configuration
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import UndecipherableConfig, Vault
@@ -44,8 +44,9 @@ class WebhookStore:
     """Creates, replaces and deletes webhooks.
 
     ``producer`` is idempotent (``clients.producer(enable_idempotence=True)``): a record that a retry wrote twice would
-    lose against itself. Each method raises what the producer does when Kafka does not answer; whether the change was
-    made is unknown then. A method that has begun to write ends what it has to, though its caller be cancelled.
+    lose against itself. An ``entry`` of the audit goes with its change in one record, for whoever finds it missing.
+    Each method raises what the producer does when Kafka does not answer; whether the change was made is unknown then.
+    A method that has begun to write ends what it has to, though its caller be cancelled.
     """
 
     def __init__(self, producer: AIOKafkaProducer, topics: Topics, vault: Vault, follower: ConfigFollower) -> None:
@@ -56,7 +57,7 @@ class WebhookStore:
         self._directory = follower.directory
         self._writing: set[asyncio.Task[Any]] = set()
 
-    async def create(self, webhook: Webhook) -> Webhook:
+    async def create(self, webhook: Webhook, *, entry: bytes | None = None) -> Webhook:
         """Write a webhook with a new id; its revision is 1.
 
         Raises:
@@ -64,9 +65,9 @@ class WebhookStore:
             StaleRevision: the id is taken.
         """
         self._expect(webhook.id, 0)
-        return await self._uninterrupted(self._put(webhook, 0))
+        return await self._uninterrupted(self._put(webhook, 0, entry))
 
-    async def replace(self, webhook: Webhook, based_on: int) -> Webhook:
+    async def replace(self, webhook: Webhook, based_on: int, *, entry: bytes | None = None) -> Webhook:
         """Write what has become of a webhook that was read at revision ``based_on``; its revision is one more.
 
         Raises:
@@ -75,9 +76,9 @@ class WebhookStore:
             UndecipherableConfig: what would be replaced cannot be read here.
         """
         await self._expect_existing(webhook.id, based_on)
-        return await self._uninterrupted(self._put(webhook, based_on))
+        return await self._uninterrupted(self._put(webhook, based_on, entry))
 
-    async def delete(self, webhook_id: str, based_on: int) -> None:
+    async def delete(self, webhook_id: str, based_on: int, *, entry: bytes | None = None) -> None:
         """Delete a webhook that was read at revision ``based_on``.
 
         Raises:
@@ -85,7 +86,8 @@ class WebhookStore:
             UndecipherableConfig: what would be deleted cannot be read here.
         """
         await self._expect_existing(webhook_id, based_on)
-        await self._uninterrupted(self._write(webhook_id, None, based_on))
+        place = Place(webhook_id, based_on + 1, based_on)
+        await self._uninterrupted(self._write(None, place, entry))
 
     async def repair(self) -> int:
         """Make good what writers left behind that died after they had lost; how many webhooks that were.
@@ -98,13 +100,13 @@ class WebhookStore:
             await self._uninterrupted(self._settle(webhook_id))
         return len(left_behind)
 
-    async def _put(self, webhook: Webhook, base: int) -> Webhook:
-        before = self._directory.get(webhook.id)
+    async def _put(self, webhook: Webhook, base: int, entry: bytes | None) -> Webhook:
+        before, place = self._directory.get(webhook.id), Place(webhook.id, base + 1, base)
         if before is not None and same_configuration(before, webhook):
-            await self._write(webhook.id, webhook, base)
+            await self._write(webhook, place, entry)
             return webhook
         self._refuse_same(webhook)
-        await self._write(webhook.id, webhook, base)
+        await self._write(webhook, place, entry)
         try:
             self._refuse_same(webhook)
         except SameConfiguration:
@@ -126,14 +128,14 @@ class WebhookStore:
                 # Somebody has changed something else since, such as the name: that stays.
                 after = current.model_copy(update={name: getattr(before, name) for name in _CONFIGURATION})
             with suppress(StaleRevision):
-                await self._write(webhook.id, after, standing)
+                await self._write(after, Place(webhook.id, standing + 1, standing, withdraws=revision))
                 return
 
-    async def _write(self, webhook_id: str, webhook: Webhook | None, base: int) -> None:
-        offset = await self._append(webhook, Place(webhook_id, base + 1, base))
+    async def _write(self, webhook: Webhook | None, place: Place, entry: bytes | None = None) -> None:
+        offset = await self._append(webhook, place, entry)
         if self._directory.ignored(offset):
-            await self._settle(webhook_id)
-            raise StaleRevision(self._directory.revision(webhook_id), self._directory.get(webhook_id))
+            await self._settle(place.webhook_id)
+            raise StaleRevision(self._directory.revision(place.webhook_id), self._directory.get(place.webhook_id))
 
     async def _settle(self, webhook_id: str) -> None:
         # The last record of a key is all that compaction leaves of it: it must say what stands.
@@ -141,10 +143,11 @@ class WebhookStore:
             webhook, revision = restated
             await self._append(webhook, Place(webhook_id, revision, revision))
 
-    async def _append(self, webhook: Webhook | None, place: Place) -> int:
+    async def _append(self, webhook: Webhook | None, place: Place, entry: bytes | None = None) -> int:
         """Write a record; return its offset once the own directory has read it."""
         value = write_webhook(webhook, self._vault)
-        sent = await self._producer.send_and_wait(self._topic, value, place.key, headers=place.headers())
+        headers = place.headers() if entry is None else [*place.headers(), *entry_header(entry, self._vault)]
+        sent = await self._producer.send_and_wait(self._topic, value, place.key, headers=headers)
         offset = int(sent.offset)
         await self._follower.reached(offset + 1)
         return offset

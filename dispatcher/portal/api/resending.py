@@ -96,7 +96,8 @@ class ResendingApi:
             raise Problem(409, "The message is still being sent. Wait until it has succeeded or failed.") from None
         except BodyGone:
             raise Problem(410, "What was sent is no longer kept (28 days), so it cannot be sent again.") from None
-        await self._audit.record(webhook, call.caller.person, "resent", message_id=message_id)
+        entry = self._audit.entry(webhook, call.caller.person, "resent", message_id=message_id)
+        await self._audit.record(entry)
         return Answer(Resent(message_id=message_id, run=run))
 
     async def recover_messages(self, call: Call[NoQuery, RecoverySpan]) -> Answer[Recovered]:
@@ -110,7 +111,7 @@ class ResendingApi:
         _require_enabled(webhook)
         queued = await self._recoveries.ask(webhook, Span(since, until))
         if queued:
-            await self._audit.record(webhook, call.caller.person, "recovered")
+            await self._audit.record(self._audit.entry(webhook, call.caller.person, "recovered"))
         return Answer(Recovered(queued=queued))
 
 

@@ -80,7 +80,7 @@ class TestingApi:
         )
         target = Target.of(webhook)
         answer = await self._call_target(target, request)
-        await self._audit.record(webhook, by, "tested")
+        await self._audit.record(self._audit.entry(webhook, by, "tested"))
         answered = answer.response_body.decode(errors="replace")
         return TestResult(
             status="failed" if answer.failure else "successful",

@@ -58,15 +58,18 @@ _ATTEMPTS_TO_CHANGE = 20
 
 
 class Store(Protocol):
-    """Where webhooks are written. Each method returns when the directory has read the change back, and it won."""
+    """Where webhooks are written, and with each change its entry of the audit.
 
-    async def create(self, webhook: Webhook) -> object:
+    Each method returns when the directory has read the change back, and it won.
+    """
+
+    async def create(self, webhook: Webhook, *, entry: bytes) -> object:
         """Write a new webhook."""
 
-    async def replace(self, webhook: Webhook, *, based_on: int) -> object:
+    async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> object:
         """Write a webhook anew."""
 
-    async def delete(self, id: str, *, based_on: int) -> object:
+    async def delete(self, id: str, *, based_on: int, entry: bytes) -> object:
         """Delete a webhook."""
 
 
@@ -107,11 +110,12 @@ class Changes:
         Raises:
             Problem: 409, another one has this configuration.
         """
+        entry = self._audit.entry(webhook, webhook.created_by, "created")
         try:
-            await self._store.create(webhook)
+            await self._store.create(webhook, entry=entry.encode())
         except SameConfiguration as same:
             raise same_configuration(same.other) from None
-        await self._audit.record(webhook, webhook.created_by, "created")
+        await self._audit.record(entry)
 
     async def change(
         self,
@@ -142,15 +146,16 @@ class Changes:
                 return webhook
             changes = {**members, "updated_on": self._clock(), "updated_by": by}
             replaced = webhook.model_copy(update=changes)
+            entry = self._audit.entry(webhook, by, action, changed=changed, reason=reason)
             try:
-                await self._store.replace(replaced, based_on=revision)
+                await self._store.replace(replaced, based_on=revision, entry=entry.encode())
             except StaleRevision:
                 if one_revision:
                     raise changed_meanwhile() from None
                 continue
             except SameConfiguration as same:
                 raise same_configuration(same.other) from None
-            await self._audit.record(webhook, by, action, changed=changed, reason=reason)
+            await self._audit.record(entry)
             return self.directory.get(webhook_id) or replaced  # deleted since, but the change was made
         raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
 
@@ -165,13 +170,14 @@ class Changes:
             if webhook is None:
                 return
             one_revision = only_this(revision)
+            entry = self._audit.entry(webhook, by, "deleted")
             try:
-                await self._store.delete(webhook_id, based_on=revision)
+                await self._store.delete(webhook_id, based_on=revision, entry=entry.encode())
             except StaleRevision:
                 if one_revision:
                     raise changed_meanwhile() from None
                 continue
-            await self._audit.record(webhook, by, "deleted")
+            await self._audit.record(entry)
             return
         raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
 

@@ -5,6 +5,8 @@ from dispatcher.webhooks.change import (
     Place,
     UnreadableChange,
     UnreadableWebhook,
+    entry_header,
+    read_entry,
     read_place,
     read_webhook,
     write_webhook,
@@ -18,6 +20,8 @@ PLACE = Place("wh-1", 3, 2)
 
 def test_reads_back_the_place() -> None:
     assert read_place(PLACE.key, PLACE.headers()) == PLACE
+    withdrawing = Place("wh-1", 3, 2, withdraws=2)
+    assert read_place(withdrawing.key, withdrawing.headers()) == withdrawing
     repeated = Place("wh-1", 3, 3)
     assert read_place(repeated.key, [*repeated.headers(), ("traceparent", b"x")]) == repeated
 
@@ -32,6 +36,7 @@ def test_reads_back_the_place() -> None:
         (b"wh-1", [("v", b"2"), *PLACE.headers()[1:]], "format b'2'"),
         (b"wh-1", PLACE.headers()[:2], "header base"),
         (b"wh-1", [("v", b"1"), ("revision", b"x"), ("base", b"1")], "header revision"),
+        (b"wh-1", [*PLACE.headers(), ("withdraws", b"x")], "header withdraws"),
         (b"wh-1", Place("wh-1", 3, 1).headers(), "does not follow"),
         (b"wh-1", Place("wh-1", 1, 2).headers(), "does not follow"),
         (b"wh-1", Place("wh-1", 0, 0).headers(), "does not follow"),
@@ -55,6 +60,16 @@ def test_refuses_other_records(key: bytes | None, headers: list[tuple[str, bytes
 def test_reads_back_the_webhook(webhook: object) -> None:
     value = write_webhook(webhook, VAULT)  # type: ignore[arg-type]
     assert read_webhook(PLACE, value, VAULT) == webhook
+
+
+def test_reads_back_the_entry_of_the_audit() -> None:
+    headers = [*PLACE.headers(), *entry_header(b"who", VAULT)]
+    assert read_place(PLACE.key, headers) == PLACE
+    assert read_entry(headers, VAULT) == b"who"
+    assert read_entry(PLACE.headers(), VAULT) is None
+    assert all(b"who" not in value for _, value in headers)
+    with pytest.raises(UndecipherableConfig):
+        read_entry(headers, Vault(Fernet.generate_key().decode()))
 
 
 def test_nothing_of_a_webhook_can_be_read_without_the_key() -> None:

@@ -136,7 +136,7 @@ def test_a_new_name_does_not_make_a_configuration_later() -> None:
 
 
 def test_remembers_a_limited_number_of_ignored_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.webhooks.directory._REMEMBERED_IGNORED", 2)
+    monkeypatch.setattr("dispatcher.webhooks.directory._REMEMBERED", 2)
     directory = directory_of(a_webhook("a"))
     for offset in (1, 2, 3):
         directory.apply(offset, "a", None, 1, 0)
