@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import chain, repeat
 from random import Random
 
@@ -63,7 +64,7 @@ class Demonstration:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Create what webhooks are missing, and begin to publish.
+        """Create what webhooks are missing, however long it takes, and begin to publish.
 
         Raises:
             DispatcherError: the API refuses.
@@ -71,7 +72,8 @@ class Demonstration:
         count = 0
         for organization in DEFAULT_ORGANIZATIONS:
             wanted = demo_webhooks(organization, self._targets)
-            count += await create_webhooks(self._api, self._token(organization), organization, wanted)
+            token = partial(self._token, organization)
+            count += await create_webhooks(self._api, token, organization, wanted, self._say)
         self._say(f"{len(DEFAULT_ORGANIZATIONS)} organizations with {count} webhooks, {EVENTS_PER_SECOND:g} events/s")
         self._tasks = [
             asyncio.create_task(self._publish(), name="demonstration: publish"),

@@ -1,6 +1,7 @@
 """The webhooks of a demonstration: every event type, and every kind of target."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ from dispatcher.events.examples import example_templates
 from dispatcher.events.types import DESCRIPTIONS, EventType
 
 _SECONDS = 30
+_AGAIN_SECONDS = 5.0
 
 
 def demo_webhooks(organization: str, targets: Addresses) -> list[dict[str, Any]]:
@@ -38,22 +40,41 @@ def demo_webhooks(organization: str, targets: Addresses) -> list[dict[str, Any]]
             ]
 
 
-async def create_webhooks(api: str, token: str, organization: str, webhooks: Sequence[dict[str, Any]]) -> int:
+class _NotNow(DispatcherError):
+    """The API does not answer, or cannot do it at the moment."""
+
+
+async def create_webhooks(
+    api: str,
+    token: Callable[[], str],
+    organization: str,
+    webhooks: Sequence[dict[str, Any]],
+    say: Callable[[str], None],
+) -> int:
     """Create and enable them through the API at ``api``, if the organization has none yet; how many it has then.
+
+    What cannot be done at the moment is tried again every few seconds, until it is done; ``say`` is told.
 
     Raises:
         DispatcherError: the API refuses.
     """
-    async with aiohttp.ClientSession(
-        headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=_SECONDS)
-    ) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS)) as session:
+
+        async def call(method: str, url: str, body: object = None) -> Any:
+            while True:
+                try:
+                    return await _call(session, token(), method, url, body)
+                except _NotNow as error:
+                    say(f"{error}; trying again in {_AGAIN_SECONDS:g} s")
+                    await asyncio.sleep(_AGAIN_SECONDS)
+
         address = f"{api}/organizations/{organization}/webhooks"
-        present = await _call(session, "GET", address)
+        present = await call("GET", address)
         if present["items"]:
             return len(present["items"])
         for webhook in webhooks:
-            created = await _call(session, "POST", address, webhook)
-            await _call(session, "POST", f"{address}/{created['id']}/enable")
+            created = await call("POST", address, webhook)
+            await call("POST", f"{address}/{created['id']}/enable")
         return len(webhooks)
 
 
@@ -67,16 +88,16 @@ def _webhook(name: str, event_type: EventType, url: str, *, example: str = "Port
     }
 
 
-async def _call(session: aiohttp.ClientSession, method: str, url: str, body: object = None) -> Any:
+async def _call(session: aiohttp.ClientSession, token: str, method: str, url: str, body: object) -> Any:
+    what = f"the demonstration's webhooks cannot be made: {method} {url}"
+    headers = {"Authorization": f"Bearer {token}"}
     try:
-        async with session.request(method, url, json=body) as response:
-            if not response.ok:
-                raise DispatcherError(
-                    f"the demonstration's webhooks cannot be made: {method} {url} gives {response.status}: "
-                    f"{await response.text()}"
-                )
-            return await response.json()
+        async with session.request(method, url, json=body, headers=headers) as response:
+            if response.ok:
+                return await response.json()
+            if response.status == 409 and "webhook" in (problem := await response.json(content_type=None)):
+                return problem["webhook"]  # an earlier try made it, and its answer was lost
+            refused = f"{what} gives {response.status}: {await response.text()}"
+            raise _NotNow(refused) if response.status == 429 or response.status >= 500 else DispatcherError(refused)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise DispatcherError(
-            f"the demonstration's webhooks cannot be made: {method} {url}: {type(error).__name__} {error}"
-        ) from error
+        raise _NotNow(f"{what}: {type(error).__name__} {error}") from error
