@@ -250,14 +250,17 @@ class Portal:
         return [name for name, task in self._background.items() if task.done()] if self._background else ["start"]
 
     async def _repair(self, store: WebhookStore) -> None:
+        current = False
         while True:
             try:
-                repaired = await store.repair()
+                if repaired := await store.repair():
+                    _log.info("changes that lost were made good", webhooks=repaired)
+                # Only at the start: a portal whose keys still stand in the old order would encrypt them back.
+                if not current and (anew := await store.encrypt_anew()):
+                    _log.info("webhooks were encrypted anew, with the first key", webhooks=anew)
+                current = True
             except KafkaError as error:
                 _log.warning("webhooks.config is repaired later", error=repr(error))
-            else:
-                if repaired:
-                    _log.info("changes that lost were made good", webhooks=repaired)
             await asyncio.sleep(_REPAIR_EVERY_SECONDS)
 
 

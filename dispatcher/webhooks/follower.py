@@ -25,6 +25,8 @@ class ConfigFollower:
 
     def __init__(self, clients: KafkaClients, topics: Topics, vault: Vault) -> None:
         self.directory = Directory()
+        self.outdated: dict[str, bytes] = {}
+        """By webhook, what the topic holds of it where another key than the first is needed to read it."""
         self._vault = vault
         self._topic = CompactedTopic(clients, topics.config, self._apply)
         self._subscribers: dict[object, Subscriber] = {}
@@ -84,10 +86,15 @@ class ConfigFollower:
         try:
             webhook = read_webhook(place, record.value, self._vault)
         except (UndecipherableConfig, UnreadableWebhook) as error:
-            self.directory.apply_unreadable(record.offset, place.webhook_id, place.revision, place.base)
+            if self.directory.apply_unreadable(record.offset, place.webhook_id, place.revision, place.base):
+                self.outdated.pop(place.webhook_id, None)
             _report(record, error)
             return
         if self.directory.apply(record.offset, place.webhook_id, webhook, place.revision, place.base):
+            if record.value is None or self._vault.is_current(record.value):
+                self.outdated.pop(place.webhook_id, None)
+            else:
+                self.outdated[place.webhook_id] = record.value
             if place.withdraws is not None:
                 self.directory.withdraw(place.webhook_id, place.withdraws)
             for subscriber in tuple(self._subscribers.values()):

@@ -100,6 +100,23 @@ class WebhookStore:
             await self._uninterrupted(self._settle(webhook_id))
         return len(left_behind)
 
+    async def encrypt_anew(self) -> int:
+        """Have what an old key encrypted encrypted with the first; how many webhooks that were.
+
+        Each is said once more as it stands, byte for byte; somebody's change in the meantime is encrypted so anyway.
+        """
+        outdated = tuple(self._follower.outdated)
+        for webhook_id in outdated:
+            await self._uninterrupted(self._encrypt_anew(webhook_id))
+        return len(outdated)
+
+    async def _encrypt_anew(self, webhook_id: str) -> None:
+        while (value := self._follower.outdated.get(webhook_id)) is not None:
+            standing = self._directory.revision(webhook_id)
+            anew = self._vault.encrypt(self._vault.decrypt(value))
+            if self._directory.ignored(await self._append(anew, Place(webhook_id, standing, standing))):
+                await self._settle(webhook_id)
+
     async def _put(self, webhook: Webhook, base: int, entry: bytes | None) -> Webhook:
         before, place = self._directory.get(webhook.id), Place(webhook.id, base + 1, base)
         if before is not None and same_configuration(before, webhook):
@@ -132,7 +149,7 @@ class WebhookStore:
                 return
 
     async def _write(self, webhook: Webhook | None, place: Place, entry: bytes | None = None) -> None:
-        offset = await self._append(webhook, place, entry)
+        offset = await self._append(write_webhook(webhook, self._vault), place, entry)
         if self._directory.ignored(offset):
             await self._settle(place.webhook_id)
             raise StaleRevision(self._directory.revision(place.webhook_id), self._directory.get(place.webhook_id))
@@ -141,11 +158,10 @@ class WebhookStore:
         # The last record of a key is all that compaction leaves of it: it must say what stands.
         while (restated := self._directory.restatement(webhook_id)) is not None:
             webhook, revision = restated
-            await self._append(webhook, Place(webhook_id, revision, revision))
+            await self._append(write_webhook(webhook, self._vault), Place(webhook_id, revision, revision))
 
-    async def _append(self, webhook: Webhook | None, place: Place, entry: bytes | None = None) -> int:
+    async def _append(self, value: bytes | None, place: Place, entry: bytes | None = None) -> int:
         """Write a record; return its offset once the own directory has read it."""
-        value = write_webhook(webhook, self._vault)
         headers = place.headers() if entry is None else [*place.headers(), *entry_header(entry, self._vault)]
         sent = await self._producer.send_and_wait(self._topic, value, place.key, headers=headers)
         offset = int(sent.offset)

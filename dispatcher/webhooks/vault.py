@@ -36,6 +36,7 @@ class Vault:
                 ) from None
         if not fernets:
             raise ConfigurationError(f"DISPATCHER_ENCRYPTION_KEY holds no key; make one with {HOW_TO_MAKE_A_KEY}")
+        self._first = fernets[0]
         self._fernet = MultiFernet(fernets)
 
     def derived(self, purpose: str) -> MultiFernet:
@@ -45,6 +46,14 @@ class Vault:
     def encrypt(self, content: bytes) -> bytes:
         """Encrypt with the first key."""
         return self._fernet.encrypt(content)
+
+    def is_current(self, token: bytes) -> bool:
+        """Whether the first key decrypts it, so that no other is needed for it."""
+        try:
+            self._first.decrypt(token)
+        except InvalidToken:
+            return False
+        return True
 
     def decrypt(self, token: bytes) -> bytes:
         """Decrypt with whichever key fits.

@@ -139,9 +139,11 @@ async def check_dead_letters(clients: KafkaClients, topics: Topics) -> Finding:
 async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) -> list[Finding]:
     """Whether every webhook can be decrypted and read."""
     states: dict[str, Exception | None] = {}
+    outdated: set[str] = set()
 
     def read(record: ConsumerRecord) -> None:
         key = (record.key or b"").decode(errors="replace")
+        outdated.discard(key)
         try:
             webhook = read_webhook(read_place(record.key, record.headers), record.value, vault)
         except (UndecipherableConfig, UnreadableChange, UnreadableWebhook) as error:
@@ -151,6 +153,8 @@ async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) ->
             states.pop(key, None)
         else:
             states[key] = None
+            if not vault.is_current(record.value):
+                outdated.add(key)
 
     reader = CompactedTopic(clients, topics.config, read)
     try:
@@ -166,6 +170,12 @@ async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) ->
     if unreadable:
         remedy = "run the version that wrote them, or delete them; `dispatcher dead-letters list` has the reasons"
         findings.append(problem("webhooks", f"this version cannot read {_some(unreadable)}", remedy))
+    if outdated:
+        remedy = (
+            "start a portal with these keys, which encrypts them anew; until then every process needs the old key too"
+        )
+        found = f"{counted(len(outdated), 'webhook')} of {len(states)} can be decrypted with an old key only"
+        findings.append(notice("webhooks", found, remedy))
     return findings or [fine("webhooks", f"{counted(len(states), 'webhook')}, all can be decrypted")]
 
 

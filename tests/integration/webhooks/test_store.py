@@ -33,14 +33,14 @@ class Portal:
         return self.follower.directory
 
 
-NewPortal = Callable[[], Awaitable[Portal]]
+NewPortal = Callable[..., Awaitable[Portal]]
 
 
 @pytest.fixture
 async def new_portal(clients: KafkaClients, topics: Topics, vault: Vault) -> AsyncIterator[NewPortal]:
     async with AsyncExitStack() as started:
 
-        async def new() -> Portal:
+        async def new(vault: Vault = vault) -> Portal:
             producer = clients.producer(enable_idempotence=True)
             await producer.start()
             started.push_async_callback(producer.stop)
@@ -273,3 +273,39 @@ async def test_a_caller_that_goes_away_leaves_nothing_half_done(
     await asyncio.gather(creating, rival, return_exceptions=True)
     await asyncio.gather(*one.store._writing, return_exceptions=True)
     assert len((await agree(new_portal, *portals)).of_organization("org-contoso")) == 1
+
+
+async def test_what_an_old_key_encrypted_is_encrypted_anew_and_stays_as_it_is(
+    new_portal: NewPortal, clients: KafkaClients, topics: Topics
+) -> None:
+    first, second = (Fernet.generate_key().decode() for _ in range(2))
+    one, other, new = Vault(f"{first},{second}"), Vault(f"{second},{first}"), Vault(second)
+    before = await new_portal(one)
+    kept = await before.store.create(a_webhook("wh-1", payload_template={"\ud83d": "#x"}))
+    for id in ("wh-2", "wh-3"):
+        await before.store.create(a_webhook(id, target_url=f"https://example.com/{id}"))
+    await before.store.delete("wh-2", 1)
+    after = await new_portal(other)
+    assert before.follower.outdated == {}
+    assert after.follower.outdated.keys() == {"wh-1", "wh-3"}
+
+    # Somebody whose keys still stand in the old order changes a webhook at the same time.
+    edited = a_webhook("wh-3", name="edited")
+    counted, _ = await asyncio.gather(after.store.encrypt_anew(), before.store.replace(edited, 1))
+    assert counted == 2
+    await after.store.encrypt_anew()
+    assert after.follower.outdated == {}
+    assert await after.store.encrypt_anew() == 0
+
+    fresh = (await new_portal(new)).directory
+    await before.follower.catch_up()
+    for directory in (before.directory, after.directory, fresh):
+        assert not directory.unreadable
+        assert not directory.unsettled
+        assert [directory.get(id) for id in ("wh-1", "wh-2", "wh-3")] == [kept, None, edited]
+        assert [directory.revision(id) for id in ("wh-1", "wh-2", "wh-3")] == [1, 2, 2]
+    contents = [
+        one.decrypt(record.value) for record in await consume_all(clients, topics.config) if record.key == b"wh-1"
+    ]
+    assert len(contents) == 2
+    assert contents[0] == contents[1]

@@ -20,6 +20,12 @@ def test_first_key_encrypts_and_all_decrypt() -> None:
     assert Vault(NEW).decrypt(both.encrypt(b"after")) == b"after"
 
 
+def test_knows_what_needs_another_key_than_the_first() -> None:
+    both = Vault(f"{NEW},{OLD}")
+    assert both.is_current(Vault(NEW).encrypt(b"after"))
+    assert not both.is_current(Vault(OLD).encrypt(b"before"))
+
+
 @pytest.mark.parametrize(
     "token",
     [b"", b"gAAAAA", Vault(OLD).encrypt(b"x"), Vault(NEW).encrypt(b"x")[:-4] + b"AAAA"],
