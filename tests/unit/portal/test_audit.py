@@ -24,7 +24,7 @@ class Written(AuditTrail):
     def read(self, id: str, minute: int = 0, *, action: Action = "updated", webhook_id: str = "wh-1") -> AuditRecord:
         entry = AuditEntry(id=id, time=NOON + timedelta(minutes=minute), by=Person(id="u", name="U"), action=action)
         record = AuditRecord(v=1, organization_id="org-a", webhook_id=webhook_id, webhook_name="Tickets", entry=entry)
-        self.apply(Consumed(record.encode()))  # type: ignore[arg-type]
+        self.apply(Consumed(record.encode()))
         return record
 
     @property
