@@ -36,7 +36,6 @@ _PORT_TRIES = 3
 # The serial collector wants a fifth less CPU on a small machine; Kafka's data is in the page cache, not in the heap.
 # Kafka still calls what newer versions of Java warn about.
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
-_FORMAT_ATTEMPTS = 3
 _SHORT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PORT_TAKEN = ("Address already in use", "BindException")
 _CLEAN = ".kafka_cleanshutdown"
@@ -143,18 +142,19 @@ class EmbeddedKafka:
         shutil.rmtree(unfinished, ignore_errors=True)
         properties = self.directory / "formatting.properties"
         properties.write_text(server_properties(Ports.choose(), logs=unfinished.name), encoding="utf-8")
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = (program, *_SHORT_JVM, "-cp", jars, "kafka.tools.StorageTool", "format", "--cluster-id", identity)
-        for left in reversed(range(_FORMAT_ATTEMPTS)):
-            status, output = await _ended((*command, "--config", properties.name), self.directory)
-            if not status:
-                break
-            shutil.rmtree(unfinished, ignore_errors=True)
-            # A JVM that is killed, or breaks down on a machine that is short of everything, says nothing.
-            if output.strip() or not left:
-                raise EmbeddedKafkaError(
-                    f"{self._data} cannot be formatted (exit status {status}): {_complaint(output)}"
-                )
+        command = (
+            program,
+            *_SHORT_JVM,
+            "-cp",
+            jars,
+            "kafka.tools.StorageTool",
+            "format",
+            "--cluster-id",
+            new_identity(),
+        )
+        status, output = await _ended((*command, "--config", properties.name), self.directory)
+        if status:
+            raise EmbeddedKafkaError(f"{self._data} cannot be formatted (exit status {status}): {_complaint(output)}")
         unfinished.rename(self._data)
         properties.unlink()
 
@@ -237,6 +237,16 @@ def _unclean(data: Path) -> bool:
     return not (data / _CLEAN).exists() and any(partitions)
 
 
+def new_identity(new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """An identity for a cluster, as Kafka writes them.
+
+    None that begins with a dash, as one of 64 does: Kafka's programs take it for an option, and end with their usage.
+    """
+    while (identity := base64.urlsafe_b64encode(new_uuid().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return identity
+
+
 async def _ended(command: tuple[str | Path, ...], directory: Path) -> tuple[int, str]:
     """A program's exit status and all that it wrote."""
     process = await asyncio.create_subprocess_exec(
@@ -262,7 +272,7 @@ def _complaint(text: str) -> str:
     for test in tests:
         if found := next((line for line in reversed(lines) if test(line)), None):
             return found.removeprefix("Caused by:").strip()
-    return ""
+    return lines[-1] if lines else "it said nothing"
 
 
 async def _listens(port: int) -> bool:

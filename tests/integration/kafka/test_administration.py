@@ -70,10 +70,7 @@ async def test_partitions_too_many_are_told_and_stay(
     found = await changes(clients, fewer)
     assert found.changes == ()
     assert {drift.topic for drift in found.drift} == {
-        fewer.deliveries,
-        fewer.parked,
-        fewer.attempts,
-        *fewer.retry.values(),
+        *fewer.of_deliveries,
     }
     await check_topics(clients, fewer)
 

@@ -171,7 +171,7 @@ async def test_why_the_dispatcher_disabled_it_is_explained(
 
     async def explained() -> bool:
         text = (await visitor.get(f"{visitor.webhooks}/{webhook['id']}")).text
-        return "The dispatcher disabled this webhook" in text and "the target answered 410 <Gone>" in text
+        return "The dispatcher disabled this webhook" in text and "The target answered 410 <Gone>" in text
 
     await eventually(explained)
 
