@@ -139,8 +139,8 @@ def _report(
     names = max((line.name.cell_len for line in body if line.figures), default=0)
     names = min(names, width - _FIGURE_WIDTH * len(columns))
     head = _Line(Text("Group and topic", "bold"), [Text(column, "bold") for column in columns])
-    lines = [_headline(measured, groups), Text(), *(line.text(names) for line in (head, *body))]
-    return Text("\n").join(lines)
+    table = (head, *body) if names else body
+    return Text("\n").join([_headline(measured, groups), Text(), *(line.text(names) for line in table)])
 
 
 @dataclass(frozen=True, slots=True)

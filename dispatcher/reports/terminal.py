@@ -49,9 +49,13 @@ def _summary(report: Report) -> Text:
         (f"\n{_moment(report.period.start)} to {_moment(report.period.end)} UTC", "dim"),
         "\n\n",
     )
-    style = "green" if totals.rate is None or totals.rate >= 0.99 else "yellow" if totals.rate >= 0.95 else "red"
-    text.append(f"{percent(totals.rate)} arrived", f"bold {style}")
-    text.append(f", {totals.successful:,} of {totals.messages:,} messages")
+    rate = totals.rate
+    if rate is None:
+        text.append("No message arrived, and none failed for good", "bold")
+    else:
+        style = "green" if rate >= 0.99 else "yellow" if rate >= 0.95 else "red"
+        text.append(f"{percent(rate)} arrived", f"bold {style}")
+        text.append(f", {totals.successful:,} of {totals.messages:,} messages")
     earlier = f"{percent(before.rate)} of {before.messages:,}" if before.messages else "none"
     text.append(f"; {earlier} in as long a time before")
     again, ended = report.tried_again
