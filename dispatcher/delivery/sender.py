@@ -386,6 +386,9 @@ class Sender:
         self._passing.clear()
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._bulk, self._bulk_held = {tp for tp in tps if tp.topic == self._topics.bulk}, False
+        for tp, position in positions.items():
+            # A fetch that was waiting may have brought something meanwhile, which nobody could begin with.
+            self._consumer.seek(tp, position)
         self._assigned.set()
         self._rebalances.inc()
 
