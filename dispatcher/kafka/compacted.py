@@ -21,8 +21,10 @@ from dispatcher.kafka.clients import KafkaClients
 _BATCH_RECORDS = 100
 _POLL_MS = 1_000
 
-# A broker answers a connection's requests in turn: a question about the topic's end waits for the fetch before it.
-_FETCH_WAIT_MS = 100
+# A broker answers a connection's requests in turn: a question about the topic's end waits for the fetch before it. Each
+# fetch costs both sides, though nothing happens.
+_FETCH_WAIT_MS = 500
+_FETCH_WAIT_ASKED_MS = 100
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 # A broker may not have heard yet of a topic that was created a moment ago.
@@ -39,15 +41,24 @@ class NoLongerFollowing(Exception):
 class CompactedTopic:
     """Calls ``apply`` with each record of a topic, in the log's order.
 
-    ``apply`` deals with what it cannot understand; what it raises ends the reader.
+    ``apply`` deals with what it cannot understand; what it raises ends the reader. ``often_asked``: somebody waits for
+    ``catch_up`` whenever a page is looked at.
     """
 
-    def __init__(self, clients: KafkaClients, topic: str, apply: Callable[[ConsumerRecord], None]) -> None:
+    def __init__(
+        self,
+        clients: KafkaClients,
+        topic: str,
+        apply: Callable[[ConsumerRecord], None],
+        *,
+        often_asked: bool = False,
+    ) -> None:
         self.topic = topic
         self.next_offset = 0
         """The position up to which the topic has been read."""
         self._clients = clients
         self._apply = apply
+        self._fetch_wait_ms = _FETCH_WAIT_ASKED_MS if often_asked else _FETCH_WAIT_MS
         self._partition = TopicPartition(topic, 0)
         self._consumer: AIOKafkaConsumer | None = None
         self._following: asyncio.Task[None] | None = None
@@ -62,7 +73,7 @@ class CompactedTopic:
             KafkaUnavailable: no broker answers.
             ConfigurationError: there is no such topic.
         """
-        consumer = self._clients.consumer(fetch_max_wait_ms=_FETCH_WAIT_MS)
+        consumer = self._clients.consumer(fetch_max_wait_ms=self._fetch_wait_ms)
         try:
             with _objects_that_stay():
                 await self._read_to_the_end(consumer)

@@ -135,7 +135,7 @@ class Portal:
             audit = Audit(producer, topics.audit, self._clock)
             changes = Changes(directory, store, audit, self._clock)
             trail, resources = AuditTrail(), Resources()
-            audit_topic = CompactedTopic(clients, topics.audit, trail.apply)
+            audit_topic = CompactedTopic(clients, topics.audit, trail.apply, often_asked=True)
             missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, self._clock)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
