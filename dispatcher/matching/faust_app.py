@@ -231,14 +231,15 @@ class _Consumer(Consumer):
                 await self._wait_for_room(queue.turns)
             if not self._may_hand_on(generation):
                 break
-            read = self._read_offset[partition]
-            unread = records if read is None else [record for record in records if record.offset >= read]
+            following = self._read_offset[partition]
+            unread = records if following is None else [record for record in records if record.offset >= following]
             for record in unread:
-                if read and record.offset - read > 1:
-                    await self._add_gap(partition, read + 1, record.offset)
-                read = record.offset
+                if following and record.offset > following:
+                    await self._add_gap(partition, following, record.offset - 1)
+                following = record.offset + 1
             if unread and self._may_hand_on(generation):
-                self._read_offset[partition] = read
+                # Faust's own has what was read last here, and after a seek what follows: the last came twice.
+                self._read_offset[partition] = following
                 queue.put_fetched(unread, generation)
 
     def _may_hand_on(self, generation: int) -> bool:
@@ -254,9 +255,21 @@ class _Consumer(Consumer):
             # Faust's queues tell nobody that they have room again.
             await asyncio.sleep(_BUFFER_POLL_SECONDS)
 
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        # Faust's own does nothing but wait where a commit is under way, whose offsets may be older than what the caller
+        # knows to be done: when partitions are given up, that would be matched again.
+        await self.maybe_wait_for_commit_to_finish()
+        return bool(await super().commit(topics, start_new_transaction))
+
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        # Faust's own begins by forgetting what was acknowledged since the last commit: it would be matched again.
-        await self.commit()
+        # Faust's own begins by forgetting what was acknowledged, and then waits for what is in the agent's hands: all
+        # that had not been committed would be matched again, and what is finished out of turn might be lost.
+        app = self.app
+        if not app.should_stop and self.assignment():
+            self.stop_flow()
+            app.flow_control.suspend()
+            app.flow_control.clear()
+            await self.wait_empty()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:

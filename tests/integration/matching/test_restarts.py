@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
+from faust.transport.drivers.aiokafka import Consumer
 
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
@@ -169,9 +170,17 @@ async def test_what_is_done_but_not_committed_is_handed_over(
     assert set(seen.values()) == {1}
 
 
+@pytest.mark.parametrize("commit_takes", [0, 0.3], ids=["quick commits", "slow commits"])
 async def test_matchers_that_come_and_go_share_the_work_without_losing_or_repeating_any(
-    clients: KafkaClients, topics: Topics, settings: Settings
+    clients: KafkaClients, topics: Topics, settings: Settings, monkeypatch: pytest.MonkeyPatch, commit_takes: float
 ) -> None:
+    commit = Consumer._commit
+
+    async def slow_commit(consumer: Consumer, offsets: Any) -> bool:
+        await asyncio.sleep(commit_takes)
+        return await commit(consumer, offsets)
+
+    monkeypatch.setattr(Consumer, "_commit", slow_commit)
     published = 0
     enough = asyncio.Event()
 
