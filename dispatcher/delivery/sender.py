@@ -34,7 +34,8 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
-from dispatcher.kafka.polling import fetch_evenly, take_evenly
+from dispatcher.kafka.fetching import fetch_evenly
+from dispatcher.kafka.polling import take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import DUPLICATES, REBALANCES, show_lanes

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, KafkaUnavailable
+from dispatcher.kafka.fetching import PromptConsumer
 from dispatcher.settings import Settings
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
@@ -82,7 +83,7 @@ class KafkaClients:
         self, *topics: str, group: str | None = None, member: Membership = DYNAMIC, **options: Any
     ) -> AIOKafkaConsumer:
         """A consumer that never commits by itself."""
-        return AIOKafkaConsumer(
+        return PromptConsumer(
             *topics,
             bootstrap_servers=self.bootstrap_servers,
             group_id=group,

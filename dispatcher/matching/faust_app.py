@@ -20,7 +20,7 @@ from mode import CrashingSupervisor
 from mode.utils.queues import ThrowableQueue
 
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
-from dispatcher.kafka.polling import fetch_evenly
+from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
 from dispatcher.matching.turns import Turns
 from dispatcher.observability.metrics import REBALANCES
 
@@ -180,7 +180,9 @@ class _NoMonitor(Monitor):
 class _ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
-        fetch_evenly(self._ensure_consumer())
+        consumer = self._ensure_consumer()
+        fetch_promptly(consumer)
+        fetch_evenly(consumer)
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None

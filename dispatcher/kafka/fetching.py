@@ -1,0 +1,71 @@
+"""What is to be fetched is asked for at once, and of all partitions alike."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+
+_WAIT_WHILE_BUSY_MS = 3
+
+# An answer of a request is read in as many rounds of the event loop as it has some 100 KB, and no other request is made
+# meanwhile: a flood's megabytes would keep everybody else's few records waiting for all of them.
+_ANSWER_BYTES = 512 * 1024
+_OF_A_PARTITION_BYTES = 128 * 1024
+
+# What is taken at once is asked for again together with all the others: a request without it would keep what comes next
+# waiting for that request's end.
+_TAKEN_AT_ONCE_SECONDS = 0.002
+
+
+class PromptConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """A consumer that makes the next request when the last one is answered, always."""
+
+    async def start(self) -> None:
+        """Connect, and begin to fetch if there are partitions."""
+        await super().start()
+        fetch_promptly(self)
+
+
+def fetch_promptly(consumer: AIOKafkaConsumer) -> None:
+    """Have a started consumer notice every answer at once.
+
+    When records are taken out in the same round of the event loop in which an answer comes, aiokafka takes the request
+    for one that is still on its way, and makes no other for 0.2 s.
+    """
+    fetcher: Any = consumer._fetcher  # noqa: SLF001 - nothing public tells which requests are on their way
+
+    def look_again() -> None:
+        fetcher._notify(fetcher._wait_consume_future)  # noqa: SLF001
+
+    fetcher._in_flight = _OnTheirWay(fetcher._in_flight, look_again)  # noqa: SLF001
+
+
+class _OnTheirWay(set[object]):
+    """The brokers that have not answered yet."""
+
+    def __init__(self, brokers: Iterable[object], answered: Callable[[], None]) -> None:
+        super().__init__(brokers)
+        self._answered = answered
+
+    def discard(self, broker: object, /) -> None:
+        super().discard(broker)
+        self._answered()
+
+
+def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
+    """Have a started consumer ask for the partitions of which it holds nothing, while records of others wait in it.
+
+    aiokafka alone asks for nothing for 0.1 s after each answer that has not been used up. And while one request waits
+    at the broker for new records, it sends no other: a flooded partition would wait for the idle ones to have some. So
+    requests do not wait there long as long as there is much to do.
+    """
+    fetcher: Any = consumer._fetcher  # noqa: SLF001 - the constructor has no parameter for either
+    choose, patiently = fetcher._get_actions_per_node, fetcher._fetch_max_wait_ms  # noqa: SLF001
+
+    def choose_evenly(assignment: Any) -> Any:
+        fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if fetcher._records else patiently  # noqa: SLF001
+        return choose(assignment)
+
+    fetcher._fetch_max_bytes, fetcher._max_partition_fetch_bytes = _ANSWER_BYTES, _OF_A_PARTITION_BYTES  # noqa: SLF001
+    fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001
+    fetcher._get_actions_per_node = choose_evenly  # noqa: SLF001
