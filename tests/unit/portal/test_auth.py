@@ -50,6 +50,11 @@ async def refused(authorization: str | None, **options: Any) -> str:
     return caught.value.details.detail
 
 
+@pytest.mark.parametrize("text", ["\udcff.\udcff.\udcff", "a.b", "é.é.é", "." * 10_000, "[[]"])
+async def test_what_is_no_token_at_all_is_refused(text: str) -> None:
+    assert "not a valid JWT" in await refused(f"Bearer {text}")
+
+
 async def test_believes_a_signed_token() -> None:
     caller = await ask(f"bearer {token()}")
     assert caller.person.model_dump() == {"id": "u-1", "name": "Ada"}
