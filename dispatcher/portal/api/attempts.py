@@ -290,19 +290,12 @@ class AttemptsApi:
             )
             await response.prepare(request)
             ends = self._monotonic() + _LONGEST_STREAM_SECONDS
-            try:
-                await response.write(_WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
+            with suppress(ClientConnectionResetError):
+                await _write(request, response, _WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
                     if self._directory.get(webhook.id) is None or self._monotonic() > ends:
                         break
-                    async with asyncio.timeout(_UNREAD_SECONDS):
-                        await response.write(_events(*news))
-            except ClientConnectionResetError:
-                pass
-            except TimeoutError:
-                # Whoever does not read cannot be told either.
-                if request.transport is not None:
-                    request.transport.abort()
+                    await _write(request, response, _events(*news))
         return response
 
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
@@ -323,9 +316,9 @@ class AttemptsApi:
         )
         await response.prepare(request)
         with suppress(ClientConnectionResetError):
-            await response.write(csv_export.header_line() + csv_export.lines(first))
+            await _write(request, response, csv_export.header_line() + csv_export.lines(first))
             async for page in pages:
-                await response.write(csv_export.lines(page))
+                await _write(request, response, csv_export.lines(page))
             await response.write_eof()
         return response
 
@@ -342,6 +335,22 @@ class AttemptsApi:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+async def _write(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
+    """Write a part of an answer.
+
+    Raises:
+        ClientConnectionResetError: the client has left, or was cut off because it reads nothing.
+    """
+    try:
+        async with asyncio.timeout(_UNREAD_SECONDS):
+            await response.write(content)
+    except TimeoutError:
+        # Whoever does not read cannot be told either.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ClientConnectionResetError("the client reads nothing") from None
 
 
 def _events(rows: Sequence[AttemptView], dropped: int) -> bytes:
