@@ -42,7 +42,7 @@ from dispatcher.portal.api.rate_limits import AtOnce
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.feed import AttemptFeed
-from dispatcher.recording.history import BUCKETS, Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
+from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
@@ -230,15 +230,17 @@ class AttemptsApi:
         return metrics_view(metrics), History(items=[bucket_view(bucket) for bucket in buckets])
 
     def _asked_span(self, query: HistoryQuery) -> tuple[BucketSize, datetime, datetime]:
-        until = query.until or self._clock()
+        now = self._clock()
+        until = query.until or now
+        # First of all: of the first moments and the last of the calendar nothing can be subtracted.
+        if until.year < 2000 or until > now + _LONGEST_SPAN["day"]:
+            raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
         since = query.since or until - _DEFAULT_SPAN[query.bucket]
         if since >= until:
             raise invalid([BadField(field="from", detail="is not before to")])
         if until - since > _LONGEST_SPAN[query.bucket]:
             days = _LONGEST_SPAN[query.bucket].days
             raise invalid([BadField(field="from", detail=f"is more than {days} days before to; ask for less")])
-        if not 2000 <= since.year < 2100 or until > self._clock() + BUCKETS["day"] * 400:
-            raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
         return query.bucket, since, until
 
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
