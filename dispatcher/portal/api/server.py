@@ -130,6 +130,11 @@ async def _read_body(request: web.Request, model: type[BaseModel]) -> tuple[Base
         raise invalid(errors_in_body(error)) from None
 
 
+def unreadable_body() -> Problem:
+    """400: what arrived is not what the request's headers announce."""
+    return Problem(400, "The body of the request is not as its headers say. Send it whole, encoded as they say.")
+
+
 def _too_large() -> Problem:
     return Problem(413, f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; send less.")
 
@@ -160,6 +165,9 @@ def problem_of(request: web.Request, error: Exception) -> Problem:
             problem = error
         case web.HTTPRequestEntityTooLarge():
             problem = _too_large()
+        case web.RequestPayloadError():
+            _log.info("the body of a request broke off", path=request.path, error=repr(error))
+            problem = unreadable_body()
         case web.HTTPException():
             problem = _of_http_exception(request, error)
         case KafkaError() | KafkaUnavailable() | NoLongerFollowing():
