@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from secrets import token_hex
 from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -328,7 +329,7 @@ class WebhooksApi:
             created = await self._idempotency.once(
                 (call.caller.id, call.organization_id, unquoted(key)), call.raw_body, lambda: self._create(call)
             )
-        location = f"{WEBHOOKS.format(organization_id=call.request.match_info['organization_id'])}/{created.id}"
+        location = f"{WEBHOOKS.format(organization_id=quote(call.organization_id, safe=''))}/{created.id}"
         revision = self._directory.revision(created.id)
         return Answer(created, {"Location": location, "ETag": etag(revision)})
 
