@@ -14,7 +14,7 @@ from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.api.webhooks import Changes
+from dispatcher.portal.changes import Changes
 from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import Person, Webhook
 
