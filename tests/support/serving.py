@@ -15,6 +15,7 @@ from dispatcher.portal.api.server import application
 from dispatcher.portal.auth import Caller, Membership
 from dispatcher.portal.pages.wiring import Page, Site
 from dispatcher.webhooks.vault import Vault
+from tests.support.web_server import listening
 
 CALLER = Caller(
     sub="u-1", name="Ada", organizations={"org-contoso": Membership(name="Contoso", role="organization_admin")}
@@ -22,10 +23,8 @@ CALLER = Caller(
 
 
 @asynccontextmanager
-async def serving(
-    operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = ()
-) -> AsyncIterator[tuple[str, int]]:
-    """The host and the port; who calls is an admin of ``org-contoso``."""
+async def serving(operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = ()) -> AsyncIterator[str]:
+    """The URL; who calls is an admin of ``org-contoso``."""
 
     async def caller_of(_: web.Request) -> Caller:
         return CALLER
@@ -33,11 +32,5 @@ async def serving(
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
     Site(Vault(Fernet.generate_key().decode()), None, limits, lambda: datetime.now(UTC)).add_to(app, pages)
-    runner = ProblemRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        yield host, port
-    finally:
-        await runner.cleanup()
+    async with listening(ProblemRunner(app, access_log=None)) as url:
+        yield url

@@ -52,9 +52,9 @@ async def test_a_body_that_cannot_be_read_is_a_bad_request(
 ) -> None:
     headers = {"Content-Type": content_type, **({"Content-Encoding": encoding} if encoding else {})}
     async with (
-        serving([NUMBERS], [FORM]) as (host, port),
+        serving([NUMBERS], [FORM]) as url,
         aiohttp.ClientSession() as session,
-        session.post(f"http://{host}:{port}{path}", data=body, headers=headers) as response,
+        session.post(f"{url}{path}", data=body, headers=headers) as response,
     ):
         text = await response.text()
     assert response.status == 400
@@ -62,7 +62,7 @@ async def test_a_body_that_cannot_be_read_is_a_bad_request(
 
 
 async def test_a_form_is_read() -> None:
-    async with serving(pages=[FORM]) as (host, port), aiohttp.ClientSession() as session:
+    async with serving(pages=[FORM]) as url, aiohttp.ClientSession() as session:
         for form in (aiohttp.FormData({"a": "1"}), aiohttp.FormData({"a": "1"}, default_to_multipart=True)):
-            async with session.post(f"http://{host}:{port}{FORM.path}", data=form) as response:
+            async with session.post(f"{url}{FORM.path}", data=form) as response:
                 assert (response.status, await response.text()) == (200, "1")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,11 +39,17 @@ def api(page: Callable[[str | None], Page]) -> AttemptsApi:
     )
 
 
+def address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0
+
+
 async def test_whoever_reads_nothing_does_not_keep_others_from_exporting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "_EXPORTS_AT_ONCE", 1)
     monkeypatch.setattr(attempts, "_UNREAD_SECONDS", 0.3)
     endless = api(lambda _: Page([ATTEMPT] * 500, "more"))
-    async with serving(endless.operations()) as (host, port):
+    async with serving(endless.operations()) as url:
+        host, port = address(url)
         with socket.create_connection((host, port)) as silent:
             silent.sendall(REQUEST)
 
@@ -62,8 +69,8 @@ async def test_an_export_that_breaks_off_ends_and_has_no_second_answer_in_it() -
             return Page([ATTEMPT], "more")
         raise ClickHouseUnavailable("gone")
 
-    async with serving(api(page).operations()) as address:
-        reader, writer = await asyncio.open_connection(*address)
+    async with serving(api(page).operations()) as url:
+        reader, writer = await asyncio.open_connection(*address(url))
         writer.write(REQUEST)
         received = b""
         async with asyncio.timeout(10):
