@@ -8,3 +8,8 @@ _PREFIX = "Value error, "
 def problems_of(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     """Where each problem is, and what is wrong there: messages of our own validators as these wrote them."""
     return [(problem["loc"], problem["msg"].removeprefix(_PREFIX)) for problem in error.errors()]
+
+
+def members_of(error: ValidationError) -> str:
+    """The names of the members that are not as they should be, for one line."""
+    return ", ".join(".".join(str(part) for part in problem["loc"]) or "the record" for problem in error.errors())

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +13,8 @@ from rich.text import Text
 
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Letter, Place, Selection, Sorted
+from dispatcher.moments import moment
+from dispatcher.operations.wording import counted
 from dispatcher.rfc3339 import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Look at records that could not be understood, or send them again.")
@@ -143,9 +144,9 @@ def _show(letters: Sequence[Letter], limit: int) -> None:
         for name, content in rows:
             console.print(Text.assemble((f"    {name:<7}", "dim"), content), soft_wrap=True)
     if len(letters) > limit:
-        console.print(f"{len(letters)} dead letters; the newest {limit} are shown (--limit shows more).")
+        console.print(f"{len(letters):,} dead letters; the newest {limit} are shown (--limit shows more).")
     else:
-        console.print(f"{len(letters)} dead letter{'' if len(letters) == 1 else 's'}.")
+        console.print(f"{counted(len(letters), 'dead letter')}.")
 
 
 def _place(letter: Letter) -> str:
@@ -159,7 +160,7 @@ def _origin(letter: Letter) -> str:
 
 
 def _moment(milliseconds: int) -> str:
-    return rfc3339(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds))
+    return rfc3339(moment(milliseconds))
 
 
 def _as_json(letter: Letter) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dispatcher.kafka.administration import apply, read_cluster
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.plan import Plan, plan
 from dispatcher.kafka.topics import Topics
+from dispatcher.operations.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Compare topics.yaml with the cluster, or make the cluster match it.")
 
@@ -80,7 +81,7 @@ def _show(found: Plan, *, done: bool) -> None:
         console.print(table)
     for drift in found.drift:
         console.print(Text.assemble((drift.topic, "yellow"), f" {drift.problem}"), soft_wrap=True)
-    count = f"{len(found.changes)} change{'' if len(found.changes) == 1 else 's'}"
+    count = counted(len(found.changes), "change")
     if found.changes:
         console.print(f"{count} made." if done else f"{count} to make: run `dispatcher topics apply`.")
     elif not found.drift:

@@ -34,6 +34,9 @@ log = structlog.get_logger()
 
 _CONFIG_WAIT_SECONDS = 10.0
 
+# What is forgotten is prepared again in some microseconds.
+_TARGETS_AT_MOST = 10_000
+
 
 class AttemptMaker:
     """Makes attempts; URL, headers and secrets are looked up for each."""
@@ -115,4 +118,6 @@ class AttemptMaker:
         prepared = self._targets.get(webhook.id)
         if prepared is None or prepared[0] is not webhook:
             prepared = self._targets[webhook.id] = (webhook, Target.of(webhook))
+            if len(self._targets) > _TARGETS_AT_MOST:
+                del self._targets[next(iter(self._targets))]
         return prepared[1]

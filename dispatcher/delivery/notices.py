@@ -1,8 +1,7 @@
 """The notice that a message failed for good."""
 
-from datetime import UTC, datetime
-
 from dispatcher.delivery.outcome import Outcome
+from dispatcher.moments import moment
 from dispatcher.webhooks.notices import FailedMessage, MessageFailed
 
 
@@ -10,7 +9,7 @@ def message_failed(outcome: Outcome, now: int) -> bytes:
     """The notice that a message will not be tried again; ``now`` is in milliseconds since the epoch."""
     return MessageFailed(
         id=f"{outcome['message_id']}-{outcome['run']}-failed",
-        time=datetime.fromtimestamp(now / 1000, UTC),
+        time=moment(now),
         data=FailedMessage(
             organization_id=outcome["organization_id"],
             webhook_id=outcome["webhook_id"],

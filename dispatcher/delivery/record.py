@@ -1,4 +1,4 @@
-"""A record of ``webhooks.deliveries``, ``webhooks.parked`` and the retry topics: one attempt to make.
+"""A record of ``webhooks.deliveries``, ``.bulk``, ``.parked`` and the retry topics: one attempt to make.
 
 The value is the rendered body, untouched from the matcher to the wire. What is known about it travels in the
 record's headers, so that nothing on this path parses or writes JSON.

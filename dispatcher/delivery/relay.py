@@ -18,6 +18,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
@@ -50,7 +51,11 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Join the group."""
+        """Join the group.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+        """
         self._delays = await self._existing()
         if not self._delays:
             return  # a schedule of a single attempt has nothing to wait for
@@ -61,22 +66,19 @@ class Relay:
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
         self._consumer.subscribe(list(self._delays), listener=_Rebalance(self))
-        await self._producer.start()
         try:
+            await self._producer.start()
             await self._consumer.start()
         except BaseException:
+            await self._consumer.stop()
             await self._producer.stop()
             raise
         self._task = asyncio.create_task(self._run(), name="relay")
 
     async def _existing(self) -> dict[str, timedelta]:
         """The retry topics that there are, and their delays: attempts may wait in those of an earlier schedule too."""
-        admin = self._clients.admin()
-        await admin.start()
-        try:
+        async with connected(self._clients) as admin:
             names = await admin.list_topics()
-        finally:
-            await admin.close()
         return {name: delay for name in names if (delay := self._topics.retry_delay(name))}
 
     async def wait(self) -> None:
@@ -90,8 +92,7 @@ class Relay:
         if task is None:
             return
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
         await self._consumer.stop()
         await self._producer.stop()
 
@@ -159,8 +160,27 @@ class Relay:
         left = list(records)
         while left:
             began = self._clock.elapsed()
-            futures = [
-                await self._producer.send(
+            sent, refusal = await self._sent(left)
+            results: list[Any] = await asyncio.gather(*sent, return_exceptions=True)
+            for result in results:
+                if not isinstance(result, BaseException):
+                    self._clock.learn(result.timestamp, began)
+            errors = [result for result in (*results, refusal) if isinstance(result, BaseException)]
+            not_sent = left[len(sent) :]
+            left = [item for item, result in zip(left, results, strict=False) if isinstance(result, BaseException)]
+            left += not_sent
+            if left:
+                log.warning("Kafka does not take attempts that came due; trying again", error=str(errors[0]))
+                await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+
+    async def _sent(
+        self, records: Sequence[tuple[TopicPartition, Record]]
+    ) -> tuple[list[asyncio.Future[Any]], KafkaError | None]:
+        """The futures of the records that the producer took, up to the first that it has no room for."""
+        futures: list[asyncio.Future[Any]] = []
+        for tp, record in records:
+            try:
+                sent = await self._producer.send(
                     self._topic_for(record),
                     # Not a delivery without both, which the sender tells; aiokafka would send nothing at all.
                     value=record.value if record.key is not None else record.value or b"",
@@ -169,17 +189,10 @@ class Relay:
                     # The partition of the attempt before: its sender knows what was made of this message.
                     partition=tp.partition,
                 )
-                for tp, record in left
-            ]
-            results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
-            for result in results:
-                if not isinstance(result, BaseException):
-                    self._clock.learn(result.timestamp, began)
-            errors = [result for result in results if isinstance(result, BaseException)]
-            left = [item for item, result in zip(left, results, strict=True) if isinstance(result, BaseException)]
-            if left:
-                log.warning("Kafka does not take attempts that came due; trying again", error=str(errors[0]))
-                await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
+            except KafkaError as error:
+                return futures, error
+            futures.append(sent)
+        return futures, None
 
     def _topic_for(self, record: Record) -> str:
         much = record.key is not None and self._pace.exceeded(record.key.decode(errors="replace"), time.monotonic())

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -20,6 +19,7 @@ from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import moment
 from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
 from dispatcher.observability.trace_context import TraceContext, logged
 from dispatcher.rfc3339 import rfc3339
@@ -101,7 +101,7 @@ def _log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
         run=outcome["run"],
         attempt=outcome["attempt"],
         error=outcome["error"],
-        next_attempt_at=None if due is None else rfc3339(datetime.fromtimestamp(due / 1000, UTC)),
+        next_attempt_at=None if due is None else rfc3339(moment(due)),
         **logged(trace),
     )
 

@@ -24,7 +24,7 @@ from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.api.webhooks import Changes
+from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import DISPATCHER, Erase
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.erasing import erase_organization, erase_stragglers, forget_webhooks

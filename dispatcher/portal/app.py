@@ -37,9 +37,10 @@ from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.resending import ResendingApi
 from dispatcher.portal.api.server import application
 from dispatcher.portal.api.testing import TestingApi
-from dispatcher.portal.api.webhooks import Changes, WebhooksApi
+from dispatcher.portal.api.webhooks import WebhooksApi
 from dispatcher.portal.audit import Audit, AuditTrail
 from dispatcher.portal.auth import Authentication, Caller, Keys, SharedSecret, check_authentication_settings
+from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
 from dispatcher.portal.failing_webhooks import FailingWebhooks

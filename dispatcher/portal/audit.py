@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dispatcher.portal.api.webhook_views import ShownMoment
+from dispatcher.validation import members_of
 from dispatcher.webhooks.webhook import Person, Webhook
 
 Action = Literal[
@@ -72,8 +73,7 @@ def read_audit_record(value: bytes | None) -> AuditRecord:
     try:
         return AuditRecord.model_validate_json(value or b"")
     except ValidationError as error:
-        members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
-        raise UnreadableAudit(f"not an entry of the audit of this version: {members}") from None
+        raise UnreadableAudit(f"not an entry of the audit of this version: {members_of(error)}") from None
 
 
 class AuditTrail:

@@ -146,6 +146,8 @@ class Authentication:
                 },
             )
             return Caller.model_validate(claims)
+        except UnicodeError:  # bytes of the header that are no text
+            raise _unauthorized(_NO_JWT) from None
         except jwt.PyJWTError as error:
             raise _unauthorized(_reason(error)) from None
         except ValidationError as error:
@@ -162,6 +164,7 @@ def _unauthorized(reason: str) -> Problem:
     )
 
 
+_NO_JWT = "The token is not a valid JWT"
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.ExpiredSignatureError, "The token has expired"),
     (jwt.ImmatureSignatureError, "The token is not valid yet"),
@@ -174,7 +177,7 @@ _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 def _reason(error: jwt.PyJWTError) -> str:
     if isinstance(error, jwt.MissingRequiredClaimError):
         return f"The token has no claim {error.claim}"
-    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "The token is not a valid JWT")
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), _NO_JWT)
 
 
 def check_authentication_settings(settings: Settings) -> None:

@@ -14,7 +14,8 @@ from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.api.webhooks import Changes
+from dispatcher.portal.changes import Changes
+from dispatcher.validation import members_of
 from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import Person, Webhook
 
@@ -83,8 +84,7 @@ class Commands:
         try:
             command = _COMMAND.validate_json(record.value or b"")
         except ValidationError as error:
-            members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
-            await (await self._dead_letters.send(record, f"not a command of this version: {members}"))
+            await (await self._dead_letters.send(record, f"not a command of this version: {members_of(error)}"))
             return
         if not isinstance(command, Disable):
             return  # what takes long has a group of its own

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.api.webhooks import Changes
+from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import DISPATCHER
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.failures import hours_of_attempts, webhooks_without_success

@@ -62,9 +62,10 @@ class Watcher:
         rows, dropped = list(self._rows), self._dropped
         self._rows.clear()
         self._dropped = 0
-        if self._ended and not rows:
+        if self._ended:
             self._something.set()
-            return None
+            if not rows:
+                return None
         return rows, dropped
 
 
@@ -139,15 +140,17 @@ class _PartitionFeed:
 
     async def _start(self) -> None:
         consumer = self._clients.consumer(auto_offset_reset="latest")
-        try:
-            await consumer.start()
-            consumer.assign([*self._waiting, self._attempts])
-            await consumer.seek_to_end()
-            for partition in consumer.assignment():
-                await consumer.position(partition)
-        except (KafkaError, OSError) as error:
-            await consumer.stop()
-            raise self._clients.unavailable(error) from error
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(consumer.stop)
+            try:
+                await consumer.start()
+                consumer.assign([*self._waiting, self._attempts])
+                await consumer.seek_to_end()
+                for partition in consumer.assignment():
+                    await consumer.position(partition)
+            except (KafkaError, OSError) as error:
+                raise self._clients.unavailable(error) from error
+            stack.pop_all()
         self._consumer = consumer
         self._reading = asyncio.create_task(self._read(consumer))
 
@@ -182,7 +185,7 @@ class _PartitionFeed:
     ) -> None:
         try:
             rows = rows_of(record)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             # Somebody else sends it to the dead letters; here it is only not shown.
             _log.debug("a record cannot be shown", topic=record.topic, error=repr(error))
             return

@@ -9,7 +9,7 @@ against another, or that was taken back because another webhook had its configur
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from aiokafka import ConsumerRecord
@@ -17,6 +17,7 @@ from aiokafka import ConsumerRecord
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import moment
 from dispatcher.portal.audit import Audit, AuditRecord, AuditTrail, UnreadableAudit, read_audit_record
 from dispatcher.webhooks.change import Place, UnreadableChange, read_entry, read_place
 from dispatcher.webhooks.follower import ConfigFollower
@@ -91,7 +92,7 @@ class MissingEntries:
         def settled() -> bool:
             return self._trail.has(record) or directory.withdrawn(place.webhook_id, place.revision)
 
-        age = self._clock() - datetime.fromtimestamp(change.timestamp / 1000, UTC)
+        age = self._clock() - moment(change.timestamp)
         with suppress(TimeoutError):
             async with asyncio.timeout(min(PATIENCE, PATIENCE - age).total_seconds()):
                 while True:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import milliseconds
 from dispatcher.portal.commands import NotCarriedOut, Recover
 from dispatcher.portal.resending import UNSEEN_SECONDS, Resender
 from dispatcher.recording.clickhouse import QueryFailed
@@ -73,8 +74,8 @@ class Recoveries:
             for one in spans:
                 queued += await self._failed.count(webhook.organization_id, webhook.id, one, but=resent)
             if queued:
-                listed = [(_milliseconds(one.since), _milliseconds(one.until)) for one in spans]
-                command = recover_command(webhook.id, listed, _milliseconds(now))
+                listed = [(milliseconds(one.since), milliseconds(one.until)) for one in spans]
+                command = recover_command(webhook.id, listed, milliseconds(now))
                 await self._producer.send_and_wait(self._topics.commands, command, key=webhook.id.encode())
                 self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
         return queued
@@ -115,7 +116,3 @@ class Recoveries:
                 await each
             queued += len(sent)
         return queued
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

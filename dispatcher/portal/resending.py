@@ -7,6 +7,7 @@ attempts the senders make once.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -102,10 +103,19 @@ class Resender:
             topic, value=delivery.body, key=delivery.key, headers=delivery.headers()
         )
         # The log learns of the run a moment later; until then the message is known here to be pending.
-        self._queued[webhook.id, message.message_id] = delivery.run
+        of_message = webhook.id, message.message_id
+        self._queued[of_message] = delivery.run
+        self._queued.move_to_end(of_message)
         if len(self._queued) > _REMEMBERED:
             self._queued.popitem(last=False)
+        sent.add_done_callback(partial(self._sent, of_message, delivery.run))
         return sent
+
+    def _sent(self, of_message: tuple[str, str], run: int, sent: "asyncio.Future[object]") -> None:
+        """Of what the broker did not take the log would never learn: it may be asked for again, as the same run."""
+        taken = not sent.cancelled() and sent.exception() is None
+        if not taken and self._queued.get(of_message) == run:
+            del self._queued[of_message]
 
     def is_queued(self, webhook: Webhook, message: Message) -> bool:
         """Whether a later run than the log knows of was queued here."""

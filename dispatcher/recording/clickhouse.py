@@ -51,6 +51,8 @@ _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
 """Codes for columns, identifiers, tables and databases that are not there."""
 _ACCESS_DENIED = 497
 _TIMEOUT_CODES = frozenset({159, 209})
+_OVERLOAD_CODES = frozenset({202, 241, 279, 439})
+"""Codes of what may be right in a moment: too many statements, too little memory, a shard or a thread not to be had."""
 
 
 class RejectedRows(ValueError):
@@ -164,8 +166,7 @@ class ClickHouse:
         except QueryFailed as error:
             if error.code in _ROW_CODES:
                 raise RejectedRows(str(error)) from None
-            kind = ClickHouseTimedOut if error.code in _TIMEOUT_CODES else ClickHouseUnavailable
-            raise kind(f"ClickHouse at {self.url.shown} does not take rows: {error}") from None
+            raise ClickHouseUnavailable(f"ClickHouse at {self.url.shown} does not take rows: {error}") from None
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a query; ``{name:Type}`` in it is replaced by the server with ``parameters[name]``."""
@@ -286,6 +287,9 @@ class ClickHouse:
             if found is None:
                 raise _kind(error)(self._unavailable(text)) from None
             code = int(found[1])
+            if code in _TIMEOUT_CODES | _OVERLOAD_CODES:
+                kind = ClickHouseTimedOut if code in _TIMEOUT_CODES else ClickHouseUnavailable
+                raise kind(f"ClickHouse at {self.url.shown} cannot do it now: {text[:1000]}") from None
             raise (SchemaMissing if code in _OF_A_MISSING_SCHEMA else QueryFailed)(text[:1000], code) from None
 
     def _unavailable(self, text: str) -> str:

@@ -17,9 +17,9 @@ import structlog
 
 from dispatcher.background import Background
 from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.moments import moment
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
-from dispatcher.recording.moments import moment
 from dispatcher.recording.retelling import find_retold
 
 _EVERY_SECONDS = 60.0

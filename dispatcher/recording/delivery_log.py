@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher.delivery.outcome import Status
+from dispatcher.moments import EPOCH, milliseconds, moment
 from dispatcher.recording import counts
 from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
 from dispatcher.recording.clickhouse import ClickHouse
@@ -26,7 +27,6 @@ from dispatcher.recording.history import (
     Response,
 )
 from dispatcher.recording.hours import OF_WEBHOOK, AskedHours, Hours
-from dispatcher.recording.moments import EPOCH, milliseconds, moment
 from dispatcher.recording.pages import read_cursor, write_cursor
 
 SHOWN_BODY_BYTES = 16 * 1024

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.clustering import local, quoted
+from dispatcher.recording.hours import OF_ORGANIZATION
 
 TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
 """Where what is inserted is kept."""
@@ -28,7 +29,6 @@ _LOOK_FIRST_SECONDS = 0.05
 _LOOK_LONGEST_SECONDS = 2.0
 
 _ERASED = "webhook_id IN (SELECT webhook_id FROM erased_webhooks)"
-_OF_ORGANIZATION = "organization_id = {organization_id:String}"
 
 
 class ErasedWebhooks:
@@ -81,16 +81,16 @@ async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> in
     """
     parameters = {"organization_id": organization_id}
     [counted] = await clickhouse.query(
-        f"SELECT uniqExact(webhook_id, message_id) AS messages FROM message_states WHERE {_OF_ORGANIZATION}", parameters
+        f"SELECT uniqExact(webhook_id, message_id) AS messages FROM message_states WHERE {OF_ORGANIZATION}", parameters
     )
     ids: set[str] = set()
     for table in _EVERYWHERE:
-        rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {_OF_ORGANIZATION}", parameters)
+        rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {OF_ORGANIZATION}", parameters)
         ids.update(row["webhook_id"] for row in rows)
     if ids:
         await forget_webhooks(clickhouse, ids)
         for table in _EVERYWHERE:
-            await clickhouse.command(f"{_alter(clickhouse, table)} DELETE WHERE {_OF_ORGANIZATION}", parameters)
+            await clickhouse.command(f"{_alter(clickhouse, table)} DELETE WHERE {OF_ORGANIZATION}", parameters)
         await _until_mutated(clickhouse)
     return int(counted["messages"])
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from dispatcher.moments import EPOCH, milliseconds
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.moments import EPOCH, milliseconds
 from dispatcher.webhooks.failing import HourOfAttempts
 
 # An attempt without a duration called nobody: its failure is none of the target's.

@@ -97,6 +97,7 @@ class HttpPort:
             await web.TCPSite(runner, self._host, self._asked_port).start()
         except OSError as error:
             await runner.cleanup()
+            await self.stop()
             raise cannot_listen(self._host, self._asked_port, error) from error
         self._runner = runner
 

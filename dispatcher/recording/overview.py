@@ -13,7 +13,6 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.clustering import quoted
 
 _EPOCH = date(1970, 1, 1)
-_OF_ORGANIZATION = "organization_id = {organization_id:String}"
 
 _MESSAGE = "webhook_id, message_id"
 _MOST_LISTED = 10_000
@@ -61,7 +60,7 @@ class RecentDeliveries:
         if webhook_ids is not None and not webhook_ids:
             return {}
         parameters = {"organization_id": organization_id, "since": since.isoformat()}
-        scope = _OF_ORGANIZATION
+        scope = hours.OF_ORGANIZATION
         if webhook_ids is not None:
             scope += f" AND webhook_id IN ({', '.join(map(quoted, sorted(webhook_ids)))})"
         [state] = await self._clickhouse.query(_state(scope), parameters)

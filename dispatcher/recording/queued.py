@@ -1,4 +1,4 @@
-"""The row of a message's first attempt that waits in ``webhooks.deliveries``: its pending row, and the body kept."""
+"""The row of a message's first attempt that waits to be made: its pending row, and the body kept."""
 
 import struct
 from typing import Final
@@ -26,7 +26,7 @@ _NUMBERS = struct.Struct("<IIqq")
 
 
 def queued_row(record: Record) -> bytes | None:
-    """The row for a record of ``webhooks.deliveries``, None where there is none to make.
+    """The row for a record of ``webhooks.deliveries`` or ``webhooks.bulk``, None where there is none to make.
 
     Later attempts follow from the outcome of the one before. A record that cannot be read is the sender's to set
     aside: it is left out here, so that it becomes one dead letter and not two. The body goes in as it is, byte for

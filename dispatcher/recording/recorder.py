@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
@@ -127,15 +128,17 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise
             _log.warning("ClickHouse is away; the recorder waits for it", error=str(error))
         self._producer = self._clients.producer(client_id="recorder")
-        try:
-            await self._producer.start()
-            topics = self._topics
-            self._consumer.subscribe([topics.attempts, topics.deliveries, topics.bulk], listener=self)
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
-            await self._consumer.stop()
-            await self._producer.stop()
-            raise self._clients.unavailable(error) from error
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._producer.stop)
+            stack.push_async_callback(self._consumer.stop)
+            try:
+                await self._producer.start()
+                topics = self._topics
+                self._consumer.subscribe([topics.attempts, topics.deliveries, topics.bulk], listener=self)
+                await self._consumer.start()
+            except (KafkaError, OSError) as error:
+                raise self._clients.unavailable(error) from error
+            stack.pop_all()
         await self._closing.start()
         self._tasks = (
             asyncio.create_task(self._read(), name="recorder: read"),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dispatcher.moments import milliseconds, moment
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.history import Message
 from dispatcher.recording.hours import OF_WEBHOOK
-from dispatcher.recording.moments import milliseconds, moment
 
 _PAGE = 8_000
 _BODIES_AT_ONCE = 200  # of 256 KiB at most

@@ -6,7 +6,9 @@ lie in a window of days: most of its parts have some, hardly an attempt succeede
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from dispatcher.moments import EPOCH
 
 HOUR = timedelta(hours=1)
 
@@ -21,8 +23,6 @@ LATE_PARTS = 2
 
 LEAST_ATTEMPTS = 20
 """Fewer say too little, however they ended."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class FailingPolicy:
 
 
 def _hour(moment: datetime) -> datetime:
-    return moment - (moment - _EPOCH) % HOUR
+    return moment - (moment - EPOCH) % HOUR
 
 
 def _in_words(window: timedelta) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.support.web_server import listening
+
 
 @dataclass(frozen=True)
 class Received:
@@ -38,11 +40,5 @@ async def receiver(port: int = 0) -> AsyncIterator[Receiver]:
     made = Receiver()
     app = web.Application()
     app.router.add_post("/{path:.*}", made._receive)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with listening(web.AppRunner(app, shutdown_timeout=1), port) as made.url:
         yield made
-    finally:
-        await runner.cleanup()

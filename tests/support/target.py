@@ -8,6 +8,8 @@ from time import time
 
 from aiohttp import web
 
+from tests.support.web_server import listening
+
 
 @dataclass(frozen=True)
 class Received:
@@ -82,11 +84,5 @@ async def a_target() -> AsyncIterator[Target]:
     target = Target("")
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", target.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        target.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with listening(web.AppRunner(app, access_log=None, shutdown_timeout=0.1)) as target.base:
         yield target
-    finally:
-        await runner.cleanup()

@@ -1,7 +1,6 @@
 """Attempts and metrics as the API shows them."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
+from dispatcher.moments import moment
 from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Message, Metrics
 
@@ -162,39 +162,33 @@ def views_of_outcome(outcome: Outcome) -> list[AttemptView]:
         status=outcome["status"],
         duration_ms=outcome["duration_ms"],
         response_code=outcome["response_code"],
-        executed_on=None if outcome["executed_on"] is None else _moment(outcome["executed_on"]),
+        executed_on=None if outcome["executed_on"] is None else moment(outcome["executed_on"]),
         error=outcome["error"],
-        next_attempt_at=_moment(outcome["due_at"]) if outcome["status"] == "pending" else None,
+        next_attempt_at=moment(outcome["due_at"]) if outcome["status"] == "pending" else None,
     )
     if outcome["status"] != "failed" or outcome["next_attempt_at"] is None:
         return [attempt_view(made)]
-    following = Attempt(
-        message_id=outcome["message_id"],
-        run=outcome["run"],
-        attempt=outcome["attempt"] + 1,
-        status="pending",
-        duration_ms=None,
-        response_code=None,
-        executed_on=None,
-        error="",
-        next_attempt_at=_moment(outcome["next_attempt_at"]),
-    )
-    return [attempt_view(made), attempt_view(following)]
+    following = _waiting(outcome["message_id"], outcome["run"], outcome["attempt"] + 1, outcome["next_attempt_at"])
+    return [attempt_view(made), following]
 
 
 def view_of_delivery(delivery: Delivery, *, due_at: int) -> AttemptView:
     """The row of an attempt that waits to be made since ``due_at``, in milliseconds since the epoch."""
+    return _waiting(delivery.message_id, delivery.run, delivery.attempt, due_at)
+
+
+def _waiting(message_id: str, run: int, attempt: int, due_at: int) -> AttemptView:
     return attempt_view(
         Attempt(
-            message_id=delivery.message_id,
-            run=delivery.run,
-            attempt=delivery.attempt,
+            message_id=message_id,
+            run=run,
+            attempt=attempt,
             status="pending",
             duration_ms=None,
             response_code=None,
             executed_on=None,
             error="",
-            next_attempt_at=_moment(due_at),
+            next_attempt_at=moment(due_at),
         )
     )
 
@@ -202,7 +196,3 @@ def view_of_delivery(delivery: Delivery, *, due_at: int) -> AttemptView:
 def _members(attempt: Attempt) -> Mapping[str, Any]:
     shown = {name: getattr(attempt, name) for name in AttemptView.model_fields}
     return {**shown, "error": attempt.error or None}
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -42,7 +42,7 @@ from dispatcher.portal.api.rate_limits import AtOnce
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.feed import AttemptFeed
-from dispatcher.recording.history import BUCKETS, Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
+from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
@@ -230,15 +230,17 @@ class AttemptsApi:
         return metrics_view(metrics), History(items=[bucket_view(bucket) for bucket in buckets])
 
     def _asked_span(self, query: HistoryQuery) -> tuple[BucketSize, datetime, datetime]:
-        until = query.until or self._clock()
+        now = self._clock()
+        until = query.until or now
+        # First of all: of the first moments and the last of the calendar nothing can be subtracted.
+        if until.year < 2000 or until > now + _LONGEST_SPAN["day"]:
+            raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
         since = query.since or until - _DEFAULT_SPAN[query.bucket]
         if since >= until:
             raise invalid([BadField(field="from", detail="is not before to")])
         if until - since > _LONGEST_SPAN[query.bucket]:
             days = _LONGEST_SPAN[query.bucket].days
             raise invalid([BadField(field="from", detail=f"is more than {days} days before to; ask for less")])
-        if not 2000 <= since.year < 2100 or until > self._clock() + BUCKETS["day"] * 400:
-            raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
         return query.bucket, since, until
 
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
@@ -290,19 +292,12 @@ class AttemptsApi:
             )
             await response.prepare(request)
             ends = self._monotonic() + _LONGEST_STREAM_SECONDS
-            try:
-                await response.write(_WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
+            with suppress(ClientConnectionResetError):
+                await _write(request, response, _WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
                     if self._directory.get(webhook.id) is None or self._monotonic() > ends:
                         break
-                    async with asyncio.timeout(_UNREAD_SECONDS):
-                        await response.write(_events(*news))
-            except ClientConnectionResetError:
-                pass
-            except TimeoutError:
-                # Whoever does not read cannot be told either.
-                if request.transport is not None:
-                    request.transport.abort()
+                    await _write(request, response, _events(*news))
         return response
 
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
@@ -323,9 +318,9 @@ class AttemptsApi:
         )
         await response.prepare(request)
         with suppress(ClientConnectionResetError):
-            await response.write(csv_export.header_line() + csv_export.lines(first))
+            await _write(request, response, csv_export.header_line() + csv_export.lines(first))
             async for page in pages:
-                await response.write(csv_export.lines(page))
+                await _write(request, response, csv_export.lines(page))
             await response.write_eof()
         return response
 
@@ -342,6 +337,22 @@ class AttemptsApi:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+async def _write(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
+    """Write a part of an answer.
+
+    Raises:
+        ClientConnectionResetError: the client has left, or was cut off because it reads nothing.
+    """
+    try:
+        async with asyncio.timeout(_UNREAD_SECONDS):
+            await response.write(content)
+    except TimeoutError:
+        # Whoever does not read cannot be told either.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ClientConnectionResetError("the client reads nothing") from None
 
 
 def _events(rows: Sequence[AttemptView], dropped: int) -> bytes:

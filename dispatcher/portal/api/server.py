@@ -25,6 +25,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
+_BEGUN: web.RequestKey[web.StreamResponse] = web.RequestKey("the answer that has begun", web.StreamResponse)
 _STANDINGS: web.RequestKey[list[Standing]] = web.RequestKey("what is left of the quotas", list)
 
 _ON_EVERY_ANSWER = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
@@ -37,7 +38,7 @@ CallerOf = Callable[[web.Request], Awaitable[Caller]]
 def application(operations: Iterable[AnyOperation], caller_of: CallerOf, limits: RateLimits) -> web.Application:
     """The server's application; what else it serves is added by whoever runs it."""
     app = web.Application(middlewares=[_problems_only], client_max_size=MAX_BODY_BYTES)
-    app.on_response_prepare.append(_tell_what_is_left)
+    app.on_response_prepare.append(_begin_answer)
     for operation in operations:
         handle = _bound(operation, caller_of, limits)
         app.router.add_route(operation.method, operation.path, handle)
@@ -89,7 +90,8 @@ def count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], 
             raise too_often(standing)
 
 
-async def _tell_what_is_left(request: web.Request, response: web.StreamResponse) -> None:
+async def _begin_answer(request: web.Request, response: web.StreamResponse) -> None:
+    request[_BEGUN] = response
     response.headers.update(headers_of(request.get(_STANDINGS, ())))
 
 
@@ -128,6 +130,11 @@ async def _read_body(request: web.Request, model: type[BaseModel]) -> tuple[Base
         raise invalid(errors_in_body(error)) from None
 
 
+def unreadable_body() -> Problem:
+    """400: what arrived is not what the request's headers announce."""
+    return Problem(400, "The body of the request is not as its headers say. Send it whole, encoded as they say.")
+
+
 def _too_large() -> Problem:
     return Problem(413, f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; send less.")
 
@@ -137,7 +144,14 @@ async def _problems_only(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the client gets a problem
-        response = problem_of(request, error).response()
+        problem = problem_of(request, error)
+        begun: web.StreamResponse | None = request.get(_BEGUN)
+        if begun is not None:
+            # Half of another answer is there: that it breaks off is all that can be told now.
+            if request.transport is not None:
+                request.transport.abort()
+            return begun
+        response = problem.response()
     if not response.prepared:
         for name, value in _ON_EVERY_ANSWER.items():
             response.headers.setdefault(name, value)
@@ -151,6 +165,9 @@ def problem_of(request: web.Request, error: Exception) -> Problem:
             problem = error
         case web.HTTPRequestEntityTooLarge():
             problem = _too_large()
+        case web.RequestPayloadError():
+            _log.info("the body of a request broke off", path=request.path, error=repr(error))
+            problem = unreadable_body()
         case web.HTTPException():
             problem = _of_http_exception(request, error)
         case KafkaError() | KafkaUnavailable() | NoLongerFollowing():

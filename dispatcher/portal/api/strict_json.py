@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from typing import Any, NoReturn
 
 
@@ -35,8 +36,8 @@ def read_strict_json(text: bytes) -> Any:
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) != len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(name for name, _ in members)
+        twice = next(name for name, count in times.items() if count > 1)
         raise NotJson(f"the member {json.dumps(twice)} occurs twice in one object")
     return found
 

@@ -1,6 +1,7 @@
 """Webhooks as the API takes and shows them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -35,7 +36,7 @@ def _has_text(text: str) -> str:
 
 
 def _rfc3339_text(value: object) -> object:
-    if isinstance(value, str) and "T" not in value.upper():
+    if not isinstance(value, datetime) and not (isinstance(value, str) and "T" in value.upper()):
         raise ValueError("write a time as RFC 3339 has it, such as 2026-11-23T10:15:04.120Z")
     return value
 

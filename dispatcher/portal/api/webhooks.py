@@ -1,10 +1,10 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from secrets import token_hex
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
     IF_MATCH_DESCRIPTION,
-    changed_meanwhile,
     check_if_match,
     etag,
 )
@@ -33,7 +32,7 @@ from dispatcher.portal.api.operation import (
     not_found,
 )
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
-from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, invalid
+from dispatcher.portal.api.problems import bad_member, invalid
 from dispatcher.portal.api.webhook_views import (
     CreatedWebhook,
     NewWebhook,
@@ -45,32 +44,14 @@ from dispatcher.portal.api.webhook_views import (
     items_of,
     view,
 )
-from dispatcher.portal.audit import Action, Audit
+from dispatcher.portal.audit import Action
+from dispatcher.portal.changes import Changes
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import new_secret, rotate
-from dispatcher.webhooks.store import SameConfiguration, StaleRevision
-from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
+from dispatcher.webhooks.webhook import SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
-
-_ATTEMPTS_TO_CHANGE = 20
-
-
-class Store(Protocol):
-    """Where webhooks are written, and with each change its entry of the audit.
-
-    Each method returns when the directory has read the change back, and it won.
-    """
-
-    async def create(self, webhook: Webhook, *, entry: bytes) -> object:
-        """Write a new webhook."""
-
-    async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> object:
-        """Write a webhook anew."""
-
-    async def delete(self, id: str, *, based_on: int, entry: bytes) -> object:
-        """Delete a webhook."""
 
 
 class WebhookQuery(Query):
@@ -93,103 +74,6 @@ def webhook_of(call: Call[Any, Any], directory: Directory) -> Webhook:
     if webhook is None or webhook.organization_id != call.organization_id:
         raise not_found("webhook")
     return webhook
-
-
-class Changes:
-    """Changes webhooks, one after the other as the log has them, and writes the audit."""
-
-    def __init__(self, directory: Directory, store: Store, audit: Audit, clock: Callable[[], datetime]) -> None:
-        self.directory = directory
-        self._store = store
-        self._audit = audit
-        self._clock = clock
-
-    async def create(self, webhook: Webhook) -> None:
-        """Write a new webhook.
-
-        Raises:
-            Problem: 409, another one has this configuration.
-        """
-        entry = self._audit.entry(webhook, webhook.created_by, "created")
-        try:
-            await self._store.create(webhook, entry=entry.encode())
-        except SameConfiguration as same:
-            raise same_configuration(same.other) from None
-        await self._audit.record(entry)
-
-    async def change(
-        self,
-        webhook_id: str,
-        by: Person,
-        action: Action,
-        how: Callable[[Webhook, int], dict[str, Any]],
-        *,
-        only_this: Callable[[int], bool] = lambda _: False,
-        reason: str | None = None,
-    ) -> Webhook | None:
-        """Replace members of a webhook with what ``how`` says, called with the webhook and its revision.
-
-        When somebody else was faster it is asked again, unless ``only_this`` says that the revision mattered.
-        Nothing is written where nothing would change. None: the webhook is not there any more.
-
-        Raises:
-            Problem: 409, another webhook has this configuration; 412, the revision that mattered is not the current.
-        """
-        for _ in range(_ATTEMPTS_TO_CHANGE):
-            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
-            if webhook is None:
-                return None
-            one_revision = only_this(revision)
-            members = how(webhook, revision)
-            changed = [name for name, value in members.items() if _differs(getattr(webhook, name), value)]
-            if not changed:
-                return webhook
-            changes = {**members, "updated_on": self._clock(), "updated_by": by}
-            replaced = webhook.model_copy(update=changes)
-            entry = self._audit.entry(webhook, by, action, changed=changed, reason=reason)
-            try:
-                await self._store.replace(replaced, based_on=revision, entry=entry.encode())
-            except StaleRevision:
-                if one_revision:
-                    raise changed_meanwhile() from None
-                continue
-            except SameConfiguration as same:
-                raise same_configuration(same.other) from None
-            await self._audit.record(entry)
-            return self.directory.get(webhook_id) or replaced  # deleted since, but the change was made
-        raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
-
-    async def delete(self, webhook_id: str, by: Person, *, only_this: Callable[[int], bool]) -> None:
-        """Delete a webhook; one that is gone is gone.
-
-        Raises:
-            Problem: 412, the revision that mattered is not the current one.
-        """
-        for _ in range(_ATTEMPTS_TO_CHANGE):
-            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
-            if webhook is None:
-                return
-            one_revision = only_this(revision)
-            entry = self._audit.entry(webhook, by, "deleted")
-            try:
-                await self._store.delete(webhook_id, based_on=revision, entry=entry.encode())
-            except StaleRevision:
-                if one_revision:
-                    raise changed_meanwhile() from None
-                continue
-            await self._audit.record(entry)
-            return
-        raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
-
-
-def same_configuration(other: Webhook) -> Problem:
-    """409: the organization has such a webhook already."""
-    return Problem(
-        409,
-        f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
-        "so everything would be sent twice. Change one of them, or use that webhook.",
-        webhook=OtherWebhook(id=other.id, name=other.name),
-    )
 
 
 class WebhooksApi:
@@ -328,7 +212,7 @@ class WebhooksApi:
             created = await self._idempotency.once(
                 (call.caller.id, call.organization_id, unquoted(key)), call.raw_body, lambda: self._create(call)
             )
-        location = f"{WEBHOOKS.format(organization_id=call.request.match_info['organization_id'])}/{created.id}"
+        location = f"{WEBHOOKS.format(organization_id=quote(call.organization_id, safe=''))}/{created.id}"
         revision = self._directory.revision(created.id)
         return Answer(created, {"Location": location, "ETag": etag(revision)})
 
@@ -361,17 +245,14 @@ class WebhooksApi:
         """The webhook with other members."""
 
         def members(webhook: Webhook, _: int) -> dict[str, Any]:
-            errors = []
             try:
                 named = call.body.members(webhook)
             except ValueError as error:
                 raise invalid([bad_member(("headers",), str(error))]) from None
             if named.get("event_type", webhook.event_type) != webhook.event_type and "items" not in named:
-                errors.append(
-                    bad_member(("items",), "is missing: another event type has other items, so choose them anew")
+                raise invalid(
+                    [bad_member(("items",), "is missing: another event type has other items, so choose them anew")]
                 )
-            if errors:
-                raise invalid(errors)
             return named
 
         return await self._change(call, "updated", members)
@@ -417,13 +298,6 @@ class WebhooksApi:
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})
-
-
-def _differs(one: object, other: object) -> bool:
-    # Python takes 1, 1.0 and True for equal, and members in another order too; people see them in a template.
-    if isinstance(one, dict) and isinstance(other, dict):
-        return json.dumps(one) != json.dumps(other)
-    return one != other
 
 
 def _position(webhook: Webhook) -> tuple[int, str]:

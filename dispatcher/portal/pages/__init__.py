@@ -7,9 +7,9 @@ How to add a page:
    and ``{webhook_id}``; then only Organization Admins of that organization come in.
 2. Add it to ``all_pages.py``.
 3. A handler takes a ``Visit`` and returns a response: ``visit.render("metrics.html", metrics=…)``. It asks the API
-   in-process, ``await self._api.metrics(visit.call(query_of(SomeQuery, visit.request.query)))``. A ``Problem`` that it
-   raises becomes an error page; catch it where a form should be shown again, with ``in_words(error.detail, …)`` beside
-   each field and ``visit.fields`` (``visit.all_fields``) for what was typed.
+   in-process, ``await self._api.get_metrics(visit.call(query_of(SomeQuery, visit.request.query)))``. A ``Problem``
+   that it raises becomes an error page; catch it where a form should be shown again, with ``in_words(error.detail, …)``
+   beside each field and ``visit.fields`` (``visit.all_fields``) for what was typed.
 4. A form posts to a page's own route with ``{{ csrf() }}`` of ``parts.html`` in it, and the handler answers with
    ``visit.flash("success", …)`` and ``visit.see(url)``; ``body_of(NewWebhook, {…})`` checks a body as the API does, and
    ``visit.call(body=…, headers={"If-Match": …})`` hands it over.

@@ -9,7 +9,8 @@ from markupsafe import Markup, escape
 
 from dispatcher.portal.pages.hostile import shown_block
 
-_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+# A string may be cut before its closing quote: it goes to the end then, or each quote in it would be tried as another.
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _VARIABLE = re.compile(r"#([A-Za-z0-9_]+)")
 _LONGEST = 64 * 1024
 
@@ -38,9 +39,10 @@ def pretty_body(body: str) -> Markup:
     """A body that was sent or answered, for inside of ``<pre>``: as JSON where it is JSON, else as it came."""
     try:
         value = json.loads(body)
+        # What can be read may still be nested too deeply to be written with indents.
+        return pretty_json(value) if isinstance(value, dict | list) else shown_block(body)
     except (ValueError, RecursionError):
         return shown_block(body)
-    return pretty_json(value) if isinstance(value, dict | list) else shown_block(body)
 
 
 def _string(text: str, variables: Collection[str]) -> Markup:

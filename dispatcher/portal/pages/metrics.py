@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
@@ -11,9 +11,11 @@ from babel.dates import format_timedelta
 
 from dispatcher.delivery.outcome import Status
 from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.moments import EPOCH
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempt_views import AttemptList
 from dispatcher.portal.api.attempts import AttemptQuery, HistoryQuery
+from dispatcher.portal.api.operation import API
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import RECOVERIES
 from dispatcher.portal.api.resending import RecoverySpan
@@ -41,7 +43,6 @@ _UNITS: Mapping[Literal["hour", "minute", "second"], timedelta] = {
     "minute": timedelta(minutes=1),
     "second": timedelta(milliseconds=1),
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RECOVERED_BY_DEFAULT = timedelta(hours=24)
 
 
@@ -157,7 +158,7 @@ class MetricsPages:
             "on_a_page": ON_A_PAGE,
             "waits": [waiting(wait, visit.language) for wait in self._waits],
             "typed": typed,
-            "api": f"/api/v1{visit.organization_url(webhook.id)}",
+            "api": f"{API}{visit.organization_url(webhook.id)}",
             "island_texts": texts_script(visit.language.code, *ISLANDS),
         }
 
@@ -167,7 +168,7 @@ class MetricsPages:
         The other buckets follow from the range.
         """
         shown, now = RANGES[range_], self._clock()
-        until = now - (now - _EPOCH) % shown.size + shown.size
+        until = now - (now - EPOCH) % shown.size + shown.size
         query = HistoryQuery.model_validate(
             {
                 "bucket": "hour" if shown.size == _HOUR else "day",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.events.types import DESCRIPTIONS, EventType
-from dispatcher.portal.api.operation import ORGANIZATION
+from dispatcher.portal.api.operation import API, ORGANIZATION
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
 from dispatcher.portal.pages.sparkline import Sparkline, sparkline
 from dispatcher.portal.pages.visit import Visit, query_of
@@ -19,7 +19,7 @@ from dispatcher.recording.clickhouse import QueryFailed
 from dispatcher.recording.overview import DayOfMessages, RecentDays, RecentDeliveries
 from dispatcher.webhooks.webhook import Webhook
 
-PATH = ORGANIZATION.removeprefix("/api/v1") + "/webhooks"
+PATH = ORGANIZATION.removeprefix(API) + "/webhooks"
 DAYS = 28
 ON_A_PAGE = 50
 

@@ -20,6 +20,9 @@ _PROBLEMS = Phrases(
         "Correct %(fields)s and send the request again.": N_(
             "The address holds values that cannot be: %(fields)s. Correct them, or begin again from your webhooks."
         ),
+        "The body of the request is not as its headers say. Send it whole, encoded as they say.": N_(
+            "What your browser sent did not arrive whole. Go back and try again."
+        ),
         "The body is larger than %(most)s MiB; send less.": N_("That is larger than %(most)s MiB. Send less."),
         "That was more than %(quota)s requests in %(seconds)s s. Wait, then go on more slowly.": N_(
             "That was more than %(quota)s requests in %(seconds)s seconds. Wait a moment, then go on more slowly."

@@ -1,5 +1,6 @@
 """What somebody typed into the form of a webhook: kept to the letter, and read as the API would have it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json import dumps
@@ -147,9 +148,10 @@ class TypedWebhook:
         if any(not name for name, _ in self.headers):
             raise ValueError(NAME_WITHOUT_HEADER)
         headers = dict(self.headers)
-        twice = [name for name in headers if [one for one, _ in self.headers].count(name) > 1]
-        if twice:
-            raise ValueError(f"the header {twice[0]} is there twice (upper and lower case are the same)")
+        times = Counter(name for name, _ in self.headers)
+        twice = next((name for name, count in times.items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"the header {twice} is there twice (upper and lower case are the same)")
         # A masked value is what it was, and is checked when it is known.
         check_target_headers({name: "" if value == MASK else value for name, value in headers.items()})
         return headers

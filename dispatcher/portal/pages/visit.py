@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from aiohttp import hdrs, web
-from multidict import MultiDict, MultiDictProxy
+from multidict import MultiDict
 from pydantic import BaseModel, ValidationError
 
 from dispatcher.portal.api.operation import Body, Call, NoBody, NoQuery, Query
@@ -24,8 +24,6 @@ THEMES = ("system", "light", "dark")
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=Query)
 B = TypeVar("B", bound=Body)
-
-Form = MultiDictProxy[str | web.FileField | bytes | bytearray]
 
 
 @dataclass(slots=True)

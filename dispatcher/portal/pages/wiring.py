@@ -11,7 +11,7 @@ from multidict import MultiDict
 
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import Policy, RateLimits
-from dispatcher.portal.api.server import CallerOf, count, problem_of
+from dispatcher.portal.api.server import CallerOf, count, problem_of, unreadable_body
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.pages import languages
 from dispatcher.portal.pages.guard import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
@@ -98,8 +98,7 @@ class Site:
             raise Problem(401, visit.gettext("Your session has ended. Sign in again."))
         if request.method not in SAFE:
             check_origin(request, self._public_url)
-            form = await request.post()
-            visit.all_fields = MultiDict((name, value) for name, value in form.items() if isinstance(value, str))
+            visit.all_fields = await _fields(request)
             visit.fields = dict(reversed(list(visit.all_fields.items())))
             if visit.session is not None:
                 check_token(visit.session, visit.fields.get(CSRF_FIELD))
@@ -135,6 +134,18 @@ class Site:
             session = self.sessions.read(request.cookies)
             visit = self._visit(request, session)
             return self._finished(visit, session, error_page(visit, problem_of(request, error)))
+
+
+async def _fields(request: web.Request) -> MultiDict[str]:
+    """What a form holds, without files."""
+    try:
+        form = await request.post()
+    except (web.HTTPException, web.RequestPayloadError):
+        raise
+    except Exception as error:
+        # aiohttp has an error of another kind for each thing that may be wrong with a form.
+        raise unreadable_body() from error
+    return MultiDict((name, value) for name, value in form.items() if isinstance(value, str))
 
 
 def error_page(visit: Visit, problem: Problem) -> web.Response:

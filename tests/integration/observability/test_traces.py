@@ -27,6 +27,7 @@ from tests.support.kafka import consume
 from tests.support.matching import an_event
 from tests.support.target import Target, a_target, fail_first
 from tests.support.waiting import eventually
+from tests.support.web_server import listening
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ORIGIN = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -202,14 +203,8 @@ async def test_a_collector_that_hangs_keeps_nothing_from_ending(
 async def collector(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/v1/traces", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with listening(web.AppRunner(app)) as url:
+        yield url
 
 
 def _spans(exporter: InMemorySpanExporter, count: int) -> Sequence[ReadableSpan]:

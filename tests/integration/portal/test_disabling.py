@@ -13,9 +13,9 @@ from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal import failing_webhooks
-from dispatcher.portal.api.webhooks import Changes
 from dispatcher.portal.app import Portal
 from dispatcher.portal.audit import Audit
+from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import DISPATCHER
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.recording.clickhouse import ClickHouse

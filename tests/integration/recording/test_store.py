@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dispatcher.delivery.outcome import Outcome, Status
+from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording import queued
-from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, RejectedRows, SchemaMissing
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed, RejectedRows, SchemaMissing
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES, DeliveryLog
 from dispatcher.recording.erasing import ErasedWebhooks, erase_organization, erase_stragglers
@@ -322,6 +323,21 @@ async def test_no_database_is_one_without_migrations(engine: str) -> None:
 async def test_a_refused_query_says_why(clickhouse: ClickHouse) -> None:
     with pytest.raises(QueryFailed, match="nowhere"):
         await clickhouse.query("SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ("max_execution_time = 0.1", ClickHouseTimedOut),
+        ("max_memory_usage = 1000000", ClickHouseUnavailable),
+    ],
+)
+async def test_what_may_be_answered_the_next_time_is_not_refused(
+    clickhouse: ClickHouse, settings: str, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind, match="cannot do it now") as raised:
+        await clickhouse.query(f"SELECT uniqExact(number) FROM numbers(1000000000) SETTINGS {settings}")
+    assert not isinstance(raised.value, QueryFailed)
 
 
 def _around_now() -> tuple[datetime, datetime]:

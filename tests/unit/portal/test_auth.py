@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Authentication, Caller, SharedSecret
 from dispatcher.portal.jwks import AGAIN_SECONDS, FRESH_SECONDS, Jwks
+from tests.support.web_server import listening
 
 SECRET = "a secret of more than thirty-two bytes, é included"
 SECRET_BYTES = SECRET.encode()
@@ -48,6 +49,11 @@ async def refused(authorization: str | None, **options: Any) -> str:
     assert caught.value.status == 401
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer ")
     return caught.value.details.detail
+
+
+@pytest.mark.parametrize("text", ["\udcff.\udcff.\udcff", "a.b", "é.é.é", "." * 10_000, "[[]"])
+async def test_what_is_no_token_at_all_is_refused(text: str) -> None:
+    assert "not a valid JWT" in await refused(f"Bearer {text}")
 
 
 async def test_believes_a_signed_token() -> None:
@@ -146,12 +152,9 @@ async def provider() -> AsyncIterator[Provider]:
     provider = Provider()
     app = web.Application()
     app.router.add_get("/jwks", provider.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    yield provider
-    await runner.cleanup()
+    async with listening(web.AppRunner(app, access_log=None)) as url:
+        provider.url = f"{url}/jwks"
+        yield provider
 
 
 @pytest.fixture

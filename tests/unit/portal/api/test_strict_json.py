@@ -1,3 +1,5 @@
+from time import process_time
+
 import pytest
 
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
@@ -27,3 +29,11 @@ def test_reads_json() -> None:
 def test_refuses_what_is_not(text: bytes) -> None:
     with pytest.raises(NotJson):
         read_strict_json(text)
+
+
+def test_a_member_that_occurs_twice_is_found_soon_among_many() -> None:
+    members = ",".join(f'"{number}":0' for number in range(100_000))
+    began = process_time()
+    with pytest.raises(NotJson, match='the member "z" occurs twice'):
+        read_strict_json(f'{{{members},"z":0,"z":1}}'.encode())
+    assert process_time() - began < 5

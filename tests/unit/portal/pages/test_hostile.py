@@ -1,5 +1,7 @@
 """Text that others wrote is shown as text, and breaks nothing."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,14 @@ def test_megabytes_are_cut() -> None:
     assert len(pretty_body('{"x": "' + "y" * 5_000_000 + '"}')) < 70_000
 
 
+def test_a_string_of_quotes_that_is_cut_takes_no_longer_than_another() -> None:
+    began = process_time()
+    for text in ('"', "\\", '\\"'):
+        for offset in range(3):
+            assert pretty_json({"x": "y" * offset + text * 50_000}).endswith("</span>…")
+    assert process_time() - began < 5
+
+
 def test_variables_of_a_template_are_marked_and_others_are_not() -> None:
     markup = pretty_json({"#alert_name": "see #alert_name, #other <b>", "n": [1, True, None]}, {"alert_name"})
     assert markup.count('class="json-variable"') == 2
@@ -56,3 +66,5 @@ def test_a_body_is_indented_where_it_is_json_and_else_as_it_came() -> None:
     assert '\n  <span class="json-key">' in pretty_body('{"a":1}')
     assert pretty_body("<h1>no</h1>") == "&lt;h1&gt;no&lt;/h1&gt;"
     assert pretty_body("[" * 100_000).startswith("[[[")
+    for depth in (900, 5_000, 50_000):
+        assert "[" in pretty_body("[" * depth + "]" * depth)

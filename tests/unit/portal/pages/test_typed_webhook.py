@@ -2,6 +2,7 @@
 
 import json
 import re
+from time import process_time
 from typing import Any
 
 import pytest
@@ -193,3 +194,11 @@ def test_json_in_a_page_ends_no_element() -> None:
     assert json.loads(script_json({"a": "</script>"})) == {"a": "</script>"}
     assert texts_script("en", "json-editor") == ""
     assert set(json.loads(texts_script("es", "json-editor").split(">", 1)[1].split("</script>")[0])) == {"json-editor"}
+
+
+def test_a_header_that_is_there_twice_is_found_soon_among_many() -> None:
+    names = [f"X-{number}" for number in range(20_000)]
+    began = process_time()
+    found = errors(headers=tuple((name, "a") for name in [*names, names[-1]]))
+    assert process_time() - began < 5
+    assert found["headers"].startswith("the header X-19999 is there twice")

@@ -1,4 +1,4 @@
-"""Moments as ClickHouse's tables and statements have them: milliseconds since the epoch."""
+"""Moments as records and tables have them: milliseconds since the epoch."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

@@ -1,0 +1,138 @@
+"""Changes of webhooks: written one after the other as the log has them, each with its entry of the audit."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from dispatcher.portal.api.concurrency import changed_meanwhile
+from dispatcher.portal.api.problems import OtherWebhook, Problem
+from dispatcher.portal.audit import Action, Audit
+from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.store import SameConfiguration, StaleRevision
+from dispatcher.webhooks.webhook import Person, Webhook
+
+_ATTEMPTS_TO_CHANGE = 20
+
+
+class Store(Protocol):
+    """Where webhooks are written, and with each change its entry of the audit.
+
+    Each method returns when the directory has read the change back, and it won.
+    """
+
+    async def create(self, webhook: Webhook, *, entry: bytes) -> object:
+        """Write a new webhook."""
+
+    async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> object:
+        """Write a webhook anew."""
+
+    async def delete(self, id: str, *, based_on: int, entry: bytes) -> object:
+        """Delete a webhook."""
+
+
+class Changes:
+    """Changes webhooks, one after the other as the log has them, and writes the audit."""
+
+    def __init__(self, directory: Directory, store: Store, audit: Audit, clock: Callable[[], datetime]) -> None:
+        self.directory = directory
+        self._store = store
+        self._audit = audit
+        self._clock = clock
+
+    async def create(self, webhook: Webhook) -> None:
+        """Write a new webhook.
+
+        Raises:
+            Problem: 409, another one has this configuration.
+        """
+        entry = self._audit.entry(webhook, webhook.created_by, "created")
+        try:
+            await self._store.create(webhook, entry=entry.encode())
+        except SameConfiguration as same:
+            raise _same_configuration(same.other) from None
+        await self._audit.record(entry)
+
+    async def change(
+        self,
+        webhook_id: str,
+        by: Person,
+        action: Action,
+        how: Callable[[Webhook, int], dict[str, Any]],
+        *,
+        only_this: Callable[[int], bool] = lambda _: False,
+        reason: str | None = None,
+    ) -> Webhook | None:
+        """Replace members of a webhook with what ``how`` says, called with the webhook and its revision.
+
+        When somebody else was faster it is asked again, unless ``only_this`` says that the revision mattered.
+        Nothing is written where nothing would change. None: the webhook is not there any more.
+
+        Raises:
+            Problem: 409, another webhook has this configuration; 412, the revision that mattered is not the current.
+        """
+        for _ in range(_ATTEMPTS_TO_CHANGE):
+            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
+            if webhook is None:
+                return None
+            one_revision = only_this(revision)
+            members = how(webhook, revision)
+            changed = [name for name, value in members.items() if _differs(getattr(webhook, name), value)]
+            if not changed:
+                return webhook
+            changes = {**members, "updated_on": self._clock(), "updated_by": by}
+            replaced = webhook.model_copy(update=changes)
+            entry = self._audit.entry(webhook, by, action, changed=changed, reason=reason)
+            try:
+                await self._store.replace(replaced, based_on=revision, entry=entry.encode())
+            except StaleRevision:
+                if one_revision:
+                    raise changed_meanwhile() from None
+                continue
+            except SameConfiguration as same:
+                raise _same_configuration(same.other) from None
+            await self._audit.record(entry)
+            return self.directory.get(webhook_id) or replaced  # deleted since, but the change was made
+        raise _changed_all_the_time()
+
+    async def delete(self, webhook_id: str, by: Person, *, only_this: Callable[[int], bool]) -> None:
+        """Delete a webhook; one that is gone is gone.
+
+        Raises:
+            Problem: 412, the revision that mattered is not the current one.
+        """
+        for _ in range(_ATTEMPTS_TO_CHANGE):
+            webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
+            if webhook is None:
+                return
+            one_revision = only_this(revision)
+            entry = self._audit.entry(webhook, by, "deleted")
+            try:
+                await self._store.delete(webhook_id, based_on=revision, entry=entry.encode())
+            except StaleRevision:
+                if one_revision:
+                    raise changed_meanwhile() from None
+                continue
+            await self._audit.record(entry)
+            return
+        raise _changed_all_the_time()
+
+
+def _changed_all_the_time() -> Problem:
+    return Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
+
+
+def _same_configuration(other: Webhook) -> Problem:
+    return Problem(
+        409,
+        f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
+        "so everything would be sent twice. Change one of them, or use that webhook.",
+        webhook=OtherWebhook(id=other.id, name=other.name),
+    )
+
+
+def _differs(one: object, other: object) -> bool:
+    # Python takes 1, 1.0 and True for equal, and members in another order too; people see them in a template.
+    if isinstance(one, dict) and isinstance(other, dict):
+        return json.dumps(one) != json.dumps(other)
+    return one != other

@@ -1,0 +1,52 @@
+"""A relay whose producer has no room, and one that fails."""
+
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from dispatcher.operations.lag_meter import LagMeter
+from tests.support.delivering import Delivering
+from tests.support.target import Target, fail_first
+from tests.support.waiting import eventually
+
+
+async def test_what_the_producer_has_no_room_for_is_handed_over_a_moment_later(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, refusals = AIOKafkaProducer.send, [KafkaTimeoutError() for _ in range(2)]
+
+    async def full_at_first(producer: AIOKafkaProducer, *arguments: Any, **named: Any) -> Any:
+        if ("attempt", b"2") in (named.get("headers") or ()) and refusals:
+            raise refusals.pop()
+        return await send(producer, *arguments, **named)
+
+    monkeypatch.setattr(AIOKafkaProducer, "send", full_at_first)
+    await delivering.webhook("wh", target.url("heals", fail_first(3)))
+    await delivering.sender()
+    await delivering.relay()
+    await delivering.deliver("wh", "msg_1", "msg_2", "msg_3")
+    await eventually(lambda: len(target.received) >= 6)
+    assert not refusals
+    assert sorted(each.message_id for each in target.received) == sorted(["msg_1", "msg_2", "msg_3"] * 2)
+
+
+async def test_a_relay_that_failed_leaves_its_group(delivering: Delivering, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay = await delivering.relay()
+    meter = LagMeter(delivering.clients, delivering.topics, seconds=0)
+
+    async def members() -> int:
+        groups = (await meter.measure()).groups
+        return next(group.membership.members for group in groups if group.reader.name == "relay")
+
+    assert await members() == 1
+
+    async def fails(**_: int) -> None:
+        raise KafkaError("broken")
+
+    monkeypatch.setattr(relay._consumer, "getmany", fails)
+    with pytest.raises(KafkaError, match="broken"):
+        await relay.wait()
+    await relay.stop()
+    assert await members() == 0

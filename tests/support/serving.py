@@ -1,0 +1,36 @@
+"""Operations of the API and pages on a server of their own, without Kafka and ClickHouse."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import monotonic
+
+from aiohttp import web
+from cryptography.fernet import Fernet
+
+from dispatcher.portal.api.malformed import ProblemRunner
+from dispatcher.portal.api.operation import AnyOperation
+from dispatcher.portal.api.rate_limits import RateLimits
+from dispatcher.portal.api.server import application
+from dispatcher.portal.auth import Caller, Membership
+from dispatcher.portal.pages.wiring import Page, Site
+from dispatcher.webhooks.vault import Vault
+from tests.support.web_server import listening
+
+CALLER = Caller(
+    sub="u-1", name="Ada", organizations={"org-contoso": Membership(name="Contoso", role="organization_admin")}
+)
+
+
+@asynccontextmanager
+async def serving(operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = ()) -> AsyncIterator[str]:
+    """The URL; who calls is an admin of ``org-contoso``."""
+
+    async def caller_of(_: web.Request) -> Caller:
+        return CALLER
+
+    limits = RateLimits(monotonic)
+    app = application(operations, caller_of, limits)
+    Site(Vault(Fernet.generate_key().decode()), None, limits, lambda: datetime.now(UTC)).add_to(app, pages)
+    async with listening(ProblemRunner(app, access_log=None)) as url:
+        yield url

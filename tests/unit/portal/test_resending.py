@@ -1,0 +1,76 @@
+"""Sending a message again, and again when Kafka did not take it."""
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from dispatcher.portal.resending import Resender, StillPending
+from dispatcher.recording.history import Message
+from tests.support.webhooks import a_webhook
+
+THEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
+MESSAGE = Message("msg_1", "failed", 1, 8, THEN, THEN, "active_alert", "")
+WEBHOOK = a_webhook()
+
+
+class Producer:
+    """Refuses as often as told, then takes everything."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.runs: list[bytes] = []
+
+    async def send(self, *_: str, headers: list[tuple[str, bytes]], **__: object) -> "asyncio.Future[None]":
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.refusals:
+            self.refusals -= 1
+            asyncio.get_running_loop().call_soon(answer.set_exception, KafkaTimeoutError())
+        else:
+            self.runs.append(dict(headers)["run"])
+            answer.set_result(None)
+        return answer
+
+
+def resender(producer: Producer) -> Resender:
+    async def message(*_: str) -> Message:
+        return MESSAGE
+
+    async def body(*_: str) -> bytes:
+        return b"{}"
+
+    return Resender(
+        SimpleNamespace(message=message, body=body),
+        cast("Any", SimpleNamespace(next_offset=0)),
+        cast("Any", producer),
+        cast("Any", SimpleNamespace(deliveries="deliveries", bulk="bulk")),
+        lambda: 0.0,
+    )
+
+
+async def test_what_was_queued_is_pending_until_the_log_knows() -> None:
+    resending = resender(Producer())
+    assert await resending.resend(WEBHOOK, "msg_1") == 2
+    with pytest.raises(StillPending):
+        await resending.resend(WEBHOOK, "msg_1")
+
+
+async def test_what_kafka_did_not_take_can_be_sent_again_as_the_same_run() -> None:
+    producer = Producer(refusals=1)
+    resending = resender(producer)
+    with pytest.raises(KafkaTimeoutError):
+        await resending.resend(WEBHOOK, "msg_1")
+    assert await resending.resend(WEBHOOK, "msg_1") == 2
+    assert producer.runs == [b"2"]
+
+
+async def test_of_many_each_that_kafka_did_not_take_is_not_queued() -> None:
+    resending = resender(Producer(refusals=1))
+    with pytest.raises(KafkaTimeoutError):
+        await (await resending.queue(WEBHOOK, MESSAGE, b"{}"))
+    assert not resending.is_queued(WEBHOOK, MESSAGE)
+    await (await resending.queue(WEBHOOK, MESSAGE, b"{}"))
+    assert resending.is_queued(WEBHOOK, MESSAGE)
