@@ -17,6 +17,9 @@ from dispatcher.kafka.clients import MAX_REQUEST_BYTES
 from dispatcher.settings import default_topics_file
 from dispatcher.validation import problems_of
 
+LONGEST_SESSION = timedelta(hours=8)
+"""A session of the pages ends so long after it began, whatever is done in it."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,11 @@ class _Compacted(_Section):
         return self
 
 
+class _Sessions(_Section):
+    # What was forgotten before the session itself has ended would let it in again.
+    retention: Duration = Field(default=parse_duration("9h"), ge=LONGEST_SESSION)
+
+
 class _TopicsFile(_Section):
     retry: _Retry
     replication: tuple[Replication, ...] = Field(min_length=1)
@@ -67,6 +75,8 @@ class _TopicsFile(_Section):
     deliveries: _Deliveries
     compacted: dict[str, _Compacted]
     others: dict[str, _Kept]
+    # It may be left out, so that one file serves this version and those before it.
+    sessions: _Sessions = _Sessions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,7 @@ class Topics:
         self.notices = f"{prefix}webhooks.notices"
         self.audit = f"{prefix}webhooks.audit"
         self.dead_letter = f"{prefix}webhooks.dead-letter"
+        self.sessions = f"{prefix}webhooks.sessions"
 
     @property
     def delivery_partitions(self) -> int:
@@ -153,6 +164,7 @@ class Topics:
             ),
             *(_compacted(self.prefix + name, about) for name, about in file.compacted.items()),
             *(_kept(self.prefix + name, about.partitions, about.retention) for name, about in file.others.items()),
+            _kept(self.sessions, 1, file.sessions.retention),
         )
 
 
@@ -202,9 +214,10 @@ def load_topics(path: Path, prefix: str = "") -> Topics:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
+        needed = [name for name, section in _TopicsFile.model_fields.items() if section.is_required()]
         raise ConfigurationError(
             f"{path} {'is empty' if content is None else 'does not hold sections'}: it needs the sections "
-            f"{', '.join(_TopicsFile.model_fields)}, as {default_topics_file()} has them"
+            f"{', '.join(needed)}, as {default_topics_file()} has them"
         )
     try:
         file = _TopicsFile.model_validate(content)

@@ -43,6 +43,7 @@ from dispatcher.portal.auth import Authentication, Caller, Keys, SharedSecret, c
 from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
+from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.inspection import Inspection
@@ -136,6 +137,7 @@ class Portal:
             audit = Audit(producer, topics.audit, self._clock)
             changes = Changes(directory, store, audit, self._clock)
             trail, resources = AuditTrail(), Resources()
+            ended = EndedSessions(producer, topics.sessions, self._clock)
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply, often_asked=True)
             missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, self._clock)
             clickhouse = self._clickhouse
@@ -147,6 +149,7 @@ class Portal:
             services: dict[str, CompactedTopic | Background] = {
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
+                "ended sessions": CompactedTopic(clients, topics.sessions, ended.apply),
                 "missing entries": missing.work(clients, topics),
                 "commands": Commands(topics, producer, changes).work(clients),
                 "recovery": recoveries.work(clients),
@@ -163,6 +166,7 @@ class Portal:
             try:
                 stack.push_async_callback(producer.stop)
                 await producer.start()
+                stack.push_async_callback(ended.stop)
                 for service in services.values():
                     stack.push_async_callback(service.stop)
                     await service.start()
@@ -179,7 +183,7 @@ class Portal:
                 AuditApi(directory, trail, audit_topic.catch_up),
                 ResendingApi(directory, resender, recoveries, audit, self._clock),
             )
-            await self._serve(stack, apis)
+            await self._serve(stack, apis, ended)
             stack.push_async_callback(feed.stop)
             self._background = {name: asyncio.create_task(service.wait()) for name, service in services.items()}
             self._background["repair"] = asyncio.create_task(self._repair(store))
@@ -201,13 +205,13 @@ class Portal:
             await asyncio.wait(self._background.values())
         await self._stack.aclose()
 
-    async def _serve(self, stack: AsyncExitStack, apis: Apis) -> None:
+    async def _serve(self, stack: AsyncExitStack, apis: Apis, ended: EndedSessions) -> None:
         settings = self._settings
         keys = await self._keys(stack)
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
         public_url = None if settings.public_url is None else str(settings.public_url)
         limits = RateLimits(self._monotonic)
-        site = Site(self._vault, public_url, limits, self._clock)
+        site = Site(self._vault, public_url, limits, ended, self._clock)
         app = application(apis.operations(), site.callers(authentication), limits)
         provider = self._provider(public_url)
         if provider is not None:

@@ -12,6 +12,7 @@ from dispatcher.events.resources import Resource
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.topics import Topic, Topics
 from dispatcher.portal.audit import AuditEntry
+from dispatcher.portal.ended_sessions import SessionEnd
 from dispatcher.schemas.plain import PlainJsonSchema
 from dispatcher.webhooks.notices import NOTICES
 
@@ -235,6 +236,7 @@ def _messages() -> dict[str, Document]:
             "The webhook's or the organization's id",
         ),
         "audit": _message("Who changed what", _payload("AuditRecord"), _WEBHOOK),
+        "session_end": _message("A session that somebody ended", _payload("SessionEnd"), "The session's id"),
         "dead_letter": _message(
             "A record that could not be understood, with its own headers and these; or, with the header "
             "dead-letter-replayed alone, the offsets here of those that were sent again",
@@ -262,6 +264,7 @@ def _contents(topics: Topics) -> Iterator[tuple[str, str, str]]:
     yield topics.notices, "notice", "For operators' own systems"
     yield topics.audit, "audit", "Who changed what"
     yield topics.dead_letter, "dead_letter", "Records that could not be understood"
+    yield topics.sessions, "session_end", "Sessions that people ended by signing out; from portal to portal"
 
 
 _FROM_OUTSIDE = frozenset({"resource", *(event_type.value for event_type in EventType)})
@@ -298,7 +301,7 @@ def asyncapi_document(topics: Topics) -> Document:
     """The document of the topics as they are declared."""
     declared = {topic.name: topic for topic in topics.declared}
     contents = list(_contents(topics))
-    read: list[type[BaseModel]] = [*MODELS.values(), Resource, _outcome_model(), AuditEntry]
+    read: list[type[BaseModel]] = [*MODELS.values(), Resource, _outcome_model(), AuditEntry, SessionEnd]
     _, described = models_json_schema(
         # What is only written has every member: one with a default is no less there.
         [*((model, "validation") for model in read), *((model, "serialization") for model in NOTICES)],

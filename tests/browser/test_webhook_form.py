@@ -318,3 +318,29 @@ async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api,
             await expect(page.locator("json-editor[data-ready]")).to_be_visible()
             found += await problems(person, f"{path} with errors at {width}")
     assert found == []
+
+
+async def test_what_is_typed_over_a_selection_stands_in_its_place(person: Person) -> None:
+    """That nothing is refused by the page's policy meanwhile is what the fixture ``person`` asserts."""
+    page = person.page
+    area = page.locator("#payload_template")
+    await person.sign_in()
+    await open_form(page)
+    await write_template(page, '{"text": "#alert_name"}')
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type('{"new": "text')
+    assert await area.input_value() == '{"new": "text"}'
+    for _ in "text":
+        await page.keyboard.press("Shift+ArrowLeft")
+    await page.keyboard.type("#alert_id")
+    assert await area.input_value() == '{"new": "#alert_id"}'
+    # A bracket is put around what is selected, as ever.
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type("[")
+    assert await area.input_value() == '[{"new": "#alert_id"}]'
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type("x")
+    assert await area.input_value() == "x"
+    for undone in ('[{"new": "#alert_id"}]', '{"new": "#alert_id"}'):
+        await page.keyboard.press("ControlOrMeta+z")
+        assert await area.input_value() == undone

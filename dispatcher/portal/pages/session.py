@@ -14,11 +14,10 @@ from aiohttp import web
 from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dispatcher.kafka.topics import LONGEST_SESSION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller
-
-LONGEST = timedelta(hours=8)
-"""A session ends so long after it began, whatever is done in it."""
+from dispatcher.portal.ended_sessions import EndedSessions
 
 IDLE = timedelta(hours=1)
 """A session ends when no page was asked for so long."""
@@ -74,17 +73,17 @@ class Seal:
 class Sessions:
     """Begins, reads, writes and ends sessions. ``secure``: people come by https, and the cookies only so."""
 
-    def __init__(self, seal: Seal, *, secure: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(self, seal: Seal, ended: EndedSessions, *, secure: bool, clock: Callable[[], datetime]) -> None:
         self._seal = seal
+        self._ended = ended
         self._secure = secure
         self._clock = clock
         self._name = "__Host-portal" if secure else "portal"
-        self._ended: dict[str, datetime] = {}
 
     def begin(self, caller: Caller, *, until: datetime | None = None) -> Session:
         """A new session, at most up to ``until``."""
         now = self._clock()
-        ends = now + LONGEST
+        ends = now + LONGEST_SESSION
         return Session(
             id=token_urlsafe(12),
             caller=caller,
@@ -122,20 +121,22 @@ class Sessions:
             raise Problem(413, "You are in more organizations than a browser can keep; use the API with a token.")
         for number, piece in enumerate(pieces):
             self._set(response, self._piece(number), piece)
-        self._forget(response, cookies, from_piece=len(pieces))
+        self.forget(response, cookies, from_piece=len(pieces))
 
     def touched(self, session: Session) -> Session:
         """The session, used now; the same object when that was noted a moment ago."""
         now = self._clock()
         return session.model_copy(update={"used": now}) if now - session.used >= _TOUCH_AFTER else session
 
-    def end(self, response: web.StreamResponse, cookies: Mapping[str, str], session: Session | None) -> None:
-        """Let the browser forget the session, and take it no more here even if somebody kept the cookies."""
-        if session is not None:
-            now = self._clock()
-            self._ended = {id: ends for id, ends in self._ended.items() if ends > now}
-            self._ended[session.id] = session.ends
-        self._forget(response, cookies)
+    async def end(self, session: Session) -> bool:
+        """Take the session no more, even if somebody kept the cookies; whether that is certain at every portal."""
+        return await self._ended.add(session.id, session.ends)
+
+    def forget(self, response: web.StreamResponse, cookies: Mapping[str, str], *, from_piece: int = 0) -> None:
+        """Let the browser forget the session, or what it holds of it ``from_piece`` on."""
+        for number in range(from_piece, _MOST_PIECES):
+            if self._piece(number) in cookies:
+                response.del_cookie(self._piece(number), path="/", secure=self._secure, httponly=True, samesite="Lax")
 
     def keep(self, response: web.StreamResponse, name: str, content: str, lifetime: timedelta) -> None:
         """Keep something else in the browser for a while, sealed."""
@@ -158,11 +159,6 @@ class Sessions:
     def drop(self, response: web.StreamResponse, name: str) -> None:
         """Keep it no longer."""
         response.del_cookie(f"{self._name}-{name}", path="/", secure=self._secure, httponly=True, samesite="Lax")
-
-    def _forget(self, response: web.StreamResponse, cookies: Mapping[str, str], *, from_piece: int = 0) -> None:
-        for number in range(from_piece, _MOST_PIECES):
-            if self._piece(number) in cookies:
-                response.del_cookie(self._piece(number), path="/", secure=self._secure, httponly=True, samesite="Lax")
 
     def _piece(self, number: int) -> str:
         return f"{self._name}-{number}" if number else self._name

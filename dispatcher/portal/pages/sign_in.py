@@ -108,9 +108,16 @@ class SignIn:
 
     async def sign_out(self, visit: Visit) -> web.Response:
         """End the session."""
-        response = visit.see("/sign-in")
-        self._sessions.end(response, visit.request.cookies, visit.session)
-        visit.session = None
+        session, visit.session = visit.session, None
+        if session is None or await self._sessions.end(session):
+            response = visit.see("/sign-in")
+        else:
+            text = visit.gettext(
+                "You are signed out in this browser. The portal's other servers could not be told yet; that is tried "
+                "again. Until then, somebody who has copied your session could still use it there."
+            )
+            response = self._page(visit, "/", Problem(503, text))
+        self._sessions.forget(response, visit.request.cookies)
         return response
 
     def _page(self, visit: Visit, onward: str, problem: Problem | None = None) -> web.Response:

@@ -13,6 +13,7 @@ from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import Policy, RateLimits
 from dispatcher.portal.api.server import CallerOf, count, problem_of, unreadable_body
 from dispatcher.portal.auth import Authentication, Caller
+from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import languages
 from dispatcher.portal.pages.guard import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
 from dispatcher.portal.pages.rendering import Renderer
@@ -44,9 +45,16 @@ class Site:
     ``limits`` are the API's: what somebody asks for by pages and by programs counts together.
     """
 
-    def __init__(self, vault: Vault, public_url: str | None, limits: RateLimits, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        public_url: str | None,
+        limits: RateLimits,
+        ended: EndedSessions,
+        clock: Callable[[], datetime],
+    ) -> None:
         secure = public_url is not None and public_url.startswith("https:")
-        self.sessions = Sessions(Seal(vault.derived("portal: sessions")), secure=secure, clock=clock)
+        self.sessions = Sessions(Seal(vault.derived("portal: sessions")), ended, secure=secure, clock=clock)
         self.secure = secure
         self._public_url = public_url
         self._limits = limits

@@ -221,6 +221,7 @@ class JsonEditor extends HTMLElement {
         needsRefresh: (update) =>
           update.transactions.some((one) => one.effects.some((each) => each.is(variablesChanged))),
       }),
+      typedOver,
       EditorView.lineWrapping,
       EditorView.scrollMargins.of((view) => ({ bottom: covered(view) })),
       EditorState.readOnly.of(area.readOnly || area.disabled),
@@ -386,6 +387,30 @@ function measureUnseen(view: EditorView): void {
   view.coordsAtPos(0);
   view.dom.style.transform = "";
 }
+
+/**
+ * Puts what is typed in the place of a selection. Chromium's own editing would keep the look of what was there in a `style`
+ * attribute, which the page's policy refuses and the console reports.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { inputType, data: text, cancelable } = event;
+    const { from, to, empty } = view.state.selection.main;
+    // Chrome on Android inserts the text even if the event is cancelled.
+    const ours =
+      inputType === "insertText" && cancelable && !view.composing && !/\bAndroid\b/.test(navigator.userAgent);
+    if (!ours || !text || empty || view.state.readOnly) {
+      return false;
+    }
+    const insert = () =>
+      view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+    const handlers = view.state.facet(EditorView.inputHandler);
+    if (!handlers.some((handle) => handle(view, from, to, text, insert))) {
+      view.dispatch(insert());
+    }
+    return true;
+  },
+});
 
 const variablesChanged = StateEffect.define<null>();
 

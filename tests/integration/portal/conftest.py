@@ -1,6 +1,7 @@
 """A portal on real Kafka and the embedded ClickHouse, and somebody who asks it."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -126,14 +127,31 @@ def vault_of(settings: Settings) -> Vault:
     return Vault(settings.encryption_key.get_secret_value())
 
 
+NewPortal = Callable[[], AbstractAsyncContextManager[Portal]]
+
+
 @pytest.fixture
-async def portal(
+def new_portal(
     settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
-) -> AsyncIterator[Portal]:
-    portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse)
-    await portal.start()
-    yield portal
-    await portal.stop()
+) -> NewPortal:
+    """Starts a portal, beside others or after them."""
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[Portal]:
+        portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse)
+        await portal.start()
+        try:
+            yield portal
+        finally:
+            await portal.stop()
+
+    return running
+
+
+@pytest.fixture
+async def portal(new_portal: NewPortal) -> AsyncIterator[Portal]:
+    async with new_portal() as portal:
+        yield portal
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Changes whose writer died before it wrote their entries of the audit."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,22 +12,18 @@ from cryptography.fernet import Fernet
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal import missing_entries
-from dispatcher.portal.app import Portal
 from dispatcher.portal.audit import AuditEntry, AuditRecord, read_audit_record
-from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.change import Place, entry_header, write_webhook
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Person, Webhook
-from tests.integration.portal.conftest import Api, vault_of
+from tests.integration.portal.conftest import Api, NewPortal, vault_of
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
 
 NOW = datetime.now(UTC)
-
-NewPortal = Callable[[], AbstractAsyncContextManager[Portal]]
 
 
 def an_entry(id: str, webhook_id: str, time: datetime = NOW) -> bytes:
@@ -61,22 +56,6 @@ class Writer:
 async def writer(settings: Settings, clients: KafkaClients, topics: Topics) -> AsyncIterator[Writer]:
     async with clients.producer(enable_idempotence=True) as producer:
         yield Writer(producer, topics, vault_of(settings))
-
-
-@pytest.fixture
-def new_portal(
-    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
-) -> NewPortal:
-    @asynccontextmanager
-    async def running() -> AsyncIterator[Portal]:
-        portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse)
-        await portal.start()
-        try:
-            yield portal
-        finally:
-            await portal.stop()
-
-    return running
 
 
 async def entries(clients: KafkaClients, topics: Topics) -> list[str]:

@@ -31,6 +31,7 @@ def load(tmp_path: Path, before: str, instead: str) -> None:
         ("  portal.resources: {}", "", "compacted declares exactly portal.resources, webhooks.config"),
         ("  webhooks.commands:", "  webhooks.command:", "others declares exactly webhooks.commands,"),
         ("events:\n", "happenings:\n", "events: Field required"),
+        ("retention: 9h", "retention: 7h", "sessions.retention: Input should be greater than or equal to 8 hours"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, before: str, instead: str, message: str) -> None:
@@ -73,6 +74,13 @@ def test_the_schedule_makes_the_delay_topics(tmp_path: Path) -> None:
     }
     numbers = {topic.name: topic.partitions for topic in topics.declared}
     assert {numbers[name] for name in topics.of_deliveries} == {topics.delivery_partitions}
+
+
+def test_a_file_of_before_there_were_sessions_is_read_as_if_it_had_them(tmp_path: Path) -> None:
+    file, section = tmp_path / "topics.yaml", "sessions:\n  retention: 9h\n"
+    assert section in TEXT
+    file.write_text(TEXT.replace(section, ""), encoding="utf-8")
+    assert load_topics(file).declared == load_topics(default_topics_file()).declared
 
 
 def test_every_name_has_the_prefix() -> None:

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
 import pytest
@@ -14,6 +15,7 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import load_topics
 from dispatcher.observability.trace_context import TraceContext
+from dispatcher.portal.ended_sessions import SessionEnd
 from dispatcher.schemas.asyncapi import asyncapi_document
 from dispatcher.settings import default_topics_file
 from dispatcher.webhooks.change import Place
@@ -123,6 +125,13 @@ def test_commands() -> None:
     ):
         validator.validate(json.loads(command))
     assert not validator.is_valid({"v": 1, "command": "erase"})
+
+
+def test_ends_of_sessions() -> None:
+    validator = _validator(DOCUMENT["components"]["messages"]["session_end"]["payload"])
+    written = json.loads(SessionEnd(v=1, session="a", ends=datetime.now(UTC)).encode())
+    validator.validate(written)
+    assert not validator.is_valid({**written, "v": 2})
 
 
 def _check_headers(message: str, headers: list[tuple[str, bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -62,12 +63,22 @@ class Visitor:
         return await self.post("/sign-in", {"token": a_token(self.settings, **claims)})
 
     @property
+    def cookies(self) -> dict[str, str]:
+        return {cookie.key: cookie.value for cookie in self.session.cookie_jar}
+
+    @property
     def webhooks(self) -> str:
         return f"/organizations/{ORGANIZATION}/webhooks"
 
 
-@pytest.fixture
-async def visitor(portal: Portal, settings: Settings) -> AsyncIterator[Visitor]:
+@asynccontextmanager
+async def a_visitor(portal: Portal, settings: Settings) -> AsyncIterator[Visitor]:
     # Cookies of an address that is a number are otherwise not kept.
     async with aiohttp.ClientSession(base_url=portal.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield Visitor(session, settings)
+
+
+@pytest.fixture
+async def visitor(portal: Portal, settings: Settings) -> AsyncIterator[Visitor]:
+    async with a_visitor(portal, settings) as visitor:
+        yield visitor

@@ -1,13 +1,24 @@
 """Signing in and out, who is let in, and what protects a session."""
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
-from dispatcher.portal.app import Portal
-from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api, a_token
-from tests.integration.portal.pages.conftest import Visitor
+from dispatcher.errors import ConfigurationError
+from dispatcher.kafka import compacted
+from dispatcher.kafka.administration import apply, read_cluster
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.plan import plan
+from dispatcher.kafka.topics import Topics
+from dispatcher.portal import ended_sessions
+from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api, NewPortal, a_token
+from tests.integration.portal.pages.conftest import Visitor, a_visitor
+from tests.support.kafka import consume_all
+from tests.support.waiting import eventually
 
 
 async def test_who_is_not_signed_in_is_sent_to_sign_in_and_back(visitor: Visitor) -> None:
@@ -45,13 +56,95 @@ async def test_another_organization_is_closed_and_ones_own_are_named(visitor: Vi
     assert "Contoso" in page.text
 
 
-async def test_after_signing_out_the_cookie_is_worth_nothing(visitor: Visitor, portal: Portal) -> None:
+async def test_after_signing_out_the_cookie_is_worth_nothing(visitor: Visitor) -> None:
     page = await visitor.sign_in()
-    kept = {cookie.key: cookie.value for cookie in visitor.session.cookie_jar}
+    kept = visitor.cookies
     await visitor.post("/sign-out", {"csrf": page.csrf})
-    assert (await visitor.get(visitor.webhooks)).url.startswith("/sign-in")
+    assert not visitor.cookies
+    assert await is_refused(visitor)
     visitor.session.cookie_jar.update_cookies(kept)
-    assert (await visitor.get(visitor.webhooks)).url.startswith("/sign-in")
+    assert await is_refused(visitor)
+
+
+async def test_a_copied_cookie_is_worth_nothing_at_other_portals_and_at_those_that_start_later(
+    visitor: Visitor, new_portal: NewPortal, clients: KafkaClients, topics: Topics
+) -> None:
+    page = await visitor.sign_in()
+    copied = visitor.cookies
+    async with new_portal() as other, a_visitor(other, visitor.settings) as thief:
+        thief.session.cookie_jar.update_cookies(copied)
+        assert (await thief.get(thief.webhooks)).url == thief.webhooks
+        assert (await visitor.post("/sign-out", {"csrf": page.csrf})).url == "/sign-in"
+        (end,) = await consume_all(clients, topics.sessions)
+        await eventually(lambda: is_refused(thief))
+        async with thief.session.get(f"/api/v1/organizations/{ORGANIZATION}/webhooks") as response:
+            assert response.status == 401
+        # It is the session that is refused, not the person.
+        assert (await thief.sign_in()).url == thief.webhooks
+    assert end.key.decode() in end.value.decode()
+    assert "user-1" not in end.value.decode()
+
+    async with new_portal() as later, a_visitor(later, visitor.settings) as thief:
+        thief.session.cookie_jar.update_cookies(copied)
+        assert await is_refused(thief)
+
+
+async def test_who_signs_out_while_kafka_takes_nothing_is_signed_out_here_and_told_what_is_open(
+    visitor: Visitor, new_portal: NewPortal, clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_sessions, "PATIENCE_SECONDS", 0.2)
+    page = await visitor.sign_in()
+    copied = visitor.cookies
+    async with without(topics.sessions, clients, topics):
+        page = await visitor.post("/sign-out", {"csrf": page.csrf})
+        assert (page.status, page.url) == (503, "/sign-out")
+        assert "You are signed out in this browser." in page.text
+        assert "could not be told yet" in page.text
+        assert not visitor.cookies
+        visitor.session.cookie_jar.update_cookies(copied)
+        assert await is_refused(visitor)
+    await eventually(lambda: consume_all(clients, topics.sessions), timeout=30)
+    async with new_portal() as later, a_visitor(later, visitor.settings) as thief:
+        thief.session.cookie_jar.update_cookies(copied)
+        assert await is_refused(thief)
+
+
+async def test_an_upgraded_portal_whose_topic_is_missing_says_what_to_run(
+    new_portal: NewPortal, clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compacted, "_PATIENCE_SECONDS", 0.2)
+    said = f"{topics.sessions} does not exist; run `dispatcher topics apply`"
+    async with without(topics.sessions, clients, topics):
+        with pytest.raises(ConfigurationError, match=re.escape(said)):
+            await new_portal().__aenter__()
+    async with new_portal():
+        pass
+
+
+async def is_refused(visitor: Visitor) -> bool:
+    return (await visitor.get(visitor.webhooks)).url.startswith("/sign-in")
+
+
+@asynccontextmanager
+async def without(topic: str, clients: KafkaClients, topics: Topics) -> AsyncIterator[None]:
+    """The cluster has no such topic for a while."""
+
+    async def present() -> bool:
+        return topic in (await read_cluster(clients, topics)).topics
+
+    async def absent() -> bool:
+        return not await present()
+
+    admin = clients.admin()
+    await admin.start()
+    try:
+        await admin.delete_topics([topic], timeout_ms=20_000)
+        await eventually(absent)
+        yield
+        await apply(clients, plan(topics, await read_cluster(clients, topics)))
+        await eventually(present)
+    finally:
+        await admin.close()
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet
 
+from dispatcher.kafka.topics import LONGEST_SESSION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller, Membership
-from dispatcher.portal.pages.session import IDLE, LONGEST, Seal, Session, Sessions
+from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.pages.session import IDLE, Seal, Session, Sessions
 from dispatcher.webhooks.vault import Vault
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -31,8 +34,9 @@ def clock() -> Clock:
 KEY = Fernet.generate_key().decode()
 
 
-def sessions_with(keys: str, clock: Clock) -> Sessions:
-    return Sessions(Seal(Vault(keys).derived("portal: sessions")), secure=False, clock=clock)
+def sessions_with(keys: str, clock: Clock, *, secure: bool = False) -> Sessions:
+    ended = EndedSessions(AsyncMock(), "sessions", clock)
+    return Sessions(Seal(Vault(keys).derived("portal: sessions")), ended, secure=secure, clock=clock)
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def test_what_is_written_is_read(sessions: Sessions) -> None:
 
 
 def test_cookies_are_for_the_server_alone(clock: Clock) -> None:
-    sessions = Sessions(Seal(Vault(KEY).derived("portal: sessions")), secure=True, clock=clock)
+    sessions = sessions_with(KEY, clock, secure=True)
     response = web.Response()
     sessions.write(response, {}, sessions.begin(caller()))
     [cookie] = response.cookies.values()
@@ -91,7 +95,7 @@ def test_it_ends_after_an_idle_hour(sessions: Sessions, clock: Clock) -> None:
 
 def test_it_ends_after_eight_hours_whatever_is_done(sessions: Sessions, clock: Clock) -> None:
     session = sessions.begin(caller())
-    while clock.now < NOW + LONGEST:
+    while clock.now < NOW + LONGEST_SESSION:
         assert sessions.read(cookies_of(sessions, session)) is not None
         session = sessions.touched(session)
         clock.now += timedelta(minutes=30)
@@ -102,6 +106,13 @@ def test_it_ends_with_the_token_that_began_it(sessions: Sessions, clock: Clock) 
     cookies = cookies_of(sessions, sessions.begin(caller(), until=NOW + timedelta(minutes=5)))
     clock.now = NOW + timedelta(minutes=5)
     assert sessions.read(cookies) is None
+
+
+async def test_it_ends_when_somebody_signs_out_whoever_has_the_cookie(sessions: Sessions) -> None:
+    session, other = sessions.begin(caller()), sessions.begin(caller())
+    assert await sessions.end(session)
+    assert sessions.read(cookies_of(sessions, session)) is None
+    assert sessions.read(cookies_of(sessions, other)) == other
 
 
 def test_keys_can_be_changed_and_others_open_nothing(clock: Clock, sessions: Sessions) -> None:
