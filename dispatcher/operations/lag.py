@@ -228,7 +228,9 @@ def drain_seconds(behind: int, arriving: float, done: float) -> float | None:
     """How long until nothing waits; None where it never ends at these rates."""
     if not behind:
         return 0.0
-    return behind / (done - arriving) if done > arriving else None
+    # Sums of the same rates may differ by what floating point leaves.
+    fewer = round(done - arriving, 6)
+    return behind / fewer if fewer > 0 else None
 
 
 def rate(before: int, after: int, seconds: float) -> float:

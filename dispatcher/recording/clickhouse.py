@@ -48,6 +48,7 @@ _SERVER_READERS = 4
 _ROW_CODES = frozenset(
     {6, 25, 26, 27, 33, 38, 41, 69, 70, 72, 73, 117, 128, 130, 131, 190, 321, 349, 407, 432, 469, 691}
 )
+_SYSTEMS_WORDS = re.compile(r"\[Errno -?\d+\] ([^\"')]+)")
 _CODE = re.compile(r"\bCode: (\d+)")
 _UNKNOWN_DATABASE = 81
 _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
@@ -317,10 +318,12 @@ class ClickHouse:
         if self.url.embedded:
             return (
                 f"the embedded ClickHouse at {self.url.shown} cannot be used ({text[:300]}): one process holds it at a "
-                "time, so stop the other `dispatcher up`, or ask it through its HTTP port"
+                "time, so stop the other `dispatcher up`, or set DISPATCHER_CLICKHOUSE_HTTP_PORT to where it answers"
             )
+        # The client says it in hundreds of characters of its own.
+        said = _SYSTEMS_WORDS.search(text)
         return (
-            f"ClickHouse does not answer at {self.url.shown} ({text[:300]}): start it, or correct "
+            f"ClickHouse does not answer at {self.url.shown} ({said[1] if said else text[:300]}): start it, or correct "
             "DISPATCHER_CLICKHOUSE_URL"
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
@@ -119,6 +120,24 @@ async def test_the_exit_status_says_that_too_much_waits(
     assert command("lag", *QUICK, "--fail-above", "1", "--group", "matcher").returncode == 0
     assert command("lag", *QUICK, "--fail-older", "1h").returncode == 0
     assert command("lag", *QUICK, "--fail-older", "1ms").returncode == 2
+
+
+def test_a_wrong_prefix_is_told_and_not_to_be_applied(command: Command) -> None:
+    done = command("lag", *QUICK, KAFKA_PREFIX="nobodys.")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "✗ None of our topics is there: is DISPATCHER_KAFKA_PREFIX right?"
+    assert "In a new installation run `dispatcher topics apply`" in lines[1]
+
+
+async def test_a_missing_topic_comes_first(clients: KafkaClients, topics: Topics, command: Command) -> None:
+    async with connected(clients) as admin:
+        await admin.delete_topics([topics.audit])
+
+    async def told() -> bool:
+        return command("lag", *QUICK).stdout.startswith("✗ 1 topic missing: run `dispatcher topics apply`\n")
+
+    await eventually(told, timeout=20, what="the topic is gone")
 
 
 def test_no_broker_is_one_clear_line(command: Command) -> None:

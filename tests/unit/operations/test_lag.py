@@ -50,7 +50,15 @@ def one(first: Look, second: Look, *, stamp: int | None = None, membership: Memb
 
 @pytest.mark.parametrize(
     ("behind", "arriving", "done", "expected"),
-    [(0, 5.0, 0.0, 0.0), (100, 0.0, 50.0, 2.0), (100, 30.0, 50.0, 5.0), (1, 5.0, 5.0, None), (1, 0.0, 0.0, None)],
+    [
+        (0, 5.0, 0.0, 0.0),
+        (100, 0.0, 50.0, 2.0),
+        (100, 30.0, 50.0, 5.0),
+        (1, 5.0, 5.0, None),
+        (1, 0.0, 0.0, None),
+        (3, 0.1 * 3, 0.3, None),
+        (3, 0.3, 0.1 * 3, None),
+    ],
 )
 def test_time_to_drain(behind: int, arriving: float, done: float, expected: float | None) -> None:
     assert drain_seconds(behind, arriving, done) == expected
