@@ -168,16 +168,25 @@ def _headline(measured: Measured, groups: Sequence[GroupLag]) -> Text:
         Level.NOTICE: "Worth a look: " + _names(groups, Level.NOTICE),
         Level.PROBLEM: "Behind: " + _names(groups, Level.PROBLEM),
     }[worst]
-    text = Text.assemble((f"{_MARKS[worst]} {said}", _STYLES[worst]), f"\n  {counted(behind, 'record')} waiting")
+    text = Text()
+    if measured.missing:
+        text.append(_missing(measured), style=_STYLES[Level.PROBLEM])
+    text.append(f"{_MARKS[worst]} {said}", _STYLES[worst]).append(f"\n  {counted(behind, 'record')} waiting")
     if later:
         text.append(f", {later:,} not due yet")
     text.append(f"  {datetime.fromtimestamp(measured.now / 1000, UTC):%H:%M:%S} UTC", style="dim")
-    if measured.missing:
-        missing = counted(len(measured.missing), "topic")
-        text.append(f"\n✗ {missing} missing: run `dispatcher topics apply`", style=_STYLES[Level.PROBLEM])
     if measured.clock is not None and abs(measured.clock.ahead) > _CLOCKS_DIFFER_MS:
         text.append(f"\n! this machine's clock is {_off(measured.clock.ahead)}; ages are by Kafka's", style="yellow")
     return text
+
+
+def _missing(measured: Measured) -> str:
+    if any(group.topics for group in measured.groups):
+        return f"✗ {counted(len(measured.missing), 'topic')} missing: run `dispatcher topics apply`\n"
+    return (
+        "✗ None of our topics is there: is DISPATCHER_KAFKA_PREFIX right?\n"
+        "  In a new installation run `dispatcher topics apply`\n"
+    )
 
 
 def _off(ahead: int) -> str:

@@ -22,6 +22,7 @@ from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import REBALANCES, RETRIES_RELAYED, RETRY_LATENESS_SECONDS
 
@@ -61,7 +62,7 @@ class Relay:
             return  # a schedule of a single attempt has nothing to wait for
         self._producer: AIOKafkaProducer = self._clients.producer()
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
-            group=self._topics.group(self.name),
+            group=self._topics.group(Group.RELAY),
             member=self._clients.membership(self.name),
             max_partition_fetch_bytes=_FETCH_BYTES,
         )

@@ -35,6 +35,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.fetching import fetch_evenly
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.polling import take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
@@ -110,7 +111,7 @@ class Sender:
         self._client = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
         self._producer: AIOKafkaProducer = self._clients.producer()
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
-            group=self._topics.group(self.name),
+            group=self._topics.group(Group.SENDER),
             member=self._clients.membership(self.name),
             # Range gives the same partitions of all its topics to the same sender.
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -400,7 +401,7 @@ class Sender:
                 await take_over(
                     self._clients,
                     self._topics,
-                    self._topics.group(self.name),
+                    self._topics.group(Group.SENDER),
                     positions,
                     partitions=self._partitions,
                     now=self._clock.now(),

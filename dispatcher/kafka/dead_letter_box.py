@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from dispatcher.errors import ConfigurationError, DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetter, NotADeadLetter, Origin, read_dead_letter
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.preview import preview
 from dispatcher.kafka.sole_member import sole_member
 from dispatcher.kafka.topics import Topics
@@ -145,7 +146,7 @@ class DeadLetterBox:
             return 0
         count = 0
         dead_letter = self._topics.dead_letter
-        async with sole_member(self._clients, dead_letter, self._topics.group("dead-letters")):
+        async with sole_member(self._clients, dead_letter, self._topics.group(Group.DEAD_LETTERS)):
             still = await self.letters(Selection(places={letter.place for letter in letters}, replayed_too=True))
             before = {letter.place: letter.replayed for letter in letters}
             wanted = {letter.place for letter in still if letter.replayed == before[letter.place]}

@@ -14,6 +14,7 @@ from dispatcher.durations import Duration, format_duration, milliseconds_of, par
 from dispatcher.errors import ConfigurationError
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES
+from dispatcher.kafka.groups import Group
 from dispatcher.settings import default_topics_file
 from dispatcher.validation import problems_of
 
@@ -129,9 +130,9 @@ class Topics:
         """The topics that have equally many partitions: a delivery stays in the same one of each."""
         return *self.to_send, self.attempts, *self.retry.values()
 
-    def group(self, role: str) -> str:
-        """The consumer group of a role."""
-        return f"{self.prefix}webhooks.{role}"
+    def group(self, group: Group) -> str:
+        """A consumer group under the name that it has on the cluster."""
+        return f"{self.prefix}webhooks.{group}"
 
     def retry_delay(self, topic: str) -> timedelta | None:
         """How long attempts wait in a retry topic, of this schedule or of another one; None for any other topic."""

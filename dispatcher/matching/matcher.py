@@ -20,6 +20,7 @@ from dispatcher.events.reading import UnreadableEvent, read_event
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
@@ -108,7 +109,7 @@ class Matcher:
                 topics = self._topics
                 await self._outbox.open(topics.deliveries, topics.bulk, topics.attempts, topics.notices)
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
-                group, member = self._topics.group(self.name), self._clients.membership(self.name)
+                group, member = self._topics.group(Group.MATCHER), self._clients.membership(self.name)
                 started.push_async_callback(self._give_up_unfinished)
                 app = faust_app(self._clients, group, member, self._types, self._match_all)
                 started.push_async_callback(_stop_app, app)

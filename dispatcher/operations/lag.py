@@ -10,9 +10,6 @@ from typing import Any
 from dispatcher.durations import milliseconds_of
 from dispatcher.operations.consumers import Reader
 
-_BEHIND_AFTER = 30.0
-"""Seconds that a record may wait before anything is said about it."""
-
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -111,6 +108,8 @@ class TopicLag:
     members: int
     delay: timedelta | None
     """For a retry topic: how long its records wait."""
+    patience: float
+    """Seconds that a record may wait before anything is said about it."""
 
     @cached_property
     def total(self) -> PartitionLag:
@@ -139,14 +138,14 @@ class TopicLag:
         return tuple(
             each.partition
             for each in self.partitions
-            if each.partition is not None and each.behind and not each.done and (each.oldest or 0) > _BEHIND_AFTER
+            if each.partition is not None and each.behind and not each.done and (each.oldest or 0) > self.patience
         )
 
     @cached_property
     def verdict(self) -> tuple[Level, str]:
         """What to say of it, in words."""
         total = self.total
-        late = total.behind > 0 and (total.oldest or 0) > _BEHIND_AFTER
+        late = total.behind > 0 and (total.oldest or 0) > self.patience
         unread = any(each.behind for each in self.partitions if each.member is None)
         number = len(self.partitions)
         stuck = f"nothing done in {_partitions(self.stuck)} of {number}"
@@ -229,7 +228,9 @@ def drain_seconds(behind: int, arriving: float, done: float) -> float | None:
     """How long until nothing waits; None where it never ends at these rates."""
     if not behind:
         return 0.0
-    return behind / (done - arriving) if done > arriving else None
+    # Sums of the same rates may differ by what floating point leaves.
+    fewer = round(done - arriving, 6)
+    return behind / fewer if fewer > 0 else None
 
 
 def rate(before: int, after: int, seconds: float) -> float:
@@ -257,7 +258,7 @@ def group_lag(
         if places:
             delay = delays.get(topic)
             rows = tuple(_partition_lag(place, looks, membership, stamps.get(place), delay, now) for place in places)
-            found.append(TopicLag(topic, rows, membership.members, delay))
+            found.append(TopicLag(topic, rows, membership.members, delay, reader.patience))
     return GroupLag(reader, membership, tuple(sorted(found, key=_urgency, reverse=True)))
 
 

@@ -21,6 +21,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.events.types import ResourceKind
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
@@ -76,7 +77,7 @@ class Erasure:
 
     def work(self) -> InTurn:
         """The work of the group of portals; other commands are others' work, and a bad one is theirs to judge."""
-        return InTurn(self._clients, self._topics.group("erasure"), [self._topics.commands], self._carry_out)
+        return InTurn(self._clients, self._topics.group(Group.ERASURE), [self._topics.commands], self._carry_out)
 
     async def erase(self, organization_id: str, request: str) -> Erased:
         """Erase an organization; how much there was, with what earlier tries of this ``request`` here had found.

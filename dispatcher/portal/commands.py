@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
@@ -78,7 +79,7 @@ class Commands:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, self._topics.group("portal"), [self._topics.commands], self._carry_out)
+        return InTurn(clients, self._topics.group(Group.PORTAL), [self._topics.commands], self._carry_out)
 
     async def _carry_out(self, record: ConsumerRecord) -> None:
         try:

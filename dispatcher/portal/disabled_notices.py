@@ -8,6 +8,7 @@ the notice leaves it to the next; told twice, it has the same id.
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.commands import DISPATCHER
@@ -29,7 +30,7 @@ class DisabledNotices:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, self._topics.group("disabled"), [self._topics.config], self._tell)
+        return InTurn(clients, self._topics.group(Group.DISABLED), [self._topics.config], self._tell)
 
     async def _tell(self, record: ConsumerRecord) -> None:
         webhook = self._disabled(record)

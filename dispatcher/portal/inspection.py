@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from dispatcher.events.resources import UnreadableResource, read_resource
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.audit import UnreadableAudit, read_audit_record
@@ -29,7 +30,7 @@ class Inspection:
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
         inspected = (self._topics.config, self._topics.resources, self._topics.audit)
-        return InTurn(clients, self._topics.group("inspection"), inspected, self._inspect)
+        return InTurn(clients, self._topics.group(Group.INSPECTION), inspected, self._inspect)
 
     async def _inspect(self, record: ConsumerRecord) -> None:
         try:

@@ -15,6 +15,7 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.moments import moment
@@ -55,7 +56,7 @@ class MissingEntries:
 
     def work(self, clients: KafkaClients, topics: Topics) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, topics.group("audit"), [topics.config], self._see_to)
+        return InTurn(clients, topics.group(Group.AUDIT), [topics.config], self._see_to)
 
     async def _see_to(self, change: ConsumerRecord) -> None:
         found = self._entry(change)

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -27,6 +27,7 @@ from clickhouse_connect.driver.exceptions import (
 
 from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
 from dispatcher.recording import clustering
+from dispatcher.recording.connections import Connections
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ _CONNECT_SECONDS = 5
 _SERVER_SECONDS = 25
 _CLIENT_SECONDS = 30
 """Longer than the server's limit, so that a slow statement ends with the server's own words where possible."""
+_ENDS_SECONDS = 5
+"""How much later an answer that does come has to have ended."""
 
 _EMBEDDED_READERS = 2
 _SERVER_READERS = 4
@@ -45,14 +48,17 @@ _SERVER_READERS = 4
 _ROW_CODES = frozenset(
     {6, 25, 26, 27, 33, 38, 41, 69, 70, 72, 73, 117, 128, 130, 131, 190, 321, 349, 407, 432, 469, 691}
 )
+_SYSTEMS_WORDS = re.compile(r"\[Errno -?\d+\] ([^\"')]+)")
 _CODE = re.compile(r"\bCode: (\d+)")
 _UNKNOWN_DATABASE = 81
 _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
 """Codes for columns, identifiers, tables and databases that are not there."""
 _ACCESS_DENIED = 497
 _TIMEOUT_CODES = frozenset({159, 209})
-_OVERLOAD_CODES = frozenset({202, 241, 279, 439})
-"""Codes of what may be right in a moment: too many statements, too little memory, a shard or a thread not to be had."""
+_OF_A_BUSY_SERVER = frozenset({*_TIMEOUT_CODES, 202, 210, 241, 252, 279, 439})
+"""Codes for too many queries or parts, too little memory, no thread to be had, other servers that do not answer: later it may do it."""
+_NOT_LET_IN = frozenset({192, 193, 194, 516})
+"""Codes for users that there are not, and wrong passwords."""
 
 
 class RejectedRows(ValueError):
@@ -139,7 +145,7 @@ class ClickHouse:
             raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
         self._settings = {**_SETTINGS, **({} if cluster is None else _CLUSTER_SETTINGS)}
         self.database = database or self.url.database
-        self._clients: list[Client] = []
+        self._clients: list[_Connected] = []
         self._clients_lock = threading.Lock()
         readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
         self._writer = _Lane(1, "clickhouse-insert", self._connect)
@@ -151,7 +157,7 @@ class ClickHouse:
     ) -> None:
         """Insert rows that are prepared in one of ClickHouse's formats.
 
-        ``columns`` are for formats that do not name them. Each call is attempted once.
+        ``columns`` are for formats that do not name them. Where a connection goes, the client itself tries once more.
 
         Raises:
             RejectedRows: one of the rows cannot be read; rows of the same call may have been written or not.
@@ -197,7 +203,8 @@ class ClickHouse:
 
         def call() -> None:
             with self._translating():
-                client = self._client(None)
+                connected = self._client(None)
+                client = connected.client
                 try:
                     known = client.query(
                         "SELECT count() FROM system.databases WHERE name = {name:String}",
@@ -207,7 +214,7 @@ class ClickHouse:
                         where = "" if self.cluster is None else f" ON CLUSTER {clustering.quoted(self.cluster)}"
                         client.command(f"CREATE DATABASE IF NOT EXISTS {_quoted(self.database)}{where}")
                 finally:
-                    client.close()
+                    connected.close()
 
         try:
             await asyncio.to_thread(call)
@@ -231,10 +238,10 @@ class ClickHouse:
         for client in clients:
             client.close()
 
-    def _connect(self) -> Client:
+    def _connect(self) -> "_Connected":
         try:
             with self._translating():
-                client = self._client(self.database)
+                connected = self._client(self.database)
         except QueryFailed as error:
             if error.code != _UNKNOWN_DATABASE:
                 raise
@@ -243,39 +250,48 @@ class ClickHouse:
                 error.code,
             ) from None
         with self._clients_lock:
-            self._clients.append(client)
-        return client
+            self._clients.append(connected)
+        return connected
 
-    def _client(self, database: str | None) -> Client:
+    def _client(self, database: str | None) -> "_Connected":
         if self.url.path is not None:
             self.url.path.mkdir(parents=True, exist_ok=True)
             try:
-                return clickhouse_connect.get_client(
-                    interface="chdb",
-                    path=str(self.url.path),
-                    database=database,
-                    settings=self._settings,
+                return _Connected(
+                    clickhouse_connect.get_client(
+                        interface="chdb",
+                        path=str(self.url.path),
+                        database=database,
+                        settings=self._settings,
+                    )
                 )
             except (ProgrammingError, NotSupportedError) as error:
                 raise ClickHouseUnavailable(self._unavailable(" ".join(str(error).split()))) from None
+        to = self.url.connection
+        connections = Connections("https" if to["secure"] else "http", to["host"], to["port"])
         connect = functools.partial(
             clickhouse_connect.get_client,
-            **self.url.connection,
+            **to,
+            pool_mgr=connections.manager,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
             send_receive_timeout=_CLIENT_SECONDS,
             autogenerate_session_id=False,
             compress="lz4",
         )
-        try:
-            return connect(settings=self._settings)
-        except ProgrammingError:
-            # Somebody who may only read may not choose settings either; the server has limits of its own for them.
-            return connect()
+        with connections.within(_CLIENT_SECONDS + _ENDS_SECONDS):
+            try:
+                client = connect(settings=self._settings)
+            except ProgrammingError:
+                # Somebody who may only read may not choose settings either; the server has limits of its own for them.
+                client = connect()
+        return _Connected(client, connections)
 
-    def _translated(self, call: Callable[[Client], T], client: Client) -> T:
-        with self._translating():
-            return call(client)
+    def _translated(self, call: Callable[[Client], T], connected: "_Connected") -> T:
+        connections = connected.connections
+        ending = connections.within(_CLIENT_SECONDS + _ENDS_SECONDS) if connections is not None else nullcontext()
+        with self._translating(), ending:
+            return call(connected.client)
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -287,19 +303,27 @@ class ClickHouse:
             if found is None:
                 raise _kind(error)(self._unavailable(text)) from None
             code = int(found[1])
-            if code in _TIMEOUT_CODES | _OVERLOAD_CODES:
-                kind = ClickHouseTimedOut if code in _TIMEOUT_CODES else ClickHouseUnavailable
-                raise kind(f"ClickHouse at {self.url.shown} cannot do it now: {text[:1000]}") from None
+            if code in _NOT_LET_IN:
+                raise ClickHouseUnavailable(
+                    f"ClickHouse at {self.url.shown} does not let {self.url.connection.get('username')} in "
+                    f"({text[:300]}): correct the user and the password in DISPATCHER_CLICKHOUSE_URL"
+                ) from None
+            if code in _OF_A_BUSY_SERVER:
+                raise (ClickHouseTimedOut if code in _TIMEOUT_CODES else ClickHouseUnavailable)(
+                    f"ClickHouse at {self.url.shown} cannot do this now ({text[:300]}): look at its load, or wait"
+                ) from None
             raise (SchemaMissing if code in _OF_A_MISSING_SCHEMA else QueryFailed)(text[:1000], code) from None
 
     def _unavailable(self, text: str) -> str:
         if self.url.embedded:
             return (
                 f"the embedded ClickHouse at {self.url.shown} cannot be used ({text[:300]}): one process holds it at a "
-                "time, so stop the other `dispatcher up`, or ask it through its HTTP port"
+                "time, so stop the other `dispatcher up`, or set DISPATCHER_CLICKHOUSE_HTTP_PORT to where it answers"
             )
+        # The client says it in hundreds of characters of its own.
+        said = _SYSTEMS_WORDS.search(text)
         return (
-            f"ClickHouse does not answer at {self.url.shown} ({text[:300]}): start it, or correct "
+            f"ClickHouse does not answer at {self.url.shown} ({said[1] if said else text[:300]}): start it, or correct "
             "DISPATCHER_CLICKHOUSE_URL"
         )
 
@@ -322,22 +346,35 @@ _SETTINGS = {"max_execution_time": _SERVER_SECONDS, "max_query_size": 4 * 1024 *
 _CLUSTER_SETTINGS = {"distributed_foreground_insert": 1, "distributed_product_mode": "local"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    """A client, and its connections where it is of a server."""
+
+    client: Client
+    connections: Connections | None = None
+
+    def close(self) -> None:
+        self.client.close()
+        if self.connections is not None:
+            self.connections.close()
+
+
 class _Lane:
     """Threads with a client each."""
 
-    def __init__(self, threads: int, name: str, connect: Callable[[], Client]) -> None:
+    def __init__(self, threads: int, name: str, connect: Callable[[], _Connected]) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._local = threading.local()
         self._connect = connect
 
-    async def run(self, call: Callable[[Client], T]) -> T:
+    async def run(self, call: Callable[[_Connected], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, call)
 
-    def _call(self, call: Callable[[Client], T]) -> T:
-        client: Client | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = self._connect()
-        return call(client)
+    def _call(self, call: Callable[[_Connected], T]) -> T:
+        connected: _Connected | None = getattr(self._local, "connected", None)
+        if connected is None:
+            connected = self._local.connected = self._connect()
+        return call(connected)
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)

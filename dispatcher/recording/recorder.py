@@ -21,6 +21,7 @@ from dispatcher.delivery.outcome import unread_format
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import (
     BATCH_RECORDS,
@@ -94,7 +95,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock = clock
         self._backoff = Backoff(chance)
         self._consumer: AIOKafkaConsumer = clients.consumer(
-            group=topics.group("recorder"),
+            group=topics.group(Group.RECORDER),
             member=clients.membership("recorder"),
             client_id="recorder",
             # What can wait for a batch can wait at the broker for others: fewer fetches, of more.

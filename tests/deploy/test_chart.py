@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dispatcher.assembly import NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import load_topics
 from dispatcher.settings import PREFIX, Settings, default_topics_file
 from dispatcher.supervision import STOP_SECONDS
@@ -115,8 +116,8 @@ def test_keda_looks_at_groups_and_topics_that_exist(tmp_path: Path) -> None:
     topics = load_topics(default_topics_file(), values["kafka"]["prefix"])
     partitions = {topic.name: topic.partitions for topic in topics.declared}
     assert {each["spec"]["triggers"][0]["metadata"]["consumerGroup"] for each in scaled} == {
-        topics.group("matcher"),
-        topics.group("sender"),
+        topics.group(Group.MATCHER),
+        topics.group(Group.SENDER),
     }
     for each in scaled:
         metadata = each["spec"]["triggers"][0]["metadata"]

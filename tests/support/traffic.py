@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
@@ -169,9 +170,9 @@ class Traffic:
         """How many events, attempts and retries are before somebody: the lag of all groups but the recorder's."""
         topics = self.topics
         groups = {
-            topics.group("matcher"): list(topics.events.values()),
-            topics.group("sender"): list(topics.to_send),
-            topics.group("relay"): list(topics.retry.values()),
+            topics.group(Group.MATCHER): list(topics.events.values()),
+            topics.group(Group.SENDER): list(topics.to_send),
+            topics.group(Group.RELAY): list(topics.retry.values()),
         }
         lag = 0
         for group, names in groups.items():

@@ -70,7 +70,8 @@ class _Checkup:
             self._topics = load_topics(settings.topics_file, settings.kafka_prefix)
             findings = [check_schedule(self._topics)]
         except ConfigurationError as error:
-            findings = [problem("topics.yaml", *split_advice(str(error)))]
+            wrong = str(error).removeprefix("DISPATCHER_TOPICS_FILE: ")
+            findings = [problem("topics.yaml", wrong, "correct that file, or DISPATCHER_TOPICS_FILE")]
         of_up = settings.kafka_bootstrap_servers is None
         try:
             secrets = local_secrets(settings, generate=False)

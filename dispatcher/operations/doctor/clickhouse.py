@@ -1,6 +1,5 @@
 """ClickHouse: does it answer, has it the schema of this version, has it room."""
 
-import re
 import time
 
 from dispatcher.errors import DispatcherError
@@ -11,9 +10,6 @@ from dispatcher.recording.beside import Beside, NothingStored, clickhouse_beside
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.schema import migrate, migrations, pending_migrations
 from dispatcher.settings import Settings
-
-# What a client says in hundreds of characters of its own.
-_SYSTEMS_WORDS = re.compile(r" \(.*\[Errno -?\d+\] ([^\"')]+).*\)", re.DOTALL)
 
 _OBJECTS = ("attempts", "messages", "success_rate_hourly", "success_rate_daily")
 
@@ -26,8 +22,7 @@ async def check_clickhouse(settings: Settings) -> list[Finding]:
     except NothingStored as error:
         return [notice("ClickHouse", *split_advice(str(error)))]
     except (DispatcherError, QueryFailed) as error:
-        found, remedy = split_advice(str(error))
-        return [problem("ClickHouse", _SYSTEMS_WORDS.sub(r" (\1)", found), remedy)]
+        return [problem("ClickHouse", *split_advice(str(error)))]
 
 
 async def apply_migrations(settings: Settings) -> list[str]:

@@ -75,7 +75,10 @@ def check_topics(found: Plan, topics: Topics) -> list[Finding]:
     findings = []
     apply = "run `dispatcher topics apply`, or `dispatcher doctor --apply`"
     missing = [change.topic for change in found.changes if change.action == "create"]
-    if missing:
+    if len(missing) == len(topics.declared):
+        remedy = f"correct DISPATCHER_KAFKA_PREFIX or the servers; in a new installation {apply}"
+        findings.append(problem("topics", f"all {len(missing)} missing", remedy))
+    elif missing:
         findings.append(problem("topics", f"{_some(missing)} missing", apply))
     for change in found.changes:
         if change.action == "create":

@@ -144,7 +144,7 @@ class MetricsPages:
         return {
             "figures": [(*figure, figures and figures[figure[0]]) for figure in FIGURES],
             "whole": whole,
-            "without_deliveries": whole and page is None,
+            "without_deliveries": whole and (page is None or figures is None),
             "ranges": RANGES,
             "range": range_,
             "plots": plots,

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from dispatcher.kafka.clients import MAX_RECORD_BYTES, KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.settings import Settings
 from tests.support.kafka import consume, consume_all
@@ -46,7 +47,7 @@ class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
 async def a_member(settings: Settings, topics: Topics, instance: str | None) -> AsyncIterator[Assignments]:
     clients = KafkaClients(settings.model_copy(update={"kafka_group_instance_id": instance}))
     consumer, assignments = (
-        clients.consumer(group=topics.group("sender"), member=clients.membership("sender")),
+        clients.consumer(group=topics.group(Group.SENDER), member=clients.membership("sender")),
         Assignments(),
     )
     consumer.subscribe([topics.deliveries], listener=assignments)

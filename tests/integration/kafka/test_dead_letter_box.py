@@ -12,6 +12,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Selection
 from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.sole_member import SomebodyElse, sole_member
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import PREFIX, Settings
@@ -86,11 +87,11 @@ async def test_two_replays_at_once_do_not_send_twice(clients: KafkaClients, topi
 
 
 async def test_whoever_holds_the_lock_is_alone(clients: KafkaClients, topics: Topics) -> None:
-    async with sole_member(clients, topics.dead_letter, topics.group("x")):
+    async with sole_member(clients, topics.dead_letter, topics.group(Group.DEAD_LETTERS)):
         with pytest.raises(SomebodyElse, match="wait until it has ended"):
-            async with sole_member(clients, topics.dead_letter, topics.group("x")):
+            async with sole_member(clients, topics.dead_letter, topics.group(Group.DEAD_LETTERS)):
                 pass
-    async with sole_member(clients, topics.dead_letter, topics.group("x")):
+    async with sole_member(clients, topics.dead_letter, topics.group(Group.DEAD_LETTERS)):
         pass
 
 

@@ -3,6 +3,7 @@
 from prometheus_client import REGISTRY
 
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.operations.cluster_watch import ClusterWatch, forget
 from tests.support.waiting import eventually
@@ -36,7 +37,7 @@ async def test_tells_what_waits_and_who_works(clients: KafkaClients, topics: Top
         assert sample("group_unassigned_partitions", **group) == 3
         assert sample("group_lost_records", **group) == 0
         assert sample("group_members", group="sender") == 0
-        async with clients.consumer(topics.deliveries, topics.parked, group=topics.group("sender")):
+        async with clients.consumer(topics.deliveries, topics.parked, group=topics.group(Group.SENDER)):
             await eventually(lambda: sample("group_members", group="sender") == 1, timeout=30, what="a member")
     finally:
         await watch.stop()

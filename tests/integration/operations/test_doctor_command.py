@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +44,8 @@ async def test_applies_topics_and_migrations_only_when_asked_to(
         done = command("doctor", "--json", **url)
         found = findings(done)
         assert done.returncode == 1
-        assert "missing" in found["topics"]["found"]
+        assert found["topics"]["found"].startswith("all ")
+        assert "DISPATCHER_KAFKA_PREFIX" in found["topics"]["remedy"]
         assert "dispatcher doctor --apply" in found["topics"]["remedy"]
         assert found["Kafka"]["level"] == "fine"
         assert found["ClickHouse"]["level"] == "problem"
@@ -90,6 +92,12 @@ def test_servers_that_do_not_answer_are_told_with_what_else_is_wrong(command: Co
         *("encryption key", "Kafka", "ClickHouse")
     }
     assert "Connection refused" in found["ClickHouse"]["found"]
+
+
+def test_a_topics_file_that_is_not_there_is_told_as_what_is_wrong(command: Command, tmp_path: Path) -> None:
+    topics = findings(command("doctor", "--json", TOPICS_FILE=tmp_path / "none.yaml"))["topics.yaml"]
+    assert topics["found"].startswith(f"{tmp_path}/none.yaml cannot be read (No such file or directory)")
+    assert topics["remedy"] == "correct that file, or DISPATCHER_TOPICS_FILE"
 
 
 def test_where_nothing_runs_nothing_is_made(command: Command, settings: Settings) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.operations.lag_meter import LagMeter
 from tests.support.commands import Command
@@ -44,10 +46,10 @@ def of_topic(found: dict[str, Any], group: str, topic: str) -> dict[str, Any]:
 async def test_what_waits_and_that_nobody_reads_it(clients: KafkaClients, topics: Topics, command: Command) -> None:
     # The first of these records is larger than what the command fetches at once.
     await write(clients, topics.deliveries, 10, 2_000_000, 10)
-    await commit(clients, topics.group("sender"), topics.deliveries, 1)
+    await commit(clients, topics.group(Group.SENDER), topics.deliveries, 1)
     found = json.loads(command("lag", "--json", *QUICK).stdout)
-    of_sender = of_topic(found, topics.group("sender"), topics.deliveries)
-    of_recorder = of_topic(found, topics.group("recorder"), topics.deliveries)
+    of_sender = of_topic(found, topics.group(Group.SENDER), topics.deliveries)
+    of_recorder = of_topic(found, topics.group(Group.RECORDER), topics.deliveries)
     assert (of_sender["lag"], of_recorder["lag"]) == (2, 3)
     assert of_sender["level"] == "problem"
     assert of_sender["verdict"] == "nobody reads it"
@@ -79,17 +81,17 @@ async def test_what_is_overdue_and_what_waits_until_it_is_due(
     await eventually(due, what="the records are due")
     await write(clients, topics.retry[long], 10)
     found = json.loads(command("lag", "--json", "--group", "relay", *QUICK).stdout)
-    overdue = of_topic(found, topics.group("relay"), topics.retry[short])
+    overdue = of_topic(found, topics.group(Group.RELAY), topics.retry[short])
     assert (overdue["lag"], overdue["not_due"], overdue["behind"]) == (2, 0, 2)
     assert overdue["oldest_seconds"] < 60
-    waiting = of_topic(found, topics.group("relay"), topics.retry[long])
+    waiting = of_topic(found, topics.group(Group.RELAY), topics.retry[long])
     assert waiting["lag"] == 1
     assert [group["role"] for group in found["groups"]] == ["relay"]
 
 
 async def test_members_rates_and_unassigned_partitions(clients: KafkaClients, topics: Topics) -> None:
     await write(clients, topics.deliveries, *([10] * 20))
-    group = topics.group("sender")
+    group = topics.group(Group.SENDER)
     consumer = clients.consumer(topics.deliveries, group=group)
     await consumer.start()
     try:
@@ -118,6 +120,24 @@ async def test_the_exit_status_says_that_too_much_waits(
     assert command("lag", *QUICK, "--fail-above", "1", "--group", "matcher").returncode == 0
     assert command("lag", *QUICK, "--fail-older", "1h").returncode == 0
     assert command("lag", *QUICK, "--fail-older", "1ms").returncode == 2
+
+
+def test_a_wrong_prefix_is_told_and_not_to_be_applied(command: Command) -> None:
+    done = command("lag", *QUICK, KAFKA_PREFIX="nobodys.")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "✗ None of our topics is there: is DISPATCHER_KAFKA_PREFIX right?"
+    assert "In a new installation run `dispatcher topics apply`" in lines[1]
+
+
+async def test_a_missing_topic_comes_first(clients: KafkaClients, topics: Topics, command: Command) -> None:
+    async with connected(clients) as admin:
+        await admin.delete_topics([topics.audit])
+
+    async def told() -> bool:
+        return command("lag", *QUICK).stdout.startswith("✗ 1 topic missing: run `dispatcher topics apply`\n")
+
+    await eventually(told, timeout=20, what="the topic is gone")
 
 
 def test_no_broker_is_one_clear_line(command: Command) -> None:

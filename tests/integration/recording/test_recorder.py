@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from dispatcher.delivery.outcome import encode_outcome
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.batches import BatchPolicy
 from dispatcher.recording.clickhouse import ClickHouse
@@ -74,7 +75,7 @@ async def committed(clients: KafkaClients, topics: Topics) -> dict[TopicPartitio
     admin = clients.admin()
     await admin.start()
     try:
-        offsets = await admin.list_consumer_group_offsets(topics.group("recorder"))
+        offsets = await admin.list_consumer_group_offsets(topics.group(Group.RECORDER))
     finally:
         await admin.close()
     return {partition: each.offset for partition, each in offsets.items() if each.offset > 0}
@@ -201,7 +202,7 @@ async def test_wait_ends_with_stop(clients: KafkaClients, topics: Topics, embedd
 
 async def test_an_embedded_engine_that_cannot_be_opened_says_what_to_do(embedded: ClickHouse, tmp_path: object) -> None:
     other = ClickHouse(f"chdb://{tmp_path}/another")
-    with pytest.raises(ClickHouseUnavailable, match="one process holds it"):
+    with pytest.raises(ClickHouseUnavailable, match=r"one process holds it .* DISPATCHER_CLICKHOUSE_HTTP_PORT"):
         await migrate(other)
     await other.close()
 
@@ -236,7 +237,7 @@ async def _committed_all(clients: KafkaClients, topics: Topics, records: int) ->
 
 
 async def _forget_offsets(clients: KafkaClients, topics: Topics) -> None:
-    consumer = clients.consumer(topics.attempts, topics.deliveries, group=topics.group("recorder"))
+    consumer = clients.consumer(topics.attempts, topics.deliveries, group=topics.group(Group.RECORDER))
     await consumer.start()
     try:
         await until(lambda: _assigned(consumer))

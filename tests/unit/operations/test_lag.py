@@ -1,5 +1,6 @@
 """What two looks at a cluster say about a consumer group."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,7 +50,15 @@ def one(first: Look, second: Look, *, stamp: int | None = None, membership: Memb
 
 @pytest.mark.parametrize(
     ("behind", "arriving", "done", "expected"),
-    [(0, 5.0, 0.0, 0.0), (100, 0.0, 50.0, 2.0), (100, 30.0, 50.0, 5.0), (1, 5.0, 5.0, None), (1, 0.0, 0.0, None)],
+    [
+        (0, 5.0, 0.0, 0.0),
+        (100, 0.0, 50.0, 2.0),
+        (100, 30.0, 50.0, 5.0),
+        (1, 5.0, 5.0, None),
+        (1, 0.0, 0.0, None),
+        (3, 0.1 * 3, 0.3, None),
+        (3, 0.3, 0.1 * 3, None),
+    ],
 )
 def test_time_to_drain(behind: int, arriving: float, done: float, expected: float | None) -> None:
     assert drain_seconds(behind, arriving, done) == expected
@@ -126,10 +135,23 @@ def test_whether_it_gets_better(done: tuple[int, int], words: str) -> None:
     assert topic.verdict[1] == words
 
 
+def test_a_group_whose_records_take_long_has_more_patience() -> None:
+    looks = (look(0.0, 11, 10), look(2.0, 11, 10))
+
+    def verdict(minutes: int) -> tuple[Level, str]:
+        slow = replace(reader(TOPIC), patience=600.0)
+        stamps = {(TOPIC, 0): round(NOW) - minutes * 60_000}
+        [topic] = group_lag(slow, STABLE, looks, stamps, {}, NOW).topics
+        return topic.verdict
+
+    assert verdict(9) == (Level.FINE, "fine")
+    assert verdict(11) == (Level.PROBLEM, "stands still")
+
+
 def test_one_stuck_partition_shows_although_the_others_are_quick() -> None:
     fine = PartitionLag(0, 5, 5, 0, 0, 0, None, 100.0, 100.0, "a")
     stuck = PartitionLag(1, 5, 9, 4, 0, 0, 300.0, 0.0, 0.0, "a")
-    assert TopicLag(TOPIC, (fine, stuck), 1, None).verdict == (Level.PROBLEM, "nothing done in partition 1 of 2")
+    assert TopicLag(TOPIC, (fine, stuck), 1, None, 30.0).verdict == (Level.PROBLEM, "nothing done in partition 1 of 2")
 
 
 def test_a_group_that_gives_out_its_partitions_says_so() -> None:

@@ -29,4 +29,10 @@ async def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_nobody_there() -> None:
     with socket.socket() as bound:  # and never listening
         bound.bind(("127.0.0.1", 0))
-        assert not isinstance(await error_of(bound.getsockname()[1]), ClickHouseTimedOut)
+        port = bound.getsockname()[1]
+        error = await error_of(port)
+    assert not isinstance(error, ClickHouseTimedOut)
+    assert str(error) == (
+        f"ClickHouse does not answer at http://127.0.0.1:{port}/webhooks (Connection refused): start it, or correct "
+        "DISPATCHER_CLICKHOUSE_URL"
+    )
