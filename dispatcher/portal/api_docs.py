@@ -7,6 +7,7 @@ from aiohttp import web
 
 from dispatcher.portal.pages.security_headers import security_headers
 from dispatcher.portal.pages.static_files import ROOT
+from dispatcher.portal.pages.visit import theme_of
 
 PATH = "/api/docs"
 
@@ -15,7 +16,7 @@ _log = structlog.get_logger(__name__)
 _NEEDED = ("swagger-ui-bundle.js", "swagger-ui.css", "api-docs.js", "api-docs.css")
 _BUILT = "/static/built"
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="en" data-theme="{theme}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -48,9 +49,10 @@ def add_routes(app: web.Application, static: Path = ROOT) -> None:
     missing = any(not (built / name).is_file() for name in _NEEDED)
     if missing:
         _log.warning("the frontend is not built: pages lack their editor, plots and live table; run make environment")
-    page = _PAGE.format(head="", body=_NOT_BUILT) if missing else _PAGE.format(head=_HEAD, body=_SHOWN)
+    head, body = ("", _NOT_BUILT) if missing else (_HEAD, _SHOWN)
 
-    async def docs(_: web.Request) -> web.Response:
+    async def docs(request: web.Request) -> web.Response:
+        page = _PAGE.format(theme=theme_of(request), head=head, body=body)
         return web.Response(text=page, content_type="text/html", headers=security_headers())
 
     app.router.add_get(PATH, docs)

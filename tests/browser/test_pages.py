@@ -32,6 +32,42 @@ async def test_an_admin_signs_in_looks_for_a_webhook_enables_and_deletes_it(pers
     await expect(page.get_by_role("link", name="Tickets")).to_have_count(0)
 
 
+async def test_new_is_there_before_the_first_webhook_and_after_it(person: Person, api: Api) -> None:
+    page = person.page
+    await person.sign_in()
+    new = page.get_by_role("link", name="New", exact=True)
+    await expect(page.get_by_role("heading", name="No webhooks yet")).to_be_visible()
+    await expect(new).to_have_count(1)
+    await api.create()
+    await page.reload()
+    await expect(page.get_by_role("link", name="Tickets")).to_be_visible()
+    await new.click()
+    await expect(page.get_by_role("heading", name="New webhook")).to_be_visible()
+
+
+async def test_on_a_narrow_screen_the_chosen_filter_and_tab_are_seen(person: Person, api: Api) -> None:
+    webhook = await api.create()
+    page = person.page
+    await page.set_viewport_size({"width": 400, "height": 900})
+    await person.sign_in()
+    await page.goto(f"{WEBHOOKS}/{webhook['id']}?tab=metrics&status=in_progress")
+    for name in ("Attempts in progress", "Metrics"):
+        box = await page.get_by_role("link", name=name, exact=True).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 400
+
+
+async def test_the_api_s_page_is_in_the_menu_and_has_the_person_s_theme(person: Person) -> None:
+    page = person.page
+    await page.context.add_cookies([{"name": "theme", "value": "dark", "url": person.url}])
+    await person.sign_in()
+    await page.get_by_label("Menu of Ada Moreau").click()
+    await page.get_by_role("link", name="API reference").click()
+    await expect(page.get_by_role("heading", name="Portal webhooks")).to_be_visible()
+    await expect(page.locator("html")).to_have_class("dark-mode")
+
+
 async def test_whoever_lacks_the_role_is_told_and_can_sign_out(person: Person) -> None:
     await person.sign_in(TOM)
     await expect(person.page.get_by_role("heading")).to_have_text("Only Organization Admins can configure webhooks")

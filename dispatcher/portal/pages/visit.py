@@ -66,8 +66,7 @@ class Visit:
     @property
     def theme(self) -> str:
         """``system``, ``light`` or ``dark``."""
-        chosen = self.request.cookies.get(THEME_COOKIE, "")
-        return chosen if chosen in THEMES else THEMES[0]
+        return theme_of(self.request)
 
     def gettext(self, text: str, **values: object) -> str:
         """The text in the person's language; ``%(name)s`` stands for a value."""
@@ -131,6 +130,12 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[web.Response]]
+
+
+def theme_of(request: web.Request) -> str:
+    """The theme that somebody chose: ``system``, ``light`` or ``dark``."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else THEMES[0]
 
 
 def webhooks_url(organization_id: str, *path: str, **query: str) -> str:

@@ -3,9 +3,11 @@
 declare const SwaggerUIBundle: (options: Record<string, unknown>) => unknown;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const root = document.documentElement;
 
 function follow(): void {
-  document.documentElement.classList.toggle("dark-mode", dark.matches);
+  const chosen = root.getAttribute("data-theme");
+  root.classList.toggle("dark-mode", chosen === "dark" || (chosen !== "light" && dark.matches));
 }
 
 follow();

@@ -9,6 +9,8 @@ const HEIGHT = 210;
 const REFRESH_MS = 60_000;
 const FEW_POINTS = 30;
 const DAY = 86_400_000;
+/** Steps of an axis of messages, of which there are no halves. */
+const WHOLE_STEPS = Array.from({ length: 9 }, (_, zeros) => [1, 2, 5].map((one) => one * 10 ** zeros)).flat();
 
 type Figure = "successful" | "failed" | "p50" | "p95" | "p99";
 const DURATIONS = ["p50", "p95", "p99"] as const;
@@ -205,7 +207,7 @@ class DeliveryPlots extends HTMLElement {
         this.#buckets.map((bucket) => bucket.successful + bucket.failed),
         this.#buckets.map((bucket) => bucket.successful),
       ],
-      axis: (value) => (Number.isInteger(value) ? compact(value) : ""),
+      axis: compact,
     });
     this.#plots?.durations.draw({
       span,
@@ -424,6 +426,7 @@ class Plot {
           grid: { stroke: line, width: 1 },
           ticks: { show: false },
           values: (_, splits) => splits.map(drawing.axis),
+          ...(drawing.bars ? { incrs: WHOLE_STEPS } : {}),
         },
       ],
       series: [{}, ...series],

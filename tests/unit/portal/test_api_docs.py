@@ -6,10 +6,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from dispatcher.portal import api_docs
 
 
-async def page(static: Path) -> tuple[str, str]:
+async def page(static: Path, **cookies: str) -> tuple[str, str]:
     app = web.Application()
     api_docs.add_routes(app, static)
-    async with TestClient(TestServer(app)) as client, client.get("/api/docs") as response:
+    async with TestClient(TestServer(app), cookies=cookies) as client, client.get("/api/docs") as response:
         assert response.status == 200
         return await response.text(), response.headers["Content-Security-Policy"]
 
@@ -22,6 +22,12 @@ async def test_the_page_takes_everything_from_the_portal_itself(tmp_path: Path) 
     assert "/static/built/swagger-ui-bundle.js" in text
     assert "://" not in text
     assert "unsafe" not in policy
+
+
+async def test_the_page_has_the_theme_that_somebody_chose(tmp_path: Path) -> None:
+    for chosen, shown in (("dark", "dark"), ("light", "light"), ('"><script>', "system")):
+        text, _ = await page(tmp_path, theme=chosen)
+        assert f'<html lang="en" data-theme="{shown}">' in text
 
 
 async def test_without_the_build_the_page_says_how_to_build(tmp_path: Path) -> None:

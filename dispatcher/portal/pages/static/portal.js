@@ -80,6 +80,12 @@ for (const dialog of document.querySelectorAll("dialog")) {
   });
 }
 
+// On a narrow screen, the filter or the tab that is shown is not out of its bar.
+for (const current of document.querySelectorAll(".segments [aria-current], .tabs [aria-current]")) {
+  const bar = current.parentElement;
+  bar.scrollLeft = current.offsetLeft - bar.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+}
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
   button.hidden = false;
