@@ -24,10 +24,15 @@ class Passing(Generic[P]):
         if now - since < BLOCKED_SECONDS:
             return False
         if passed >= AT_ONCE:
-            del self._blocked[partition]
+            self._blocked[partition] = (now, 0)
             return False
         self._blocked[partition] = (since, passed + 1)
         return True
+
+    def due(self, partition: P, now: float) -> bool:
+        """Whether some of a partition may pass ``now``."""
+        since, _ = self._blocked.get(partition, (now, 0))
+        return now - since >= BLOCKED_SECONDS
 
     def clear(self) -> None:
         """Forget all partitions."""

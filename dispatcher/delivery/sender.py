@@ -91,6 +91,8 @@ class Sender:
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
+        self._blocking: dict[TopicPartition, str] = {}
+        """The webhook of the first record of each partition of parked ones that waits for room in its lane."""
         self._passing: Passing[TopicPartition] = Passing()
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
@@ -246,6 +248,7 @@ class Sender:
         else:
             has_room = self._lanes.has_room(delivery.webhook_id, time.monotonic())
         if tp.topic == self._topics.parked and not has_room and not self._passing.may_pass(tp, time.monotonic()):
+            self._blocking[tp] = delivery.webhook_id
             self._consumer.seek(tp, offset)
             self._consumer.pause(tp)
             return False
@@ -336,8 +339,13 @@ class Sender:
                     await self._reports.in_progress(work)
             self._lanes.look(time.monotonic())
             self._execute_next()
-            # Parked records whose lanes had no room are looked at again.
-            self._consumer.resume(*(self._consumer.paused() - self._bulk))
+            self._unblock(time.monotonic())
+
+    def _unblock(self, now: float) -> None:
+        for tp, webhook_id in list(self._blocking.items()):
+            if self._lanes.has_room_for_parked(webhook_id) or self._passing.due(tp, now):
+                del self._blocking[tp]
+                self._consumer.resume(tp)
 
     # Committing
 
@@ -368,6 +376,7 @@ class Sender:
         """Finish what is being executed, within a deadline, and commit."""
         self._assigned.clear()
         watermarks, self._watermarks = self._watermarks, {}
+        self._blocking.clear()
         self._drop_waiting()
         await self._finish_executing(HAND_OVER_SECONDS)
         await self._commit(watermarks)

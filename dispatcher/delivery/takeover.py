@@ -89,7 +89,7 @@ async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicP
         await admin.close()
     since: dict[int, int] = {}
     for tp, (_, metadata) in committed.items():
-        if metadata.isdigit():
+        if metadata.isascii() and metadata.isdigit():
             since[tp.partition] = min(int(metadata), since.get(tp.partition, int(metadata)))
     return since
 

@@ -56,7 +56,7 @@ _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
 _ACCESS_DENIED = 497
 _TIMEOUT_CODES = frozenset({159, 209})
 _OF_A_BUSY_SERVER = frozenset({*_TIMEOUT_CODES, 202, 210, 241, 252, 279, 439})
-"""Codes for too many queries or parts, too little memory, no thread to be had, other servers that do not answer: later it may do it."""
+"""Codes for too many queries or parts, too little memory, no thread, servers that do not answer: later it may do it."""
 _NOT_LET_IN = frozenset({192, 193, 194, 516})
 """Codes for users that there are not, and wrong passwords."""
 

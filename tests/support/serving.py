@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
+from unittest.mock import AsyncMock
 
 from aiohttp import web
 from cryptography.fernet import Fernet
@@ -13,6 +14,7 @@ from dispatcher.portal.api.operation import AnyOperation
 from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.server import application
 from dispatcher.portal.auth import Caller, Membership
+from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages.wiring import Page, Site
 from dispatcher.webhooks.vault import Vault
 from tests.support.web_server import listening
@@ -31,6 +33,11 @@ async def serving(operations: Iterable[AnyOperation] = (), pages: Iterable[Page]
 
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
-    Site(Vault(Fernet.generate_key().decode()), None, limits, lambda: datetime.now(UTC)).add_to(app, pages)
+    vault = Vault(Fernet.generate_key().decode())
+    Site(vault, None, limits, EndedSessions(AsyncMock(), "sessions", _now), _now).add_to(app, pages)
     async with listening(ProblemRunner(app, access_log=None)) as url:
         yield url
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
