@@ -3,7 +3,9 @@
 How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success,
 shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing.
 Lanes of slow targets together have at most half of all places, so that the other half is always there for targets that
-answer. What would wait long for a slow target, and what memory has no room for, is sent away to be parked.
+answer. Lanes that are heavy, with much at once or nothing but failures, have turns of their own, so that whoever takes
+attempts out can let the others go first. What would wait long for a slow target, and what memory has no room for, is
+sent away to be parked.
 
 All times are seconds of one monotonic clock, passed in.
 """
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from dispatcher.rotation import Rotation
@@ -31,6 +34,10 @@ class Waiting(Protocol):
     @property
     def size(self) -> int:
         """Bytes that it keeps in memory."""
+
+    @property
+    def bulk(self) -> bool:
+        """Whether it is one of much that its webhook has at once."""
 
 
 W = TypeVar("W", bound=Waiting)
@@ -62,6 +69,8 @@ class _Lane(Generic[W]):
     places: int
     waiting: deque[W] = field(default_factory=deque)
     waiting_bytes: int = 0
+    bulk: int = 0
+    """How many of those that wait are of much at once."""
     ready_bytes: int = 0
     """As many of these as were counted when the lane last changed."""
     executing: dict[int, float] = field(default_factory=dict)
@@ -93,7 +102,10 @@ class Lanes(Generic[W]):
         self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
         self._turns: Rotation[_Lane[W]] = Rotation()
+        self._heavy_turns: Rotation[_Lane[W]] = Rotation()
         self._slow_turns: Rotation[_Lane[W]] = Rotation()
+        self._light: _Lane[W] | None = None
+        self._light_at = -inf
         self._later: list[tuple[float, int, _Lane[W]]] = []
         self._numbers = count()
         self._executing = 0
@@ -131,6 +143,11 @@ class Lanes(Generic[W]):
         """When the next lane that a rate limit holds back may go on."""
         return self._later[0][0] if self._later else None
 
+    @property
+    def others_at(self) -> float:
+        """When a lane that is not heavy had a turn last."""
+        return self._light_at
+
     def has_room(self, webhook_id: str, now: float) -> bool:
         """Whether another attempt may wait: always, unless the target is slow and the wait would be long.
 
@@ -160,25 +177,41 @@ class Lanes(Generic[W]):
         if lane is None:
             lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first)
         lane.waiting.append(work)
+        if work.bulk:
+            lane.bulk += 1
+            if lane is self._light:  # it was no other but this one itself
+                self._light_at = -inf
         self._waits(lane, work.size)
         self._want_turn(lane)
 
     def take(self, now: float) -> Iterator[W]:
-        """The attempts whose turn it is; each is executing until ``ended``."""
+        """The attempts whose turn it is, but for those of heavy lanes; each is executing until ``ended``."""
         while self._later and self._later[0][0] <= now:
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
             self._want_turn(held_back)
-        while (lane := self._next(now)) is not None:
-            work = lane.waiting.popleft()
-            self._waits(lane, -work.size)
-            lane.executing[id(work)] = now
-            self._executing += 1
-            self._executing_slow += lane.slow
-            if rate := self._rate_of(lane.webhook_id):
-                lane.not_before = max(now, lane.not_before) + 1 / rate
-            self._want_turn(lane)
-            yield work
+        while (lane := self._next(self._turns, now)) is not None:
+            self._light, self._light_at = lane, now
+            yield self._give_out(lane, now)
+        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self._slow_turns, now)):
+            yield self._give_out(lane, now)
+
+    def take_heavy(self, now: float) -> Iterator[W]:
+        """Those of heavy lanes."""
+        while (lane := self._next(self._heavy_turns, now)) is not None:
+            yield self._give_out(lane, now)
+
+    def _give_out(self, lane: _Lane[W], now: float) -> W:
+        work = lane.waiting.popleft()
+        lane.bulk -= work.bulk
+        self._waits(lane, -work.size)
+        lane.executing[id(work)] = now
+        self._executing += 1
+        self._executing_slow += lane.slow
+        if rate := self._rate_of(lane.webhook_id):
+            lane.not_before = max(now, lane.not_before) + 1 / rate
+        self._want_turn(lane)
+        return work
 
     def ended(self, work: W, now: float, *, success: bool) -> None:
         """An attempt that was given out has ended; its place is free."""
@@ -215,6 +248,7 @@ class Lanes(Generic[W]):
             longest = max(self._lanes.values(), key=lambda lane: len(lane.waiting))
             for _ in range((len(longest.waiting) + 1) // 2):
                 work = longest.waiting.pop()
+                longest.bulk -= work.bulk
                 self._waits(longest, -work.size)
                 taken.append(work)
                 if self._waiting_bytes <= self._limits.waiting_bytes:
@@ -227,28 +261,29 @@ class Lanes(Generic[W]):
         dropped = [work for lane in self._lanes.values() for work in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
-            lane.waiting_bytes = lane.ready_bytes = 0
+            lane.waiting_bytes = lane.ready_bytes = lane.bulk = 0
             lane.held_back = False
         self._turns.clear()
+        self._heavy_turns.clear()
         self._slow_turns.clear()
         self._later.clear()
         self._waiting_bytes = self._ready_bytes = 0
         return dropped
 
-    def _next(self, now: float) -> _Lane[W] | None:
-        while self._executing < self._limits.executing and (lane := self._turns.take()) is not None:
-            if lane.slow:
-                self._slow_turns.want(lane)
+    def _next(self, turns: "Rotation[_Lane[W]]", now: float) -> _Lane[W] | None:
+        while self._executing < self._limits.executing and (lane := turns.take()) is not None:
+            right = self._turns_of(lane)
+            if right is not turns:
+                right.want(lane)
             elif self._may_begin(lane, now):
                 return lane
-        while (
-            self._executing < self._limits.executing
-            and self._executing_slow < self._limits.executing // 2
-            and (lane := self._slow_turns.take()) is not None
-        ):
-            if self._may_begin(lane, now):
-                return lane
         return None
+
+    def _turns_of(self, lane: _Lane[W]) -> "Rotation[_Lane[W]]":
+        if lane.slow:
+            return self._slow_turns
+        heavy = lane.bulk or lane.failures >= self._limits.executing_at_first
+        return self._heavy_turns if heavy else self._turns
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:
@@ -269,7 +304,7 @@ class Lanes(Generic[W]):
     def _want_turn(self, lane: _Lane[W]) -> None:
         self._count(lane)
         if lane.may_begin:
-            (self._slow_turns if lane.slow else self._turns).want(lane)
+            self._turns_of(lane).want(lane)
 
     def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:
         if lane.slow != slow:

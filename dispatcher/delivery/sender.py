@@ -19,6 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from dispatcher.delivery.attempt import AttemptMaker
 from dispatcher.delivery.conclusion import Conclusion
+from dispatcher.delivery.courtesy import OTHERS_SECONDS, Courtesy
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
@@ -97,6 +98,8 @@ class Sender:
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
         self._rounds = Rounds()
+        self._courtesy = Courtesy()
+        self._round_began = 0.0
         self._behind = False
         self._bulk: set[TopicPartition] = set()
         self._bulk_held = False
@@ -255,7 +258,8 @@ class Sender:
         watermark.begin(offset, now)
         if has_room:
             places = [(watermark, offset)]
-            work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places)
+            bulk = tp.topic != self._topics.deliveries
+            work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places, bulk)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
@@ -272,6 +276,7 @@ class Sender:
     def _execute_next(self) -> None:
         if self._beginning is None:
             self._beginning = asyncio.get_running_loop().call_soon(self._begin_some)
+            self._round_began = time.monotonic()
 
     def _begin_some(self) -> None:
         """Begin a few attempts; when more could begin, the next few follow when the event loop has come round."""
@@ -282,18 +287,34 @@ class Sender:
             return
         if self._bulk_held:
             self._hold_bulk()
+        begun = self._begin_all(islice(self._lanes.take(now), room))
+        alone = now - self._lanes.others_at > OTHERS_SECONDS
+        wait = 0.0 if alone else self._courtesy.wait(now)
+        if not wait:
+            heavy = self._begin_all(islice(self._lanes.take_heavy(now), room - begun if alone else 1))
+            begun += heavy
+            if heavy:
+                self._courtesy.begun(now, now - self._round_began)
+                wait = 0.0 if alone else self._courtesy.wait(now)
+        if begun >= room:
+            self._execute_next()
+            return
+        wakes = [now + wait] if wait else []
+        if (turn := self._lanes.next_turn) is not None:
+            wakes.append(turn)
+        if wakes:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_later(max(min(wakes) - now, 0.0), self._execute_next)
+
+    def _begin_all(self, taken: Iterable[Work]) -> int:
         begun = 0
-        for work in islice(self._lanes.take(now), room):
+        for work in taken:
             self._executing[id(work)] = work
             work.task = asyncio.create_task(self._execute(work))
             work.task.add_done_callback(partial(self._executed, work))
             begun += 1
-        if begun == room:
-            self._execute_next()
-        elif (turn := self._lanes.next_turn) is not None:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = asyncio.get_running_loop().call_later(max(turn - now, 0.001), self._execute_next)
+        return begun
 
     async def _execute(self, work: Work) -> None:
         conclusion = await self._attempts.make(work)

@@ -12,12 +12,16 @@ class Work:
     webhook_id: str
     number: int = 0
     size: int = 1
+    bulk: bool = False
 
 
 LIMITS = Limits(executing=6, executing_per_webhook=4, executing_at_first=2, waiting_bytes=20)
 
 
-@given(st.lists(st.sampled_from(["add a", "add b", "add c", "end", "fail", "look"]), max_size=200), st.randoms())
+@given(
+    st.lists(st.sampled_from(["add a", "add b", "add c", "bulk a", "bulk b", "end", "fail", "look"]), max_size=200),
+    st.randoms(),
+)
 def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str], random: Random) -> None:
     lanes: Lanes[Work] = Lanes(LIMITS)
     executing: list[Work] = []
@@ -25,8 +29,8 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
     now = 0.0
     for number, step in enumerate(steps):
         now += random.choice([0.0, 0.01, 0.7])
-        if step.startswith("add"):
-            work = Work(step[-1], number)
+        if step.startswith(("add", "bulk")):
+            work = Work(step[-1], number, bulk=step.startswith("bulk"))
             lanes.add(work)
             waiting.append(work)
         elif step == "look":
@@ -36,7 +40,7 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
             assert len(waiting) <= 20
         elif executing:
             lanes.ended(executing.pop(random.randrange(len(executing))), now, success=step == "end")
-        for taken in lanes.take(now):
+        for taken in [*lanes.take(now), *lanes.take_heavy(now), *lanes.take(now)]:
             assert taken is next(w for w in waiting if w.webhook_id == taken.webhook_id)
             waiting.remove(taken)
             executing.append(taken)
@@ -49,7 +53,34 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
         for name in {w.webhook_id for w in waiting}:
             assert sum(w.webhook_id == name for w in executing) >= 2 or len(executing) >= 3
     assert {w.number for w in lanes.drop_waiting()} == {w.number for w in waiting}
-    assert list(lanes.take(now)) == []
+    assert [*lanes.take(now), *lanes.take_heavy(now)] == []
+
+
+def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(executing_at_first=2))
+    lanes.add(Work("flooded", bulk=True))
+    lanes.add(Work("quiet"))
+    failing = [Work("failing") for _ in range(2)]
+    for work in failing:
+        lanes.add(work)
+    assert [work.webhook_id for work in lanes.take(1.0)] == ["quiet", "failing", "failing"]
+    for work in failing:
+        lanes.ended(work, 1.0, success=False)
+    lanes.add(Work("failing"))
+    assert list(lanes.take(2.0)) == []
+    assert lanes.others_at == 1.0
+    assert [work.webhook_id for work in lanes.take_heavy(2.0)] == ["flooded", "failing"]
+    lanes.add(Work("flooded"))
+    assert [work.webhook_id for work in lanes.take(3.0)] == ["flooded"], "it has no more at once than others"
+
+
+def test_who_has_much_is_no_other_to_itself() -> None:
+    lanes: Lanes[Work] = Lanes(Limits())
+    lanes.add(Work("flooded"))
+    assert len(list(lanes.take(1.0))) == 1
+    assert lanes.others_at == 1.0
+    lanes.add(Work("flooded", bulk=True))
+    assert lanes.others_at < 0
 
 
 def test_lanes_take_turns() -> None:
@@ -141,7 +172,7 @@ def test_a_target_that_only_fails_quickly_has_few_places_until_it_succeeds() -> 
         lanes.add(Work("fails", number))
 
     def a_round(now: float, *, success: bool) -> int:
-        taken = list(lanes.take(now))
+        taken = [*lanes.take(now), *lanes.take_heavy(now)]
         for work in taken:
             lanes.ended(work, now + 0.01, success=success)
         return len(taken)
