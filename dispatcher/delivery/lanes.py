@@ -71,6 +71,8 @@ class _Lane(Generic[W]):
     waiting_bytes: int = 0
     bulk: int = 0
     """How many of those that wait are of much at once."""
+    much: bool = False
+    """Whether any were, lately."""
     ready_bytes: int = 0
     """As many of these as were counted when the lane last changed."""
     executing: dict[int, float] = field(default_factory=dict)
@@ -179,6 +181,7 @@ class Lanes(Generic[W]):
         lane.waiting.append(work)
         if work.bulk:
             lane.bulk += 1
+            lane.much = True
             if lane is self._light:  # it was no other but this one itself
                 self._light_at = -inf
         self._waits(lane, work.size)
@@ -235,6 +238,9 @@ class Lanes(Generic[W]):
     def look(self, now: float) -> None:
         """Notice which targets have kept somebody waiting for long; call it a few times a second."""
         for webhook_id, lane in list(self._lanes.items()):
+            if lane.much and not lane.bulk:
+                lane.much = False
+                self._want_turn(lane)
             if lane.executing:
                 if now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
                     self._set_slow(lane, slow=True)
@@ -282,7 +288,7 @@ class Lanes(Generic[W]):
     def _turns_of(self, lane: _Lane[W]) -> "Rotation[_Lane[W]]":
         if lane.slow:
             return self._slow_turns
-        heavy = lane.bulk or lane.failures >= self._limits.executing_at_first
+        heavy = lane.much or lane.failures >= self._limits.executing_at_first
         return self._heavy_turns if heavy else self._turns
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:

@@ -22,6 +22,7 @@ from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.fetching import fetch_promptly
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import REBALANCES, RETRIES_RELAYED, RETRY_LATENESS_SECONDS
@@ -70,6 +71,7 @@ class Relay:
         try:
             await self._producer.start()
             await self._consumer.start()
+            fetch_promptly(self._consumer)
         except BaseException:
             await self._consumer.stop()
             await self._producer.stop()

@@ -35,7 +35,7 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
-from dispatcher.kafka.fetching import fetch_evenly
+from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.polling import take_evenly
 from dispatcher.kafka.topics import Topics
@@ -131,6 +131,7 @@ class Sender:
         try:
             await self._check_partitions()
             await self._consumer.start()
+            fetch_promptly(self._consumer)
             fetch_evenly(self._consumer)
         except BaseException:
             await self._producer.stop()

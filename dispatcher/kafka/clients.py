@@ -9,7 +9,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, KafkaUnavailable
-from dispatcher.kafka.fetching import PromptConsumer
 from dispatcher.settings import Settings
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
@@ -83,7 +82,7 @@ class KafkaClients:
         self, *topics: str, group: str | None = None, member: Membership = DYNAMIC, **options: Any
     ) -> AIOKafkaConsumer:
         """A consumer that never commits by itself."""
-        return PromptConsumer(
+        return AIOKafkaConsumer(
             *topics,
             bootstrap_servers=self.bootstrap_servers,
             group_id=group,

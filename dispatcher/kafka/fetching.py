@@ -17,15 +17,6 @@ _OF_A_PARTITION_BYTES = 128 * 1024
 _TAKEN_AT_ONCE_SECONDS = 0.002
 
 
-class PromptConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """A consumer that makes the next request when the last one is answered, always."""
-
-    async def start(self) -> None:
-        """Connect, and begin to fetch if there are partitions."""
-        await super().start()
-        fetch_promptly(self)
-
-
 def fetch_promptly(consumer: AIOKafkaConsumer) -> None:
     """Have a started consumer notice every answer at once.
 

@@ -5,6 +5,7 @@ import pytest
 from aiokafka.consumer.fetcher import Fetcher
 
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.fetching import fetch_promptly
 from dispatcher.kafka.topics import Topics
 
 
@@ -22,7 +23,8 @@ async def test_a_request_follows_an_answer_at_once_though_records_are_taken_out_
         return result
 
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered_while_records_are_taken_out)
-    async with clients.consumer(topics.deliveries, fetch_max_wait_ms=1):
+    async with clients.consumer(topics.deliveries, fetch_max_wait_ms=1) as consumer:
+        fetch_promptly(consumer)
         async with asyncio.timeout(5):  # without that, one in 0.2 s
             for _ in range(100):
                 await answers.acquire()
