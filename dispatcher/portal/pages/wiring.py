@@ -125,7 +125,11 @@ class Site:
         if session is not None:
             session = self.sessions.touched(session)
             if session is not before:
-                self.sessions.write(response, visit.request.cookies, session)
+                try:
+                    self.sessions.write(response, visit.request.cookies, session)
+                except Problem as problem:
+                    visit.session = before
+                    response = error_page(visit, problem)
         for name, value in security_headers(visit.style_nonce_).items():
             response.headers.setdefault(name, value)
         response.headers.setdefault(hdrs.VARY, "Cookie, Accept-Language")

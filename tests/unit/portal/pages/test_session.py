@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from unittest.mock import AsyncMock
 
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet
@@ -13,7 +14,10 @@ from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller, Membership
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages.session import IDLE, Seal, Session, Sessions
+from dispatcher.portal.pages.visit import Visit
+from dispatcher.portal.pages.wiring import Page
 from dispatcher.webhooks.vault import Vault
+from tests.support.serving import serving
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -130,3 +134,18 @@ def test_what_is_not_ours_is_no_session(sessions: Sessions, value: str) -> None:
 def test_more_than_a_browser_can_keep_is_refused(sessions: Sessions) -> None:
     with pytest.raises(Problem):
         cookies_of(sessions, sessions.begin(caller(20_000)))
+
+
+async def test_who_is_in_more_organizations_than_fit_into_a_browser_is_told_so_on_a_page(sessions: Sessions) -> None:
+    async def sign_in(visit: Visit) -> web.Response:
+        visit.session = sessions.begin(caller(5_000))
+        return web.Response(text="signed in")
+
+    async with (
+        serving(pages=[Page("/in", get=sign_in, open=True)]) as url,
+        aiohttp.ClientSession() as client,
+        client.get(f"{url}/in") as response,
+    ):
+        assert (response.status, response.content_type) == (413, "text/html")
+        assert "more organizations than a browser can keep" in await response.text()
+        assert not response.cookies
