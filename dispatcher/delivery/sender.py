@@ -101,6 +101,8 @@ class Sender:
         self._courtesy = Courtesy()
         self._round_began = 0.0
         self._behind = False
+        self._last: set[TopicPartition] = set()
+        """Partitions where nobody minds: what is parked, and what is of much at once."""
         self._bulk: set[TopicPartition] = set()
         self._bulk_held = False
         self._assigned = asyncio.Event()
@@ -178,9 +180,9 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await take_evenly(self._consumer, last=self._bulk, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
+            batches = await take_evenly(self._consumer, last=self._last, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
             self._behind = any(
-                len(records) == _RECORDS_AT_ONCE for tp, records in batches.items() if tp not in self._bulk
+                len(records) == _RECORDS_AT_ONCE for tp, records in batches.items() if tp not in self._last
             )
             accepted = 0
             for tp, records in batches.items():
@@ -418,6 +420,7 @@ class Sender:
         self._committed, self._gaps = {}, {}
         self._passing.clear()
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
+        self._last = {tp for tp in tps if tp.topic != self._topics.deliveries}
         self._bulk, self._bulk_held = {tp for tp in tps if tp.topic == self._topics.bulk}, False
         for tp, position in positions.items():
             # A fetch that was waiting may have brought something meanwhile, which nobody could begin with.
