@@ -19,7 +19,8 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.portal.conftest import Api, a_token, clickhouse, engine, follower, settings, vault_of
+from tests.integration.conftest import engine
+from tests.integration.portal.conftest import Api, a_token, clickhouse, follower, settings, vault_of
 from tests.support.target import Target, a_target
 
 __all__ = ["clickhouse", "engine", "follower", "settings"]

@@ -1,6 +1,6 @@
 """A portal on real Kafka and the embedded ClickHouse, and somebody who asks it."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import Any
 
 import aiohttp
-import chdb
 import jwt
 import pytest
 
@@ -95,15 +94,6 @@ def settings(settings: Settings) -> Settings:
             "request_timeout": timedelta(seconds=3),
         }
     )
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
-    path = tmp_path_factory.mktemp("clickhouse").resolve()
-    held = chdb.connect(str(path))
-    yield f"chdb://{path}"
-    held.close()
 
 
 @pytest.fixture

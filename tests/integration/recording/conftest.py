@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import chdb
 import pytest
 from testcontainers.community.clickhouse import ClickHouseContainer
 
@@ -13,15 +12,6 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.http_port import HttpPort
 from dispatcher.recording.schema import migrate
 from tests.support.clickhouse import a_database
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded engine, held while the module's tests run: chDB has one path at a time in a process."""
-    path = tmp_path_factory.mktemp("clickhouse").resolve()
-    held = chdb.connect(str(path))
-    yield f"chdb://{path}"
-    held.close()
 
 
 @pytest.fixture(scope="session")

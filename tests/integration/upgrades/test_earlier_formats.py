@@ -6,14 +6,13 @@ that these cannot be read any more breaks the upgrade of everybody whose topics 
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import chdb
 import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook as StandardWebhook
@@ -102,14 +101,6 @@ def settings(settings: Settings) -> Settings:
     key = json.loads((HERE / f"records-{EARLIER[-1]}.json").read_text())["encryption_key"]
     networks = Settings(allowed_target_networks="127.0.0.0/8").allowed_target_networks
     return settings.model_copy(update={"encryption_key": SecretStr(key), "allowed_target_networks": networks})
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("clickhouse").resolve()
-    held = chdb.connect(str(path))
-    yield f"chdb://{path}"
-    held.close()
 
 
 class Installation:

@@ -6,11 +6,10 @@ edits a migration that was released is found out, because these tables do not be
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import chdb
 import pytest
 
 from dispatcher.recording import schema
@@ -37,14 +36,6 @@ FIGURES = {
     "hours": "SELECT * FROM success_rate_hourly ORDER BY webhook_id, event_type, hour",
     "days": "SELECT * FROM success_rate_daily ORDER BY webhook_id, event_type, day",
 }
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("clickhouse").resolve()
-    held = chdb.connect(str(path))
-    yield f"chdb://{path}"
-    held.close()
 
 
 @pytest.fixture
