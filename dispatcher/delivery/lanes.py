@@ -276,7 +276,7 @@ class Lanes(Generic[W]):
         self._waiting_bytes = self._ready_bytes = 0
         return dropped
 
-    def _next(self, turns: "Rotation[_Lane[W]]", now: float) -> _Lane[W] | None:
+    def _next(self, turns: Rotation[_Lane[W]], now: float) -> _Lane[W] | None:
         while self._executing < self._limits.executing and (lane := turns.take()) is not None:
             right = self._turns_of(lane)
             if right is not turns:
@@ -285,7 +285,7 @@ class Lanes(Generic[W]):
                 return lane
         return None
 
-    def _turns_of(self, lane: _Lane[W]) -> "Rotation[_Lane[W]]":
+    def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:
             return self._slow_turns
         heavy = lane.much or lane.failures >= self._limits.executing_at_first

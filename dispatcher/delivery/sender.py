@@ -292,23 +292,20 @@ class Sender:
             self._hold_bulk()
         begun = self._begin_all(islice(self._lanes.take(now), room))
         alone = now - self._lanes.others_at > OTHERS_SECONDS
-        wait = 0.0 if alone else self._courtesy.wait(now)
-        if not wait:
-            heavy = self._begin_all(islice(self._lanes.take_heavy(now), room - begun if alone else 1))
-            begun += heavy
-            if heavy:
-                self._courtesy.begun(now, now - self._round_began)
-                wait = 0.0 if alone else self._courtesy.wait(now)
-        if begun >= room:
+        most = room - begun if alone else int(not self._courtesy.wait(now))
+        heavy = self._begin_all(islice(self._lanes.take_heavy(now), most))
+        if heavy:
+            self._courtesy.begun(now, now - self._round_began)
+        if begun + heavy >= room:
             self._execute_next()
             return
-        wakes = [now + wait] if wait else []
-        if (turn := self._lanes.next_turn) is not None:
-            wakes.append(turn)
+        wakes = [] if self._lanes.next_turn is None else [self._lanes.next_turn - now]
+        if not alone and (wait := self._courtesy.wait(now)):
+            wakes.append(wait)
         if wakes:
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._alarm = asyncio.get_running_loop().call_later(max(min(wakes) - now, 0.0), self._execute_next)
+            self._alarm = asyncio.get_running_loop().call_later(min(wakes), self._execute_next)
 
     def _begin_all(self, taken: Iterable[Work]) -> int:
         begun = 0
