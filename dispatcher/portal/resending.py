@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import milliseconds
 from dispatcher.recording.history import Message
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
@@ -94,7 +95,7 @@ class Resender:
             message_id=message.message_id,
             run=message.runs + 1,
             attempt=1,
-            message_created_on=round(message.created_on.timestamp() * 1000),
+            message_created_on=milliseconds(message.created_on),
             config_offset=self._directory.next_offset,
             workspace_id=message.workspace_id,
             body=body,
