@@ -58,6 +58,20 @@ def of_exception(error: Exception) -> Failure:
     return Failure("broken_answer", f"the call failed: {_shown(str(error) or type(error).__name__)}")
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames in which an exception, and what it was made of, were raised.
+
+    aiohttp's frames hold the exceptions that hold them. Nothing but the garbage collector would free those cycles, and
+    of a target that refuses there are hundreds a second, fifty objects each.
+    """
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and each.__traceback__ is not None:
+            each.__traceback__ = None
+            waiting += [each.__cause__, each.__context__, getattr(each, "os_error", None)]
+
+
 def _at_the_proxy(failure: Failure) -> Failure:
     return Failure("proxy", f"the egress proxy cannot be used: {failure.error}")
 

@@ -28,3 +28,7 @@ class Pace:
         if len(self._full_at) > _KNOWN_AT_MOST:
             self._full_at.popitem(last=False)
         return False
+
+    def used(self, webhook_id: str, now: float) -> float:
+        """How much of its burst a webhook has used up, from 0 to 1."""
+        return max(self._full_at.get(webhook_id, now) - now, 0.0) * PER_SECOND / BURST

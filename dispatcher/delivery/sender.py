@@ -58,6 +58,12 @@ _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 64
 _UNREPORTED_AT_MOST = 5_000
 
+# What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
+_ROUND_SECONDS = 0.0002
+
+# Between two attempts of those who have much: at worst 500 a second.
+_LONGEST_PAUSE = 0.002
+
 # While so much waits here for nothing but its turn, what webhooks have beyond a little waits in Kafka.
 _BULK_BYTES = 8 * 1024 * 1024
 
@@ -98,7 +104,7 @@ class Sender:
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
         self._rounds = Rounds()
-        self._courtesy = Courtesy()
+        self._courtesy = Courtesy(_LONGEST_PAUSE)
         self._round_began = 0.0
         self._behind = False
         self._last: set[TopicPartition] = set()
@@ -134,7 +140,7 @@ class Sender:
             await self._check_partitions()
             await self._consumer.start()
             fetch_promptly(self._consumer)
-            fetch_evenly(self._consumer)
+            fetch_evenly(self._consumer, last=(self._topics.bulk, self._topics.parked))
         except BaseException:
             await self._producer.stop()
             await self._client.close()
@@ -295,7 +301,7 @@ class Sender:
         most = room - begun if alone else int(not self._courtesy.wait(now))
         heavy = self._begin_all(islice(self._lanes.take_heavy(now), most))
         if heavy:
-            self._courtesy.begun(now, now - self._round_began)
+            self._courtesy.had_turn(now, strained=now - self._round_began > _ROUND_SECONDS)
         if begun + heavy >= room:
             self._execute_next()
             return

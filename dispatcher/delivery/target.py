@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from dispatcher.delivery.connections import Address, Content, Progress, TargetConnector
-from dispatcher.delivery.failures import Failure, of_exception, of_status, of_time_out
+from dispatcher.delivery.failures import Failure, forget_frames, of_exception, of_status, of_time_out
 from dispatcher.delivery.guard import IPAddress, TargetGuard, literal_address
 from dispatcher.delivery.masking import (
     mask_answer_headers,
@@ -189,10 +189,12 @@ class TargetClient:
                         exchange.close()
             if answered.get("content-encoding", "").lower() in _COMPRESSED:
                 body, truncated = _decompressed(body, truncated)
-        except TimeoutError:
+        except TimeoutError as error:
             failure = failure or of_time_out(progress, code, self._timeout)
+            forget_frames(error)
         except Exception as error:  # noqa: BLE001 - whatever a target makes the client raise is the attempt's failure
             failure = failure or of_exception(error)
+            forget_frames(error)
         if failure is not None and target.hidden:
             failure = replace(failure, error=mask_text(failure.error, target.hidden))
         return Answer(

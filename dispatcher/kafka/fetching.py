@@ -1,6 +1,6 @@
 """What is to be fetched is asked for at once, and of all partitions alike."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +11,10 @@ _WAIT_WHILE_BUSY_MS = 3
 # meanwhile: a flood's megabytes would keep everybody else's few records waiting for all of them.
 _ANSWER_BYTES = 512 * 1024
 _OF_A_PARTITION_BYTES = 128 * 1024
+
+# Where some of what is fetched is wanted sooner than the rest: a broker fills its answer in the order of the request,
+# so the rest has what is left of this.
+_ANSWER_WITH_LAST_BYTES = 128 * 1024
 
 # What is taken at once is asked for again together with all the others: a request without it would keep what comes next
 # waiting for that request's end.
@@ -43,8 +47,10 @@ class _OnTheirWay(set[object]):
         self._answered()
 
 
-def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
+def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> None:
     """Have a started consumer ask for the partitions of which it holds nothing, while records of others wait in it.
+
+    Topics in ``last`` are those where nobody minds: they are asked for behind the others, and little at a time.
 
     aiokafka alone asks for nothing for 0.1 s after each answer that has not been used up. And while one request waits
     at the broker for new records, it sends no other: a flooded partition would wait for the idle ones to have some. So
@@ -55,8 +61,12 @@ def fetch_evenly(consumer: AIOKafkaConsumer) -> None:
 
     def choose_evenly(assignment: Any) -> Any:
         fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if fetcher._records else patiently  # noqa: SLF001
-        return choose(assignment)
+        requests, *others = choose(assignment)
+        for _, request in requests:
+            request.topics.sort(key=lambda of_topic: of_topic[0] in last)
+        return requests, *others
 
-    fetcher._fetch_max_bytes, fetcher._max_partition_fetch_bytes = _ANSWER_BYTES, _OF_A_PARTITION_BYTES  # noqa: SLF001
+    fetcher._fetch_max_bytes = _ANSWER_WITH_LAST_BYTES if last else _ANSWER_BYTES  # noqa: SLF001
+    fetcher._max_partition_fetch_bytes = _OF_A_PARTITION_BYTES  # noqa: SLF001
     fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001
     fetcher._get_actions_per_node = choose_evenly  # noqa: SLF001

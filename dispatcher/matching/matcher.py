@@ -25,6 +25,7 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
+from dispatcher.matching.slices import LITTLE, Slices
 from dispatcher.observability.metrics import EVENTS, MESSAGES, MESSAGES_GIVEN_UP, attempts_counter
 from dispatcher.observability.trace_context import trace_of_headers
 
@@ -43,9 +44,6 @@ _PRODUCER_SECONDS = 0.5
 # An operation on thousands of devices lets others in after so many messages: other roles, and the events behind it.
 _AT_ONCE = 50
 _LONG_AT_MOST = 4
-
-# So long it matches before it lets events be read: who wants little may stand behind who wants much.
-_SLICE_SECONDS = 0.002
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +86,9 @@ class Matcher:
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
         self._counted_messages = {event_type: MESSAGES.labels(event_type) for event_type in EventType}
         self._pace = Pace()
+        self._slices = Slices()
+        self._hurry = False
+        """Whether what somebody has who has little waits in the outbox."""
         self._started = AsyncExitStack()
         self._unfinished: set[asyncio.Task[None]] = set()
         self._outbox: Outbox
@@ -156,7 +157,6 @@ class Matcher:
     async def _match_stream(self, stream: Any) -> None:
         outbox = self._outbox
         nothing_waits = stream.channel.empty
-        slice_ends = 0.0
         async for event in stream.noack().events():
             matching = self._match_record(event.message)
             if _begin(matching):
@@ -165,13 +165,15 @@ class Matcher:
                 self._go_on(event, matching)
             else:
                 outbox.done(event.ack, _size(event))
-            if nothing_waits():
+            if nothing_waits() or self._hurry:
+                self._hurry = False
                 outbox.push()
             if not outbox.has_room:
                 await outbox.room()
-            elif time.monotonic() >= slice_ends:
-                await asyncio.sleep(0)
-                slice_ends = time.monotonic() + _SLICE_SECONDS
+            elif self._slices.over(now := time.monotonic()):
+                # What comes in is read meanwhile: who wants little may stand behind who wants much.
+                await asyncio.sleep(self._slices.pause(now, time.thread_time()))
+                self._slices.begin(time.monotonic(), time.thread_time())
 
     def _go_on(self, event: Any, matching: Iterator[None]) -> None:
         task = self._watch(self._match_rest(event, matching))
@@ -216,17 +218,27 @@ class Matcher:
 
     def _put(self, result: Delivery | TooLarge) -> None:
         if isinstance(result, TooLarge):
-            now = round(self._now() * 1000)
-            outcome = _failed(result, now)
-            headers = headers_without_call(result.delivery)
-            self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), headers)
-            self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now), [])
-            attempts_counter("failed", TOO_LARGE).inc()
-            MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
+            self._put_failed(result, round(self._now() * 1000))
         else:
-            much = self._pace.exceeded(result.webhook_id, time.monotonic())
-            topic = self._topics.bulk if much else self._topics.deliveries
-            self._outbox.put(topic, result.webhook_id, result.body, result.headers())
+            self._put_delivery(result, time.monotonic())
+
+    def _put_failed(self, result: TooLarge, now_ms: int) -> None:
+        outcome = _failed(result, now_ms)
+        headers = headers_without_call(result.delivery)
+        self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), headers)
+        self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now_ms), [])
+        attempts_counter("failed", TOO_LARGE).inc()
+        MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
+
+    def _put_delivery(self, delivery: Delivery, now: float) -> None:
+        topic = self._topics.deliveries
+        if self._pace.exceeded(delivery.webhook_id, now):
+            topic = self._topics.bulk
+            self._slices.matched_much(now)
+        elif self._pace.used(delivery.webhook_id, now) <= LITTLE:
+            self._slices.matched_little(now)
+            self._hurry = True
+        self._outbox.put(topic, delivery.webhook_id, delivery.body, delivery.headers())
 
 
 class _EventRecord:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,18 @@ def test_a_flood_is_much_after_its_beginning_until_it_is_over() -> None:
     assert pace.exceeded("wh", 1 / PER_SECOND)
     full_again = BURST / PER_SECOND
     assert not any(pace.exceeded("wh", full_again + 1) for _ in range(BURST))
+
+
+def test_what_was_used_up_comes_back_in_time() -> None:
+    pace = Pace()
+    assert pace.used("wh", 0.0) == 0.0
+    for _ in range(BURST // 2):
+        pace.exceeded("wh", 0.0)
+    assert pace.used("wh", 0.0) == pytest.approx(0.5)
+    for _ in range(BURST):
+        pace.exceeded("wh", 0.0)
+    assert pace.used("wh", 0.0) == pytest.approx(1.0)
+    assert pace.used("wh", 2 * BURST / PER_SECOND) == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 5)), max_size=400))

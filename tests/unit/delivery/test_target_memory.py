@@ -1,12 +1,15 @@
 """What the worst targets cost: memory for each call is bounded, whatever they send."""
 
 import asyncio
+import gc
 import gzip
+import socket
 import tracemalloc
 
+import aiohttp
 import pytest
 
-from tests.support.raw_target import REQUEST, Handler, answering, calling, listening, target_at
+from tests.support.raw_target import REQUEST, Handler, answering, calling, listening, speaking_first, target_at
 
 CALLS = 5
 KIB = 1024
@@ -46,3 +49,23 @@ async def test_memory_of_a_call_is_bounded(handler: Handler, limit: int) -> None
     assert (peak - before) / CALLS < limit
     assert (after - before) / CALLS < 256 * KIB
     assert all(len(each.response_body) <= 16 * KIB for each in answers)
+
+
+async def test_a_call_that_fails_leaves_no_exception_to_the_garbage_collector() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        refusing = f"http://127.0.0.1:{taken.getsockname()[1]}/hook"
+        async with listening(speaking_first(b"this is no TLS\r\n")) as no_tls, calling() as client:
+            for url in (refusing, no_tls.https, "http://no-such-name.invalid/hook"):
+                target = target_at(url)
+                gc.collect()
+                gc.set_debug(gc.DEBUG_SAVEALL)
+                try:
+                    answers = [await client.call(target, REQUEST) for _ in range(3)]
+                    gc.collect()
+                    left = [each for each in gc.garbage if isinstance(each, aiohttp.ClientError)]
+                finally:
+                    gc.set_debug(0)
+                    gc.garbage.clear()
+                assert all(answer.failure is not None for answer in answers)
+                assert left == []
