@@ -13,6 +13,7 @@ from benchmarks import (
     cold_start,
     devices,
     fanout,
+    footprint,
     hanging,
     latency,
     report,
@@ -36,6 +37,7 @@ PARTS: tuple[Part, ...] = tuple(
         storm,
         cold_start,
         start_up,
+        footprint,
         takeover,
         scale,
     )
