@@ -77,7 +77,9 @@ class Erasure:
 
     def work(self) -> InTurn:
         """The work of the group of portals; other commands are others' work, and a bad one is theirs to judge."""
-        return InTurn(self._clients, self._topics.group(Group.ERASURE), [self._topics.commands], self._carry_out)
+        return InTurn(
+            self._clients, self._producer, self._topics, Group.ERASURE, [self._topics.commands], self._carry_out
+        )
 
     async def erase(self, organization_id: str, request: str) -> Erased:
         """Erase an organization; how much there was, with what earlier tries of this ``request`` here had found.

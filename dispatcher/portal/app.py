@@ -150,7 +150,7 @@ class Portal:
                 "audit": audit_topic,
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "ended sessions": CompactedTopic(clients, topics.sessions, ended.apply),
-                "missing entries": missing.work(clients, topics),
+                "missing entries": missing.work(clients, producer, topics),
                 "commands": Commands(topics, producer, changes).work(clients),
                 "recovery": recoveries.work(clients),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),

@@ -74,12 +74,13 @@ class Commands:
 
     def __init__(self, topics: Topics, producer: AIOKafkaProducer, changes: Changes) -> None:
         self._topics = topics
+        self._producer = producer
         self._dead_letters = DeadLetters(producer, topics.dead_letter)
         self._changes = changes
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, self._topics.group(Group.PORTAL), [self._topics.commands], self._carry_out)
+        return InTurn(clients, self._producer, self._topics, Group.PORTAL, [self._topics.commands], self._carry_out)
 
     async def _carry_out(self, record: ConsumerRecord) -> None:
         try:

@@ -30,7 +30,7 @@ class DisabledNotices:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, self._topics.group(Group.DISABLED), [self._topics.config], self._tell)
+        return InTurn(clients, self._producer, self._topics, Group.DISABLED, [self._topics.config], self._tell)
 
     async def _tell(self, record: ConsumerRecord) -> None:
         webhook = self._disabled(record)

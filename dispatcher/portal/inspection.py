@@ -23,6 +23,7 @@ class Inspection:
     """Finds what cannot be read."""
 
     def __init__(self, producer: AIOKafkaProducer, topics: Topics, vault: Vault) -> None:
+        self._producer = producer
         self._dead_letters = DeadLetters(producer, topics.dead_letter)
         self._topics = topics
         self._vault = vault
@@ -30,7 +31,7 @@ class Inspection:
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
         inspected = (self._topics.config, self._topics.resources, self._topics.audit)
-        return InTurn(clients, self._topics.group(Group.INSPECTION), inspected, self._inspect)
+        return InTurn(clients, self._producer, self._topics, Group.INSPECTION, inspected, self._inspect)
 
     async def _inspect(self, record: ConsumerRecord) -> None:
         try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
@@ -54,9 +54,9 @@ class MissingEntries:
         self._follower = follower
         self._clock = clock
 
-    def work(self, clients: KafkaClients, topics: Topics) -> InTurn:
+    def work(self, clients: KafkaClients, producer: AIOKafkaProducer, topics: Topics) -> InTurn:
         """The work of the group."""
-        return InTurn(clients, topics.group(Group.AUDIT), [topics.config], self._see_to)
+        return InTurn(clients, producer, topics, Group.AUDIT, [topics.config], self._see_to)
 
     async def _see_to(self, change: ConsumerRecord) -> None:
         found = self._entry(change)

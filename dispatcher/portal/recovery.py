@@ -83,7 +83,7 @@ class Recoveries:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group; other commands are others' work, and a bad one is theirs to judge."""
-        return InTurn(clients, self._topics.group(Group.RECOVERY), [self._topics.commands], self._carry_out)
+        return InTurn(clients, self._producer, self._topics, Group.RECOVERY, [self._topics.commands], self._carry_out)
 
     def _asked_lately(self, webhook: Webhook) -> list[Span]:
         """Spans of which the log may not know yet that what failed in them is pending."""
