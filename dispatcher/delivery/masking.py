@@ -65,13 +65,20 @@ def mask_headers(headers: Iterable[tuple[str, str]], secret: Mapping[str, str]) 
 def mask_answer_headers(
     headers: Iterable[tuple[str, str]], secrets: Sequence[str] = (), limit: int = 16 * 1024
 ) -> dict[str, str]:
-    """An answer's headers, names in lower case, repeated ones joined, cut after ``limit`` characters in all."""
+    """An answer's headers, names in lower case, repeated ones joined, cut after ``limit`` characters in all.
+
+    Bytes that are no UTF-8, which aiohttp hands on as lone surrogates that nothing can write, are replaced.
+    """
     shown: dict[str, str] = {}
     for name, value in headers:
         limit -= len(name) + len(value)
         if limit < 0:
             break
         lower = name.lower()
-        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(value, secrets)
+        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(_valid(value), secrets)
         shown[lower] = f"{shown[lower]}, {visible}" if lower in shown else visible
     return shown
+
+
+def _valid(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")

@@ -53,3 +53,8 @@ def test_a_secret_that_is_cut_off_is_masked_too() -> None:
     assert mask_bytes(b"you sent Bearer abcdefghij.", secrets, cut=False) == f"you sent {MASK}.".encode()
     assert mask_bytes(b"you sent Bearer abcd", secrets, cut=True) == b"you sent "
     assert mask_bytes(b"you sent Bearer abcd", secrets, cut=False) == b"you sent Bearer abcd"
+
+
+def test_bytes_of_an_answers_headers_that_are_no_utf_8_are_replaced() -> None:
+    headers = [("X-Name", "caf\udce9"), ("X-Other", "café")]
+    assert mask_answer_headers(headers) == {"x-name": "caf\ufffd", "x-other": "café"}
