@@ -31,6 +31,7 @@ async def write_what_cannot_be_read(clients: KafkaClients, topics: Topics, setti
             (topics.config, b"wh-1", write_webhook(a_webhook(), another_key), place.headers()),
             (topics.config, b"wh-2", write_webhook(a_webhook("wh-9"), vault_of(settings)), place.headers()),
             (topics.config, b"wh-3", b"nonsense", []),
+            (topics.config, b"wh-4", b"nonsense", [("v", b"1"), ("revision", None), ("base", None)]),
             (topics.audit, b"wh-1", b'{"v": 2}', []),
             (topics.commands, b"wh-1", b'{"v": 1, "command": "sing"}', []),
         ):
@@ -45,7 +46,7 @@ async def test_each_unreadable_record_is_one_dead_letter_however_often_portals_s
 
     async def letters() -> list[Letter]:
         found = await box.letters(Selection())
-        assert len(found) >= 6
+        assert len(found) >= 7
         return found
 
     for _ in range(2):
@@ -72,6 +73,7 @@ async def test_each_unreadable_record_is_one_dead_letter_however_often_portals_s
             ),
             (topics.config, "another webhook's configuration", "value"),
             (topics.config, "changes of format None are not read by this version", "value"),
+            (topics.config, "the header revision is b'' and not a number", "value"),
             (
                 topics.audit,
                 "not an entry of the audit of this version: v, organization_id, webhook_id, webhook_name, entry",
