@@ -13,7 +13,7 @@ from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, tr
 VERSION = b"1"
 
 _ATTEMPTS = range(1, 256)
-_RUNS = range(1, 2**32)
+_RUNS = range(1, 2**16)
 _NUMBERS = range(2**63)
 
 Headers = list[tuple[str, bytes]]
