@@ -14,12 +14,13 @@ _SECRET_ANSWER_HEADERS = frozenset({"set-cookie", "www-authenticate", "authoriza
 
 
 def mask_url(url: URL) -> str:
-    """The URL without the values of its query and without path segments long enough to be tokens.
+    """The URL without the values of its query, and without path segments and names long enough to be tokens.
 
     The URLs of Slack and Microsoft Teams are secrets: whoever knows them can post.
     """
     path = _SECRET_SEGMENT.sub(MASK, url.raw_path)
-    query = "&".join(f"{name}={MASK}" for name in url.query)
+    names = ((_SECRET_SEGMENT.sub(MASK, name), equals) for name, equals, _ in _query(url))
+    query = "&".join(f"{name}={MASK}" if equals else name for name, equals in names)
     return f"{url.scheme}://{url.raw_authority}{path}" + (f"?{query}" if query else "")
 
 
@@ -30,7 +31,10 @@ def secrets_of(url: URL, headers: Mapping[str, str]) -> tuple[str, ...]:
     """
     parts = [piece for value in headers.values() for piece in value.split() if len(piece) >= 8]
     values = [value for value in headers.values() if len(value) >= 4]
-    tokens = _SECRET_SEGMENT.findall(url.raw_path) + [value for value in url.query.values() if len(value) >= 8]
+    # Both as they are sent, which is how a redirect repeats them, and as whoever reads them understands them.
+    queried = {*url.query.values(), *(value for _, _, value in _query(url))}
+    bare = [name for name, _, _ in _query(url) if _SECRET_SEGMENT.fullmatch(name)]
+    tokens = _SECRET_SEGMENT.findall(url.raw_path) + bare + [value for value in queried if len(value) >= 8]
     written = {
         spelling
         for secret in (*values, *parts, *tokens)
@@ -65,13 +69,25 @@ def mask_headers(headers: Iterable[tuple[str, str]], secret: Mapping[str, str]) 
 def mask_answer_headers(
     headers: Iterable[tuple[str, str]], secrets: Sequence[str] = (), limit: int = 16 * 1024
 ) -> dict[str, str]:
-    """An answer's headers, names in lower case, repeated ones joined, cut after ``limit`` characters in all."""
+    """An answer's headers, names in lower case, repeated ones joined, cut after ``limit`` characters in all.
+
+    Bytes that are no UTF-8, which aiohttp hands on as lone surrogates that nothing can write, are replaced.
+    """
     shown: dict[str, str] = {}
     for name, value in headers:
         limit -= len(name) + len(value)
         if limit < 0:
             break
         lower = name.lower()
-        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(value, secrets)
+        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(_valid(value), secrets)
         shown[lower] = f"{shown[lower]}, {visible}" if lower in shown else visible
     return shown
+
+
+def _valid(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _query(url: URL) -> list[tuple[str, str, str]]:
+    """The parts of the query as they are sent: name, equals sign and value, the latter two empty for a bare name."""
+    return [part.partition("=") for part in url.raw_query_string.split("&") if part]

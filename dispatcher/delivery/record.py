@@ -12,6 +12,10 @@ from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, tr
 
 VERSION = b"1"
 
+_ATTEMPTS = range(1, 256)
+_RUNS = range(1, 2**16)
+_NUMBERS = range(2**63)
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -64,7 +68,7 @@ class Delivery:
         return headers if self.trace is None else headers + self.trace.headers()
 
 
-def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Delivery:
+def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Delivery:
     """The delivery in a record.
 
     Raises:
@@ -72,11 +76,12 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
     """
     if key is None or value is None:
         raise UnreadableDelivery("a delivery has a webhook's id as its key and a body as its value")
-    fields = dict(headers)
+    # A header without a value is as good as none.
+    fields = {name: content for name, content in headers if content is not None}
     if fields.get("v") != VERSION:
         raise UnreadableDelivery(f"deliveries of format {fields.get('v')!r} are not read by this version")
     try:
-        return Delivery(
+        delivery = Delivery(
             webhook_id=key.decode(),
             organization_id=fields["organization"].decode(),
             event_type=EventType(fields["event"].decode()),
@@ -93,3 +98,11 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
         raise UnreadableDelivery(f"the header {error} is missing") from None
     except ValueError as error:
         raise UnreadableDelivery(f"a header cannot be read: {error}") from None
+    if not (
+        delivery.run in _RUNS
+        and delivery.attempt in _ATTEMPTS
+        and delivery.message_created_on in _NUMBERS
+        and delivery.config_offset in _NUMBERS
+    ):
+        raise UnreadableDelivery("a header cannot be read: a number is too small or too large")
+    return delivery

@@ -53,8 +53,8 @@ class Reports:
         if outcome["status"] == "failed":
             _log_failure(outcome, delivery.trace)
             sends.append(self._what_follows(work, conclusion))
-        if conclusion.disables_webhook:
-            command = disable_command(delivery.webhook_id, outcome["error"], self._clock.now())
+        if conclusion.disables_webhook and work.target is not None:
+            command = disable_command(delivery.webhook_id, outcome["error"], work.target.as_of)
             sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
         stored, *_ = await _until_acknowledged(sends)
         self._clock.learn(stored.timestamp)

@@ -105,7 +105,7 @@ async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, 
 
 def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
     for record in records:
-        headers = dict(record.headers)
+        headers = {name: content for name, content in record.headers if content is not None}
         if headers.get("final") != b"1":
             continue
         try:

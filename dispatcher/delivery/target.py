@@ -27,6 +27,7 @@ from dispatcher.delivery.masking import (
 )
 from dispatcher.delivery.signing import sign
 from dispatcher.events.types import EventType
+from dispatcher.moments import milliseconds
 from dispatcher.observability.trace_context import TRACEPARENT
 from dispatcher.settings import Settings
 from dispatcher.webhooks.secrets import key_of
@@ -88,6 +89,9 @@ class Target:
     hidden: tuple[str, ...]
     """What may be shown nowhere."""
 
+    as_of: int
+    """When the webhook became what it is here, in milliseconds since the epoch."""
+
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
         """Prepare a webhook's target."""
@@ -103,6 +107,7 @@ class Target:
                 for secret in webhook.secrets
             ),
             hidden=secrets_of(url, webhook.headers),
+            as_of=milliseconds(webhook.updated_on),
         )
 
     def signing_keys(self, now: float) -> Sequence[bytes]:

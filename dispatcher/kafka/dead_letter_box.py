@@ -252,7 +252,7 @@ def obstacle(letter: Letter, topics: Topics, partitions: Mapping[str, int]) -> s
     origin = letter.origin
     if origin is None:
         return letter.reason
-    if origin.topic in {topics.config, topics.resources, topics.audit}:
+    if origin.topic in {topics.config, topics.resources, topics.audit, topics.sessions}:
         return f"it is in {origin.topic} still, which is read from its beginning whenever a portal starts"
     if letter.omitted:
         return f"its {letter.omitted} did not fit here; its topic has it as long as it is kept there"

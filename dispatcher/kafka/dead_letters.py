@@ -69,10 +69,11 @@ def read_dead_letter(record: Record) -> DeadLetter:
     """
     headers = tuple(record.headers)
     # A record may have brought headers of these names itself; ours come last.
-    starts = [position for position, (name, _) in enumerate(headers) if name == _REASON]
+    starts = [position for position, (name, content) in enumerate(headers) if name == _REASON and content is not None]
     if not starts:
         raise NotADeadLetter("it was not put here by the dispatcher")
-    own, ours = headers[: starts[-1]], dict(headers[starts[-1] :])
+    own = headers[: starts[-1]]
+    ours = {name: content for name, content in headers[starts[-1] :] if content is not None}
     try:
         origin = Origin(
             topic=ours["dead-letter-topic"].decode(),

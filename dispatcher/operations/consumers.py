@@ -39,7 +39,7 @@ def readers(topics: Topics, present: Iterable[str]) -> tuple[Reader, ...]:
         Group.ERASURE: (topics.commands,),
         Group.AUDIT: (topics.config,),
         Group.DISABLED: (topics.config,),
-        Group.INSPECTION: (topics.config, topics.resources, topics.audit),
+        Group.INSPECTION: (topics.config, topics.resources, topics.audit, topics.sessions),
     }
     read: dict[Group, tuple[str, ...]] = {
         Group.MATCHER: tuple(topics.events.values()),

@@ -105,7 +105,7 @@ class Commands:
 
 
 def _disabled(webhook: Webhook, command: Disable) -> dict[str, object]:
-    # Whoever enabled or edited it after the target's answer has had the last word.
+    # Whoever enabled or edited it since it was what was called has had the last word: that was not tried yet.
     if not webhook.enabled or webhook.updated_on > command.time:
         return {}
     return {"status": "disabled", "disabled_reason": command.reason}

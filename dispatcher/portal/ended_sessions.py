@@ -16,6 +16,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from dispatcher.validation import members_of
+
 PATIENCE_SECONDS = 5.0
 """How long somebody who signs out waits for Kafka."""
 
@@ -38,6 +40,22 @@ class SessionEnd(BaseModel):
         return orjson.dumps(self.model_dump())
 
 
+class UnreadableSessionEnd(ValueError):
+    """A record that is no end of a session of a format this version reads."""
+
+
+def read_session_end(value: bytes | None) -> SessionEnd:
+    """The end of a session with this value.
+
+    Raises:
+        UnreadableSessionEnd: it is none; the message names what is wrong with it.
+    """
+    try:
+        return SessionEnd.model_validate_json(value or b"")
+    except ValidationError as error:
+        raise UnreadableSessionEnd(f"not the end of a session of this version: {members_of(error)}") from None
+
+
 class EndedSessions:
     """The ids of these sessions. ``clock`` gives the time."""
 
@@ -55,10 +73,9 @@ class EndedSessions:
     def apply(self, record: ConsumerRecord) -> None:
         """Take in a record; of what cannot be read, the session ends by itself."""
         try:
-            end = SessionEnd.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            members = ", ".join(".".join(str(part) for part in one["loc"]) or "the record" for one in error.errors())
-            _log.warning("the end of a session cannot be read", offset=record.offset, members=members)
+            end = read_session_end(record.value)
+        except UnreadableSessionEnd as error:
+            _log.warning("the end of a session cannot be read", offset=record.offset, reason=str(error))
         else:
             self._take_in(end)
 

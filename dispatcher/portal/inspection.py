@@ -1,4 +1,4 @@
-"""Dead letters for the topics that are read without a group: resources, the audit, and the webhooks themselves.
+"""Dead letters for the topics that are read without a group: resources, the audit, sessions, and the webhooks.
 
 Every portal reads these from their beginning at each start, and passes over what it cannot read. If it set that aside
 each time, one such record would be a dead letter a start and a portal. So a group reads them once more, and each
@@ -15,6 +15,7 @@ from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.audit import UnreadableAudit, read_audit_record
+from dispatcher.portal.ended_sessions import UnreadableSessionEnd, read_session_end
 from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
 from dispatcher.webhooks.vault import UndecipherableConfig, Vault
 
@@ -30,8 +31,9 @@ class Inspection:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group."""
-        inspected = (self._topics.config, self._topics.resources, self._topics.audit)
-        return InTurn(clients, self._producer, self._topics, Group.INSPECTION, inspected, self._inspect)
+        topics = self._topics
+        inspected = (topics.config, topics.resources, topics.audit, topics.sessions)
+        return InTurn(clients, self._producer, topics, Group.INSPECTION, inspected, self._inspect)
 
     async def _inspect(self, record: ConsumerRecord) -> None:
         try:
@@ -39,6 +41,7 @@ class Inspection:
         except (
             UnreadableResource,
             UnreadableAudit,
+            UnreadableSessionEnd,
             UnreadableChange,
             UnreadableWebhook,
             UndecipherableConfig,
@@ -52,5 +55,7 @@ class Inspection:
             read_webhook(read_place(record.key, record.headers), record.value, self._vault)
         elif record.topic == self._topics.audit:
             read_audit_record(record.value)
+        elif record.topic == self._topics.sessions:
+            read_session_end(record.value)
         elif record.value is not None:
             read_resource(record.key, record.value)

@@ -46,7 +46,7 @@ _SERVER_READERS = 4
 # Rows that ClickHouse cannot read, by the codes of its errors. Whatever else goes wrong may be right the next time:
 # a schema that does not fit must not turn every record into a dead letter.
 _ROW_CODES = frozenset(
-    {6, 25, 26, 27, 33, 38, 41, 69, 70, 72, 73, 117, 128, 130, 131, 190, 321, 349, 407, 432, 469, 691}
+    {6, 25, 26, 27, 33, 38, 41, 69, 70, 72, 73, 117, 128, 130, 131, 190, 306, 321, 349, 407, 432, 469, 691}
 )
 _SYSTEMS_WORDS = re.compile(r"\[Errno -?\d+\] ([^\"')]+)")
 _CODE = re.compile(r"\bCode: (\d+)")

@@ -296,8 +296,9 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             if record.key in erased:
                 continue
             if record.topic == self._topics.attempts:
-                if not record.value or record.value.isspace():
-                    unreadable.append((record, "the record is empty"))
+                if not record.value or record.value.lstrip()[:1] != b"{":
+                    # ClickHouse takes what is between or around rows, such as a semicolon, for nothing at all.
+                    unreadable.append((record, "the record is empty, or no JSON object"))
                 elif reason := unread_format(record.headers):
                     unreadable.append((record, reason))
                 else:

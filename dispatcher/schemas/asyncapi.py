@@ -127,7 +127,10 @@ _COMMAND = {
                 "command": {"const": "disable"},
                 "webhook_id": {"type": "string"},
                 "reason": {"type": "string", "description": "What people are shown as the reason"},
-                "time": _ASKED_AT,
+                "time": {
+                    "type": "integer",
+                    "description": f"As of when, in {_MILLISECONDS}: one that was changed later is left alone",
+                },
             },
         },
         {

@@ -54,13 +54,14 @@ class Place:
         return place if self.withdraws is None else [*place, ("withdraws", b"%d" % self.withdraws)]
 
 
-def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Place:
+def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Place:
     """Where a record belongs.
 
     Raises:
         UnreadableChange: something is missing or of another format.
     """
-    fields = dict(headers)
+    # A header without a value is as good as none.
+    fields = {name: content for name, content in headers if content is not None}
     if fields.get("v") != VERSION:
         raise UnreadableChange(f"changes of format {fields.get('v')!r} are not read by this version")
     try:
@@ -88,7 +89,7 @@ def entry_header(entry: bytes, vault: Vault) -> Headers:
     return [("audit", vault.encrypt(entry))]
 
 
-def read_entry(headers: Sequence[tuple[str, bytes]], vault: Vault) -> bytes | None:
+def read_entry(headers: Sequence[tuple[str, bytes | None]], vault: Vault) -> bytes | None:
     """The entry of the audit that a record carries.
 
     Raises:

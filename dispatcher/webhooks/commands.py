@@ -5,13 +5,19 @@ from collections.abc import Iterable
 import orjson
 
 
-def disable_command(webhook_id: str, reason: str, now: int) -> bytes:
-    """Disable a webhook; people are shown ``reason``. ``now`` is in milliseconds since the epoch."""
-    return orjson.dumps({"v": 1, "command": "disable", "webhook_id": webhook_id, "reason": reason, "time": now})
+def disable_command(webhook_id: str, reason: str, as_of: int) -> bytes:
+    """Disable a webhook; people are shown ``reason``.
+
+    ``as_of`` is when it became what was called, in milliseconds since the epoch: changed since, it is left alone.
+    """
+    return orjson.dumps({"v": 1, "command": "disable", "webhook_id": webhook_id, "reason": reason, "time": as_of})
 
 
 def erase_command(organization_id: str, id: str, now: int) -> bytes:
-    """Erase an organization; what was done is told in a notice with this ``id``. ``now`` as above."""
+    """Erase an organization; what was done is told in a notice with this ``id``.
+
+    ``now`` is in milliseconds since the epoch.
+    """
     return orjson.dumps({"v": 1, "command": "erase", "id": id, "organization_id": organization_id, "time": now})
 
 

@@ -9,6 +9,7 @@ from standardwebhooks import Webhook as StandardWebhook
 
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import load_topics
+from dispatcher.moments import moment
 from tests.support.delivering import Delivering
 from tests.support.kafka import consume, consume_all, write_topics_file
 from tests.support.target import Target, answer, fail_first, hang
@@ -92,13 +93,15 @@ async def test_retry_after_chooses_a_later_topic_and_keeps_the_place(delivering:
 
 
 async def test_gone_ends_the_message_and_asks_the_portal_to_disable(delivering: Delivering, target: Target) -> None:
-    await delivering.webhook("wh", target.url("gone", answer(410)))
+    webhook = await delivering.webhook("wh", target.url("gone", answer(410)))
     await delivering.sender()
     await delivering.deliver("wh", "msg_1")
     (record,) = await consume(delivering.clients, delivering.topics.commands, 1)
     command = orjson.loads(record.value)
     assert (record.key, command["command"], command["webhook_id"]) == (b"wh", "disable", "wh")
     assert "410 Gone" in command["reason"]
+    # What was edited while the target took its time is another webhook, which nobody has called yet.
+    assert moment(command["time"]) == webhook.updated_on
     (outcome,) = await delivering.outcomes(1)
     assert (outcome["status"], outcome["next_attempt_at"]) == ("failed", None)
 

@@ -280,7 +280,14 @@ async def test_what_comes_late_about_an_erased_webhook_is_removed(clickhouse: Cl
 
 @pytest.mark.parametrize(
     "row",
-    [b"{}", b"nonsense", b'{"run": 0}', b'{"status": "odd"}', b'{"message_id": null}'],
+    [
+        b"{}",
+        b"nonsense",
+        b'{"run": 0}',
+        b'{"status": "odd"}',
+        b'{"message_id": null}',
+        pytest.param(b'{"other": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="too deep"),
+    ],
 )
 async def test_rows_that_cannot_be_read_are_told_from_a_store_that_is_away(clickhouse: ClickHouse, row: bytes) -> None:
     with pytest.raises(RejectedRows):

@@ -22,6 +22,7 @@ from dispatcher.webhooks.target_headers import MASK
             "https://x.logic.azure.com/invoke?api-version=1&sig=abc",
             f"https://x.logic.azure.com/invoke?api-version={MASK}&sig={MASK}",
         ),
+        ("https://x.example/hook?0123456789abcdef0123456789abcdef&v", f"https://x.example/hook?{MASK}&v"),
     ],
 )
 def test_what_is_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
@@ -48,8 +49,22 @@ def test_what_is_secret_of_a_webhook_is_found_wherever_it_turns_up() -> None:
     assert mask_text("on the whole, Bearer", secrets) == "on the whole, Bearer"
 
 
+@pytest.mark.parametrize("query", ["sig=ab%2Fcdefgh%3D", "0123456789abcdef0123456789abcdef"])
+def test_what_is_secret_in_a_query_is_found_as_it_was_sent(query: str) -> None:
+    secrets = secrets_of(URL(f"https://x.example/hook?{query}", encoded=True), {})
+    shown = mask_text(f"redirect (302) to https://elsewhere.example/hook?{query} not followed", secrets)
+    assert MASK in shown
+    assert "cdefgh" not in shown
+    assert "0123456789" not in shown
+
+
 def test_a_secret_that_is_cut_off_is_masked_too() -> None:
     secrets = ("Bearer abcdefghij",)
     assert mask_bytes(b"you sent Bearer abcdefghij.", secrets, cut=False) == f"you sent {MASK}.".encode()
     assert mask_bytes(b"you sent Bearer abcd", secrets, cut=True) == b"you sent "
     assert mask_bytes(b"you sent Bearer abcd", secrets, cut=False) == b"you sent Bearer abcd"
+
+
+def test_bytes_of_an_answers_headers_that_are_no_utf_8_are_replaced() -> None:
+    headers = [("X-Name", "caf\udce9"), ("X-Other", "café")]
+    assert mask_answer_headers(headers) == {"x-name": "caf\ufffd", "x-other": "café"}

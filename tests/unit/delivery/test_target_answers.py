@@ -4,9 +4,16 @@ import gzip
 import zlib
 from collections.abc import Callable
 
+import orjson
 import pytest
 
-from dispatcher.delivery.target import KEPT_OF_ANSWER
+from dispatcher.delivery.conclusion import conclude
+from dispatcher.delivery.outcome import encode_outcome
+from dispatcher.delivery.record import Delivery
+from dispatcher.delivery.schedule import Retry, RetrySchedule
+from dispatcher.delivery.target import KEPT_OF_ANSWER, Target
+from dispatcher.durations import parse_duration
+from dispatcher.events.types import EventType
 from tests.support.raw_target import (
     OK,
     answering,
@@ -17,6 +24,7 @@ from tests.support.raw_target import (
     silent,
     speaking_first,
 )
+from tests.support.webhooks import a_webhook
 
 NOT_HTTP = "the answer is not valid HTTP: "
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -53,6 +61,20 @@ async def test_what_is_not_http(raw: bytes, words: str) -> None:
     assert words in error
     assert len(error) < 300
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("name", [b"Server", b"Retry-After", b"Content-Encoding", b"Location"])
+async def test_a_header_that_is_no_utf_8_is_reported_like_any_other(name: bytes) -> None:
+    raw = b"HTTP/1.1 503 \xe9\r\n%b: caf\xe9\r\nContent-Length: 2\r\n\r\nno" % name
+    async with listening(answering(raw)) as target:
+        answer = await call(target.url)
+    assert failure_of(answer) == ("http_status", "the target answered 503")
+    delivery = Delivery("wh", "org-contoso", EventType.ACTIVE_ALERT, "msg_1", 1, 1, 0, 0, "", b"{}")
+    schedule = RetrySchedule((parse_duration("0s"), parse_duration("5s")))
+    conclusion = conclude(delivery, Target.of(a_webhook()), answer, schedule, due_at=0, ended_at=0)
+    outcome = orjson.loads(encode_outcome(conclusion.outcome))
+    assert outcome["response_headers"][name.decode().lower()] == "caf\ufffd"
+    assert conclusion.retry == Retry(2, parse_duration("5s"))
 
 
 @pytest.mark.parametrize(

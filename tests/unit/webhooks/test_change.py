@@ -37,12 +37,14 @@ def test_reads_back_the_place() -> None:
         (b"wh-1", PLACE.headers()[:2], "header base"),
         (b"wh-1", [("v", b"1"), ("revision", b"x"), ("base", b"1")], "header revision"),
         (b"wh-1", [*PLACE.headers(), ("withdraws", b"x")], "header withdraws"),
+        (b"wh-1", [("v", None), *PLACE.headers()[1:]], "format None"),
+        (b"wh-1", [("v", b"1"), ("revision", None), ("base", b"1")], "header revision"),
         (b"wh-1", Place("wh-1", 3, 1).headers(), "does not follow"),
         (b"wh-1", Place("wh-1", 1, 2).headers(), "does not follow"),
         (b"wh-1", Place("wh-1", 0, 0).headers(), "does not follow"),
     ],
 )
-def test_refuses_other_records(key: bytes | None, headers: list[tuple[str, bytes]], words: str) -> None:
+def test_refuses_other_records(key: bytes | None, headers: list[tuple[str, bytes | None]], words: str) -> None:
     with pytest.raises(UnreadableChange, match=words):
         read_place(key, headers)
 
