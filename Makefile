@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help environment up test check faults soak bench lock clean
+.PHONY: help environment up test check faults soak bench pictures lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ soak: environment ## An hour of mixed targets: is anything lost, twice, or growi
 
 bench: environment ## Speed, latency, isolation, memory, scaling: about a quarter of an hour; ARGS=--tenth for a look
 	@$(BIN)/python -m benchmarks --json benchmarks/results.json --report $(ARGS)
+
+pictures: environment ## Take the pictures in docs/images, of a demonstration in a Chromium
+	@$(BIN)/python -m tools.pictures
 
 lock: environment ## Choose the newest versions that pyproject.toml allows, and write the requirements files
 	@$(BIN)/python -m tools.lock

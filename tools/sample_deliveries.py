@@ -6,7 +6,7 @@ day, one has a certificate that expired. A message is tried at once, after 5 s, 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -23,7 +23,7 @@ _QUIET, _BUSY = 0.4, 2.2
 
 
 @dataclass(frozen=True, slots=True)
-class _Hook:
+class Hook:
     """A webhook: messages an hour at an ordinary time, the usual duration of an attempt, and how it fails."""
 
     organization: str
@@ -41,45 +41,44 @@ class _Hook:
 
 
 _HOOKS = (
-    _Hook(
-        "org-contoso", "wh-tickets", "active_alert", "tickets.example", 2.4, 80, 0.01, "the target answered 500", 500
-    ),
-    _Hook(
+    Hook("org-contoso", "wh-tickets", "active_alert", "tickets.example", 2.4, 80, 0.01, "the target answered 500", 500),
+    Hook(
         *("org-contoso", "wh-inventory", "object_modified", "inventory.example", 3.0, 45, 0.004),
         *("the target answered 502", 502),
     ),
-    _Hook(
+    Hook(
         *("org-contoso", "wh-crm", "object_created", "crm.example", 1.5, 120, 0.01, "connection refused", None),
         last_day=0.9,
     ),
-    _Hook(
+    Hook(
         *("org-fabrikam", "wh-chat", "active_alert", "chat.example", 1.8, 150, 0.02, "the target answered 429", 429),
         evenings=0.3,
     ),
-    _Hook(
+    Hook(
         *("org-fabrikam", "wh-reports", "executed_microservice", "reports.example", 0.8, 4_200, 0.05),
         *("no answer within 15 s", None),
     ),
-    _Hook(
+    Hook(
         *("org-northwind", "wh-devices", "operation_executed_in_workspace", "devices.example", 1.6, 60, 0.01),
         *("the target answered 503", 503),
         evenings=0.6,
         devices=12,
     ),
-    _Hook(
+    Hook(
         *("org-northwind", "wh-old", "object_deleted", "old.example", 0.3, 30, 1.0, "certificate expired", None),
     ),
 )
 
 
-def sample_outcomes(until: int, seed: int = SEED) -> Iterator[Outcome]:
-    """What senders would have reported; ``until`` is a midnight in UTC, in milliseconds since the epoch."""
+def sample_outcomes(
+    until: int, hooks: Sequence[Hook] = _HOOKS, *, days: int = DAYS, seed: int = SEED
+) -> Iterator[Outcome]:
+    """What senders would have reported; ``until`` is the beginning of an hour, in milliseconds since the epoch."""
     chance = Random(seed)  # noqa: S311 - a made-up past is no secret
     number = 0
-    for hook in _HOOKS:
-        for hour in range(DAYS * 24):
-            start = until - DAYS * _DAY_MS + hour * _HOUR_MS
-            expected = hook.hourly * _activity(hour % 24)
+    for hook in hooks:
+        for start in range(until - days * _DAY_MS, until, _HOUR_MS):
+            expected = hook.hourly * _activity(start // _HOUR_MS % 24)
             for _ in range(math.floor(expected + chance.random())):
                 number += 1
                 created = start + math.floor(chance.random() * _HOUR_MS)
@@ -91,7 +90,7 @@ def _activity(hour: int) -> float:
     return _QUIET + (_BUSY - _QUIET) * max(math.sin((hour - 5) / 16 * math.pi), 0.0) if 5 <= hour < 21 else _QUIET
 
 
-def _message(hook: _Hook, message_id: str, created: int, until: int, chance: Random) -> Iterator[Outcome]:
+def _message(hook: Hook, message_id: str, created: int, until: int, chance: Random) -> Iterator[Outcome]:
     device = f"ws-{1 + math.floor(chance.random() * hook.devices):02}" if hook.devices else ""
     due, run = created, 1
     attempt = 1
@@ -127,7 +126,7 @@ def _message(hook: _Hook, message_id: str, created: int, until: int, chance: Ran
             return
 
 
-def _chance_of_failure(hook: _Hook, at: int, until: int) -> float:
+def _chance_of_failure(hook: Hook, at: int, until: int) -> float:
     if hook.last_day and at >= until - _DAY_MS:
         return hook.last_day
     if hook.evenings and (at // _HOUR_MS) % 24 >= 18:
@@ -136,7 +135,7 @@ def _chance_of_failure(hook: _Hook, at: int, until: int) -> float:
 
 
 def _outcome(
-    hook: _Hook,
+    hook: Hook,
     message_id: str,
     device: str,
     run: int,

@@ -62,7 +62,7 @@ class RecentDeliveries:
         parameters = {"organization_id": organization_id, "since": since.isoformat()}
         scope = hours.OF_ORGANIZATION
         if webhook_ids is not None:
-            scope += f" AND webhook_id IN ({', '.join(map(quoted, sorted(webhook_ids)))})"
+            scope += f" AND webhook_id IN {_listed(sorted(webhook_ids))}"
         [state] = await self._clickhouse.query(_state(scope), parameters)
         rows = await self._clickhouse.query(_days(scope, state), parameters)
         return {
@@ -94,13 +94,16 @@ def _days(scope: str, state: Mapping[str, Any]) -> str:
     if state["touched"]:
         touched = _Touched(scope, state["touched"])
         parts = [
-            f"{whole_days} AND (webhook_id, day) NOT IN {touched.days}",
+            f"{whole_days} AND day NOT IN {touched.days}",
             f"""
             SELECT webhook_id, toUInt16(by_hour.on), by_hour.successful, by_hour.failed {closed % "by_hour"}
-                AND (webhook_id, day) IN {touched.days} AND (webhook_id, by_hour.hour) NOT IN {touched.of_webhooks}
+                AND day IN {touched.days} AND {_named("by_hour.hour")} NOT IN {touched.of_webhooks}
             """,
         ]
-        within = f"{scope} AND hour IN {touched.hours} AND (webhook_id, hour) IN {touched.of_webhooks}"
+        within = f"""
+            {scope} AND webhook_id IN {touched.webhooks} AND hour IN {touched.hours}
+                AND {_named("hour")} IN {touched.of_webhooks}
+        """
         messages = [hours.messages(scope, within, by=_MESSAGE, retold=state["any_retold"], old=state["old"])]
     else:
         parts = [whole_days]
@@ -126,18 +129,28 @@ def _days(scope: str, state: Mapping[str, Any]) -> str:
 
 
 class _Touched:
-    """Hours that may be open, for IN: by name, or as a question where they are too many."""
+    """Hours that may be open, for IN: by name, or as a question where they are too many.
+
+    An hour of a webhook is one string, and the days are those of all webhooks: to plan a statement with pairs takes the
+    engine longer than to look at whatever else these days have.
+    """
 
     def __init__(self, scope: str, touched: Sequence[tuple[str, int]]) -> None:
         if len(touched) > _MOST_LISTED:
-            self.of_webhooks = f"(SELECT webhook_id, hour FROM {_touched(scope)})"
-            self.days = f"(SELECT webhook_id, toDate(hour) FROM {_touched(scope)})"
+            self.of_webhooks = f"(SELECT {_named('hour')} FROM {_touched(scope)})"
+            self.webhooks = f"(SELECT webhook_id FROM {_touched(scope)})"
+            self.days = f"(SELECT toDate(hour) FROM {_touched(scope)})"
             self.hours = f"(SELECT hour FROM {_touched(scope)})"
         else:
-            self.of_webhooks = _listed((webhook_id, str(hour)) for webhook_id, hour in touched)
-            self.days = _listed({(webhook_id, f"'{_EPOCH + timedelta(seconds=hour)}'") for webhook_id, hour in touched})
+            self.of_webhooks = _listed(f"{webhook_id} {hour}" for webhook_id, hour in touched)
+            self.webhooks = _listed({webhook_id for webhook_id, _ in touched})
+            self.days = _listed({str(_EPOCH + timedelta(seconds=hour)) for _, hour in touched})
             self.hours = hours.listed({hour for _, hour in touched})
 
 
-def _listed(pairs: Iterable[tuple[str, str]]) -> str:
-    return f"({', '.join(f'({quoted(webhook_id)}, {hour_or_day})' for webhook_id, hour_or_day in pairs)})"
+def _named(hour: str) -> str:
+    return f"concat(webhook_id, ' ', toString(toUnixTimestamp({hour})))"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(quoted, texts))}]"

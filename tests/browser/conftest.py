@@ -22,6 +22,7 @@ from dispatcher.webhooks.follower import ConfigFollower
 from tests.integration.conftest import engine
 from tests.integration.portal.conftest import Api, a_token, clickhouse, follower, settings, vault_of
 from tests.support.target import Target, a_target
+from tools.pictures import BROWSERS
 
 __all__ = ["clickhouse", "engine", "follower", "settings"]
 
@@ -35,7 +36,7 @@ expect.set_options(timeout=10_000)
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The program."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+    for name in BROWSERS:
         if (path := shutil.which(name)) is not None:
             return path
     pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")

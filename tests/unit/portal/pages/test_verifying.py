@@ -12,7 +12,10 @@ from secrets import token_bytes
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from dispatcher.delivery.signing import sign
 from dispatcher.portal.pages.verifying import samples
+from dispatcher.webhooks.secrets import key_of, rotate
+from dispatcher.webhooks.webhook import SigningSecret
 
 BODY = '{"text": "Ñandú #1 <&>"}'
 SECRET = "whsec_" + b64encode(token_bytes(32)).decode()
@@ -52,6 +55,26 @@ def go(path: Path) -> Asked:
     return runs([str(path / "verify")])
 
 
+def csharp(path: Path) -> Asked:
+    compiler, program = (shutil.which(name) or pytest.skip("no Mono is installed") for name in ("mcs", "mono"))
+    (path / "verify.cs").write_text(code_of("csharp"))
+    # Stands for ASP.NET's, which Mono lacks: a header that is missing is empty there too.
+    (path / "main.cs").write_text(
+        "using System;\nusing System.Collections.Generic;\nusing System.Text;\nusing Microsoft.AspNetCore.Http;\n\n"
+        "namespace Microsoft.AspNetCore.Http {\n"
+        "  public interface IHeaderDictionary { string this[string name] { get; } }\n}\n\n"
+        "class Headers : Dictionary<string, string>, IHeaderDictionary {\n"
+        '  string IHeaderDictionary.this[string name] => TryGetValue(name, out var value) ? value : "";\n}\n\n'
+        "static class Program {\n  static int Main(string[] given) {\n    var headers = new Headers();\n"
+        "    for (var i = 2; i < given.Length; i++) {\n      var parts = given[i].Split(new[] { '=' }, 2);\n"
+        "      headers[parts[0]] = parts[1];\n    }\n"
+        "    return Portal.IsFromPortal(given[0], headers, Encoding.UTF8.GetBytes(given[1])) ? 0 : 3;\n  }\n}\n"
+    )
+    command = [compiler, "-warnaserror", "-out:verify.exe", "verify.cs", "main.cs"]
+    subprocess.run(command, cwd=path, check=True, capture_output=True)
+    return runs([program, str(path / "verify.exe")])
+
+
 def runs(command: list[str]) -> Asked:
     def ask(secret: str, headers: dict[str, str]) -> bool:
         named = [f"{name}={value}" for name, value in headers.items()]
@@ -66,7 +89,10 @@ def code_of(id: str) -> str:
     return next(sample.code for sample in samples() if sample.id == id)
 
 
-@pytest.mark.parametrize("language", [python, node, go])
+in_every_language = pytest.mark.parametrize("language", [python, node, go, csharp])
+
+
+@in_every_language
 def test_the_code_takes_what_standard_webhooks_signs_and_nothing_else(
     language: Callable[[Path], Asked], tmp_path: Path
 ) -> None:
@@ -87,6 +113,25 @@ def test_the_code_takes_what_standard_webhooks_signs_and_nothing_else(
     assert not ask(SECRET, headers(now, secret="whsec_" + b64encode(token_bytes(32)).decode()))
     assert not ask(SECRET, headers(now - 400))
     assert not ask(SECRET, headers(now + 400))
+
+
+@in_every_language
+def test_the_code_takes_what_is_signed_here_while_a_secret_is_rotated(
+    language: Callable[[Path], Asked], tmp_path: Path
+) -> None:
+    ask = language(tmp_path)
+    now = datetime.now(UTC)
+    new, old = rotate([SigningSecret(value=SECRET)], now)
+
+    def headers(secrets: list[SigningSecret], at: float) -> dict[str, str]:
+        signature = sign([key_of(secret.value) for secret in secrets], "msg_1", int(at), BODY.encode())
+        return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at)), "webhook-signature": signature}
+
+    both = headers([new, old], now.timestamp())
+    assert ask(old.value, both)
+    assert ask(new.value, both)
+    assert not ask(old.value, headers([new], now.timestamp()))
+    assert not ask(new.value, headers([new, old], now.timestamp() - 400))
 
 
 def test_there_is_code_for_each_language() -> None:

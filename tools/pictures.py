@@ -1,0 +1,200 @@
+"""docs/images: ``python -m tools.pictures`` starts a demonstration that has a past, and takes pictures of its pages.
+
+Needs Chrome or Chromium, as the tests in a browser do. The past is made up: what began a minute ago has little to plot.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+
+from dispatcher.delivery.outcome import encode_outcome
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.settings import PREFIX
+from tools.sample_deliveries import Hook, sample_outcomes
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+_PERSON = "demo-priya"
+_HEALTHY, _TROUBLED = "org-contoso", "org-fabrikam"
+_PAST_DAYS = 28
+_HOUR_MS = 3_600_000
+_SIZE = ViewportSize(width=1240, height=800)
+_STOP_SECONDS = 60
+_FAILS_TWICE_SECONDS = 180
+_SEEN_MS = 30_000
+
+Webhook = Mapping[str, Any]
+
+
+@contextmanager
+def demonstration(data_dir: Path) -> Iterator[str]:
+    """A ``dispatcher up --demo``; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"DATA_DIR": data_dir, "HTTP_PORT": port, "CLICKHOUSE_HTTP_PORT": 0}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dispatcher", "up", "--demo", "--senders", "0"],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            **{f"{PREFIX}{name}": str(value) for name, value in settings.items()},
+        },
+        cwd=data_dir,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        if not any(line.startswith("Ctrl-C stops everything") for line in process.stdout or ()):
+            sys.exit("error: the demonstration ended before it was ready; see above")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(_STOP_SECONDS)
+
+
+@contextmanager
+def visitor(url: str) -> Iterator[Page]:
+    """A browser's page where somebody has signed in."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        sys.exit("error: no Chrome or Chromium is installed: apt-get install chromium, or the like")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(base_url=url, viewport=_SIZE, locale="en-US", timezone_id="Europe/Madrid")
+        page.goto("/")
+        page.locator(f'button[value="{_PERSON}"]').click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        yield page
+        browser.close()
+
+
+def items(page: Page, path: str) -> list[dict[str, Any]]:
+    """What a list of the API has, for who has signed in."""
+    answer = page.request.get(f"/api/v1/organizations/{path}")
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+def past_of(webhook: Webhook, organization: str) -> Hook:
+    """Weeks in which its target was as the demonstration's is, and worse in the evenings."""
+    troubled = organization == _TROUBLED
+    return Hook(
+        organization,
+        webhook["id"],
+        webhook["event_type"],
+        urlsplit(webhook["target_url"]).netloc,
+        hourly=12 if troubled else 30,
+        duration_ms=180 if troubled else 40,
+        fails=0.25 if troubled else 0.02,
+        error="the target answered 503",
+        code=503,
+        evenings=0.55 if troubled else 0.1,
+    )
+
+
+async def record(past: list[Hook], data_dir: Path) -> None:
+    """Put a past into the embedded ClickHouse, which nobody holds now."""
+    until = int(time.time() * 1000) // _HOUR_MS * _HOUR_MS
+    clickhouse = ClickHouse(f"chdb://{data_dir / 'clickhouse'}")
+    try:
+        outcomes = sample_outcomes(until, past, days=_PAST_DAYS)
+        await clickhouse.insert("outcomes", b"\n".join(map(encode_outcome, outcomes)))
+    finally:
+        await clickhouse.close()
+
+
+def take(page: Page, name: str) -> None:
+    """Write a picture of what is seen."""
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    print(f"docs/images/{name}.png", flush=True)
+
+
+def overview(page: Page) -> None:
+    """An organization's webhooks."""
+    page.goto(f"/organizations/{_HEALTHY}/webhooks")
+    take(page, "overview")
+
+
+def webhook(page: Page, address: str) -> None:
+    """The details of one."""
+    page.goto(address)
+    take(page, "webhook")
+
+
+def metrics(page: Page, address: str) -> None:
+    """How it fares, in the light and in the dark."""
+    for name, dark in (("metrics", False), ("metrics-dark", True)):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.goto(f"{address}?tab=metrics")
+        expect(page.locator(".la-state")).to_have_text("Live")
+        expect(page.locator("delivery-plots canvas")).to_have_count(2)
+        take(page, name)
+    page.emulate_media(color_scheme="light")
+
+
+def form(page: Page) -> None:
+    """A message that is written beside its preview."""
+    page.goto(f"/organizations/{_TROUBLED}/webhooks/new")
+    expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    page.get_by_label("Event Type").select_option("executed_microservice")
+    page.get_by_role("button", name="Slack").click()
+    expect(page.locator("template-preview")).to_contain_text("Completed")
+    heading = page.get_by_role("heading", name="Message Configuration")
+    heading.evaluate("(found) => window.scrollTo(0, found.getBoundingClientRect().top + window.scrollY - 90)")
+    take(page, "form")
+
+
+def attempt(page: Page, address: str) -> None:
+    """One that failed, like the one before it, and will be made again."""
+    id = failed_twice(page, address)
+    page.goto(f"{address}?tab=metrics&status=failed")
+    page.locator(f'live-attempts a[href$="/attempts/{id}"]').click()
+    expect(page.get_by_role("dialog").get_by_role("heading", name="Attempt 2")).to_be_visible()
+    take(page, "attempt")
+
+
+def failed_twice(page: Page, address: str) -> str:
+    """The id of a second attempt of the demonstration's own: of the past, bodies are not known."""
+    until = time.monotonic() + _FAILS_TWICE_SECONDS
+    while time.monotonic() < until:
+        for one in items(page, f"{address.removeprefix('/organizations/')}/attempts?status=failed"):
+            if one["attempt"] == 2 and len(one["message_id"]) > len("msg_000000"):
+                return str(one["id"])
+        time.sleep(1)
+    sys.exit("error: nothing has failed twice")
+
+
+def main() -> None:
+    """Take all pictures."""
+    expect.set_options(timeout=_SEEN_MS)
+    with tempfile.TemporaryDirectory(prefix="pictures-") as directory:
+        data_dir = Path(directory)
+        with demonstration(data_dir) as url, visitor(url) as page:
+            webhooks = {each: items(page, f"{each}/webhooks") for each in (_HEALTHY, _TROUBLED)}
+        asyncio.run(record([past_of(one, each) for each, found in webhooks.items() for one in found], data_dir))
+        alert = next(one for one in webhooks[_TROUBLED] if one["event_type"] == "active_alert")
+        address = f"/organizations/{_TROUBLED}/webhooks/{alert['id']}"
+        with demonstration(data_dir) as url, visitor(url) as page:
+            overview(page)
+            webhook(page, address)
+            metrics(page, address)
+            form(page)
+            attempt(page, address)
+
+
+if __name__ == "__main__":
+    main()
