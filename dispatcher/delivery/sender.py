@@ -323,6 +323,18 @@ class Sender:
         return begun
 
     async def _execute(self, work: Work) -> None:
+        try:
+            await self._make(work)
+        except Exception as error:
+            log.exception(
+                "an attempt ended in an error that nobody thought of; its record is set aside",
+                message_id=work.delivery.message_id,
+                webhook_id=work.webhook_id,
+            )
+            await self._reports.dead_letter(work.record, f"its outcome cannot be told: {error!r}")
+        work.finish()
+
+    async def _make(self, work: Work) -> None:
         conclusion = await self._attempts.make(work)
         self._call_ended(work, conclusion)
         partition = self._partitions.get(work.partition)
@@ -331,7 +343,6 @@ class Sender:
             partition.made.add(work.key, self._clock.now())
             if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
                 partition.read_to = max(partition.read_to or 0, stored_at + 1)
-        work.finish()
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
         work.called = True

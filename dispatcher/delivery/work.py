@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from aiokafka import ConsumerRecord
+
 from dispatcher.delivery.memory import RecentAttempts
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.target import Target
+from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.watermark import Watermark
 
 # What an attempt takes in memory beside its body.
@@ -44,6 +47,16 @@ class Work:
     def size(self) -> int:
         """Bytes that it keeps in memory."""
         return len(self.delivery.body) + _OVERHEAD_BYTES
+
+    @property
+    def record(self) -> Record:
+        """The record that asks for it, as it came, but for its time: that is when the attempt was due."""
+        key, body, headers = self.delivery.key, self.delivery.body, self.delivery.headers()
+        sizes = None, len(key), len(body)
+        record: Record = ConsumerRecord(
+            self.topic, self.partition, self.offset, self.due_at, 0, key, body, *sizes, headers
+        )
+        return record
 
     def finish(self) -> None:
         """The broker has what became of it."""

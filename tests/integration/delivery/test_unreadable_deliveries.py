@@ -1,6 +1,12 @@
 """What is no delivery becomes a dead letter, in whichever of their topics it stands, and holds up nothing."""
 
+import pytest
+from aiokafka import TopicPartition
+
+from dispatcher.delivery import reports
+from dispatcher.delivery.outcome import Outcome, encode_outcome
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Letter, Selection
+from dispatcher.kafka.groups import Group
 from tests.support.delivering import Delivering
 from tests.support.target import Target
 from tests.support.waiting import eventually
@@ -63,3 +69,37 @@ async def test_an_outcome_that_says_nothing_keeps_no_partition_from_having_a_sen
     await delivering.sender()
     await delivering.deliver("wh", "msg_1")
     await eventually(lambda: target.received)
+
+
+async def test_an_attempt_of_which_nothing_can_be_told_holds_up_nothing(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(outcome: Outcome) -> bytes:
+        if outcome["message_id"] == "msg_bad":
+            raise ValueError("nobody thought of it")
+        return encode_outcome(outcome)
+
+    monkeypatch.setattr(reports, "encode_outcome", encode)
+    clients, topics = delivering.clients, delivering.topics
+    await delivering.webhook("wh", target.url("in"))
+    await delivering.sender()
+    for message in ("msg_1", "msg_bad", "msg_2"):
+        await delivering.deliver("wh", message)
+    box = DeadLetterBox(clients, topics)
+
+    async def letters() -> list[Letter]:
+        found = await box.letters(Selection())
+        assert found
+        return found
+
+    (letter,) = await eventually(letters)
+    assert "nobody thought of it" in letter.reason
+    assert letter.origin is not None
+    assert letter.origin.topic == topics.deliveries
+    async with clients.consumer(group=topics.group(Group.SENDER)) as consumer:
+        at = TopicPartition(topics.deliveries, letter.origin.partition)
+
+        async def committed() -> bool:
+            return bool(await consumer.committed(at) == 3)
+
+        await eventually(committed)
