@@ -302,14 +302,16 @@ class Lanes(Generic[W]):
         lane.waiting_bytes += size
         self._waiting_bytes += size
 
-    def _count(self, lane: _Lane[W]) -> None:
-        ready = lane.waiting_bytes if lane.may_begin else 0
+    def _count(self, lane: _Lane[W]) -> bool:
+        # Also tells whether the lane may begin: it is asked for each attempt, and costs more than its line.
+        may_begin = lane.may_begin
+        ready = lane.waiting_bytes if may_begin else 0
         self._ready_bytes += ready - lane.ready_bytes
         lane.ready_bytes = ready
+        return may_begin
 
     def _want_turn(self, lane: _Lane[W]) -> None:
-        self._count(lane)
-        if lane.may_begin:
+        if self._count(lane):
             self._turns_of(lane).want(lane)
 
     def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:

@@ -79,13 +79,10 @@ def mask_answer_headers(
         if limit < 0:
             break
         lower = name.lower()
-        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(_valid(value), secrets)
+        valid = value if value.isascii() else value.encode(errors="surrogateescape").decode(errors="replace")
+        visible = MASK if lower in _SECRET_ANSWER_HEADERS else mask_text(valid, secrets)
         shown[lower] = f"{shown[lower]}, {visible}" if lower in shown else visible
     return shown
-
-
-def _valid(text: str) -> str:
-    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _query(url: URL) -> list[tuple[str, str, str]]:

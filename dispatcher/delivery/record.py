@@ -6,6 +6,7 @@ record's headers, so that nothing on this path parses or writes JSON.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dispatcher.events.types import EventType
 from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, trace_of_headers
@@ -76,8 +77,7 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
     """
     if key is None or value is None:
         raise UnreadableDelivery("a delivery has a webhook's id as its key and a body as its value")
-    # A header without a value is as good as none.
-    fields = {name: content for name, content in headers if content is not None}
+    fields: dict[str, Any] = dict(headers)
     if fields.get("v") != VERSION:
         raise UnreadableDelivery(f"deliveries of format {fields.get('v')!r} are not read by this version")
     try:
@@ -96,7 +96,7 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
         )
     except KeyError as error:
         raise UnreadableDelivery(f"the header {error} is missing") from None
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # the latter two of headers without a value
         raise UnreadableDelivery(f"a header cannot be read: {error}") from None
     if not (
         delivery.run in _RUNS

@@ -324,7 +324,14 @@ class Sender:
 
     async def _execute(self, work: Work) -> None:
         try:
-            await self._make(work)
+            conclusion = await self._attempts.make(work)
+            self._call_ended(work, conclusion)
+            partition = self._partitions.get(work.partition)
+            stored_at = await self._reports.conclusion(work, conclusion)
+            if partition is not None:
+                partition.made.add(work.key, self._clock.now())
+                if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
+                    partition.read_to = max(partition.read_to or 0, stored_at + 1)
         except Exception as error:
             log.exception(
                 "an attempt ended in an error that nobody thought of; its record is set aside",
@@ -333,16 +340,6 @@ class Sender:
             )
             await self._reports.dead_letter(work.record, f"its outcome cannot be told: {error!r}")
         work.finish()
-
-    async def _make(self, work: Work) -> None:
-        conclusion = await self._attempts.make(work)
-        self._call_ended(work, conclusion)
-        partition = self._partitions.get(work.partition)
-        stored_at = await self._reports.conclusion(work, conclusion)
-        if partition is not None:
-            partition.made.add(work.key, self._clock.now())
-            if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
-                partition.read_to = max(partition.read_to or 0, stored_at + 1)
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
         work.called = True

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 _WINDOW_MS = 30_000
 
 
-def _uptime() -> float:
-    # Unlike time.monotonic() it goes on while the machine sleeps, as the broker's clock does: on Linux it has a name of
-    # its own, on macOS the system's monotonic clock is of that kind and Python's is not.
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+# Unlike time.monotonic() it goes on while the machine sleeps, as the broker's clock does: on Linux it has a name of its
+# own, on macOS the system's monotonic clock is of that kind and Python's is not.
+_uptime = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class BrokerClock:

@@ -19,6 +19,8 @@ from tests.support.traffic import Traffic
 
 SEED = "FAULT_SEED"
 
+_TABLE = pytest.StashKey[FaultTable]()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -26,12 +28,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(300))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (made := config.stash.get(_TABLE, None)) is not None:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(made.text())
+
+
 @pytest.fixture(scope="session")
-def _whole_table() -> Iterator[FaultTable]:
-    made = FaultTable()
+def _whole_table(pytestconfig: pytest.Config) -> Iterator[FaultTable]:
+    made = pytestconfig.stash[_TABLE] = FaultTable()
     yield made
     made.write(FILE)
-    print(f"\n\n{made.text()}\n")
 
 
 @pytest.fixture
