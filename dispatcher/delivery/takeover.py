@@ -11,6 +11,7 @@ from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import Record
+from dispatcher.kafka.headers import by_name
 from dispatcher.kafka.topics import Topics
 
 # The committing sender's clock and the broker's, which stamps outcomes, may differ by so much.
@@ -105,7 +106,7 @@ async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, 
 
 def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
     for record in records:
-        headers = {name: content for name, content in record.headers if content is not None}
+        headers = by_name(record.headers)
         if headers.get("final") != b"1":
             continue
         try:

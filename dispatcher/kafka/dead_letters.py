@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaProducer
 
 from dispatcher.kafka.clients import MAX_RECORD_BYTES
+from dispatcher.kafka.headers import by_name
 from dispatcher.observability.metrics import DEAD_LETTERS
 
 MAX_REASON_CHARACTERS = 1_000
@@ -72,8 +73,7 @@ def read_dead_letter(record: Record) -> DeadLetter:
     starts = [position for position, (name, content) in enumerate(headers) if name == _REASON and content is not None]
     if not starts:
         raise NotADeadLetter("it was not put here by the dispatcher")
-    own = headers[: starts[-1]]
-    ours = {name: content for name, content in headers[starts[-1] :] if content is not None}
+    own, ours = headers[: starts[-1]], by_name(headers[starts[-1] :])
     try:
         origin = Origin(
             topic=ours["dead-letter-topic"].decode(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from dispatcher.kafka.headers import by_name
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
 
@@ -60,8 +61,7 @@ def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -
     Raises:
         UnreadableChange: something is missing or of another format.
     """
-    # A header without a value is as good as none.
-    fields = {name: content for name, content in headers if content is not None}
+    fields = by_name(headers)
     if fields.get("v") != VERSION:
         raise UnreadableChange(f"changes of format {fields.get('v')!r} are not read by this version")
     try:
