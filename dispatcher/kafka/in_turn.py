@@ -28,12 +28,17 @@ Handle = Callable[[ConsumerRecord], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
+class SetAside(Exception):
+    """A record is not what it should be: it becomes a dead letter with this reason."""
+
+
 class InTurn(Background):
     """Calls ``handle`` with each record of some topics, for the group; offsets are committed when it has returned.
 
     A record may come again after a crash or in a rebalance. ``handle`` is called again, a moment later, when it raises
-    an error of Kafka's or of the dispatcher's. At any other the record becomes a dead letter: nobody thought of it, and
-    it must not keep the others from their turn. ``producer`` is started and stopped by whoever made it.
+    an error of Kafka's or of the dispatcher's. At ``SetAside`` the record becomes a dead letter, and at any other error
+    too: nobody thought of it, and it must not keep the others from their turn. ``producer`` is started and stopped by
+    whoever made it.
     """
 
     def __init__(
@@ -70,6 +75,8 @@ class InTurn(Background):
     async def _see_to(self, record: ConsumerRecord) -> None:
         try:
             await self._until_it_works(partial(self._handle, record))
+        except SetAside as error:
+            await self._until_it_works(partial(self._set_aside, record, str(error)))
         except Exception as error:
             log.exception(
                 "a record is set aside that nobody thought of",

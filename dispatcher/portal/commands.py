@@ -10,9 +10,8 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
-from dispatcher.kafka.in_turn import InTurn
+from dispatcher.kafka.in_turn import InTurn, SetAside
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.changes import Changes
@@ -75,7 +74,6 @@ class Commands:
     def __init__(self, topics: Topics, producer: AIOKafkaProducer, changes: Changes) -> None:
         self._topics = topics
         self._producer = producer
-        self._dead_letters = DeadLetters(producer, topics.dead_letter)
         self._changes = changes
 
     def work(self, clients: KafkaClients) -> InTurn:
@@ -86,8 +84,7 @@ class Commands:
         try:
             command = _COMMAND.validate_json(record.value or b"")
         except ValidationError as error:
-            await (await self._dead_letters.send(record, f"not a command of this version: {members_of(error)}"))
-            return
+            raise SetAside(f"not a command of this version: {members_of(error)}") from None
         if not isinstance(command, Disable):
             return  # what takes long has a group of its own
         try:
@@ -101,7 +98,7 @@ class Commands:
         except Problem as problem:
             raise NotCarriedOut(str(problem)) from problem
         except UndecipherableConfig as error:
-            await (await self._dead_letters.send(record, str(error)))
+            raise SetAside(str(error)) from error
 
 
 def _disabled(webhook: Webhook, command: Disable) -> dict[str, object]:

@@ -10,9 +10,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from dispatcher.events.resources import UnreadableResource, read_resource
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
-from dispatcher.kafka.in_turn import InTurn
+from dispatcher.kafka.in_turn import InTurn, SetAside
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.audit import UnreadableAudit, read_audit_record
 from dispatcher.portal.ended_sessions import UnreadableSessionEnd, read_session_end
@@ -25,7 +24,6 @@ class Inspection:
 
     def __init__(self, producer: AIOKafkaProducer, topics: Topics, vault: Vault) -> None:
         self._producer = producer
-        self._dead_letters = DeadLetters(producer, topics.dead_letter)
         self._topics = topics
         self._vault = vault
 
@@ -46,9 +44,7 @@ class Inspection:
             UnreadableWebhook,
             UndecipherableConfig,
         ) as error:
-            # What webhooks.config holds are secrets, encrypted or not: they are kept in one place.
-            with_value = record.topic != self._topics.config
-            await (await self._dead_letters.send(record, str(error), with_value=with_value))
+            raise SetAside(str(error)) from error
 
     def _read(self, record: ConsumerRecord) -> None:
         if record.topic == self._topics.config:
