@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.webhooks.secrets import new_secret
 from dispatcher.webhooks.webhook import Items, Person, SigningSecret, Webhook
@@ -91,6 +92,22 @@ def webhook(
         created_by=_SOMEBODY,
         updated_on=now,
         updated_by=_SOMEBODY,
+    )
+
+
+def delivery(number: int, now: int, body: bytes = b"") -> Delivery:
+    """A first attempt of a message of its own, for one of a hundred webhooks. ``now`` in milliseconds."""
+    return Delivery(
+        webhook_id=f"wh_{number % 100:022}",
+        organization_id=ORGANIZATION,
+        event_type=EventType.OBJECT_CREATED,
+        message_id=f"msg_{number:027}",
+        run=1,
+        attempt=1,
+        message_created_on=now,
+        config_offset=0,
+        workspace_id="",
+        body=body,
     )
 
 

@@ -10,13 +10,13 @@ from typing import Protocol
 import psutil
 from aiokafka.structs import ConsumerRecord
 
-from benchmarks.events import OBJECTS, object_created, webhook
+from benchmarks.events import OBJECTS, delivery, object_created, webhook
 from benchmarks.load import received, receiver
 from benchmarks.part import Figures, Part, Sizes
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
-from dispatcher.delivery.record import Delivery, read_delivery
+from dispatcher.delivery.record import read_delivery
 from dispatcher.delivery.target import Request, Target, TargetClient
 from dispatcher.delivery.work import Partition, Work
 from dispatcher.events.types import EventType
@@ -27,22 +27,7 @@ from dispatcher.settings import Settings
 _BODY_BYTES = 1_024
 _RUN = "footprint"
 _LOOK_SECONDS = 0.05
-_LOOPBACK = ("127.0.0.0/8",)
-
-
-def _delivery(number: int) -> Delivery:
-    return Delivery(
-        webhook_id=f"wh-{number % 100}",
-        organization_id="org-1",
-        event_type=EventType.OBJECT_CREATED,
-        message_id=f"msg_{number:022d}",
-        run=1,
-        attempt=1,
-        message_created_on=1_795_000_000_000 + number,
-        config_offset=17,
-        workspace_id="ws-1",
-        body=b"x" * _BODY_BYTES,
-    )
+_NOW_MS = 1_795_000_000_000
 
 
 class Waiting:
@@ -54,12 +39,12 @@ class Waiting:
         self.watermark = Watermark(0)
 
     def add(self, number: int) -> None:
-        given = _delivery(number)
+        given = delivery(number, _NOW_MS, b"x" * _BODY_BYTES)
         headers = tuple((name, bytes(bytearray(value))) for name, value in given.headers())
-        delivery = read_delivery(given.key, given.body, headers)
-        key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
+        read = read_delivery(given.key, given.body, headers)
+        key = attempt_key(read.message_id, read.run, read.attempt)
         self.watermark.begin(number, number)
-        work = Work(delivery, key, number, 0, "webhooks.deliveries", number, [(self.watermark, number)])
+        work = Work(read, key, number, 0, "webhooks.deliveries", number, [(self.watermark, number)])
         self.partition.at_hand[key] = work
         self.lanes.add(work)
 
@@ -71,7 +56,7 @@ class Made:
         self.partition = Partition()
 
     def add(self, number: int) -> None:
-        self.partition.made.add(attempt_key(f"msg_{number:022d}", 1, 1), 1_795_000_000_000 + number)
+        self.partition.made.add(attempt_key(f"msg_{number:022d}", 1, 1), _NOW_MS + number)
 
 
 class Events:
@@ -112,7 +97,7 @@ def of_a_call(url: str, count: int) -> float:
 
 
 async def _of_a_call(url: str, count: int) -> float:
-    settings = Settings(allowed_target_networks=list(_LOOPBACK))
+    settings = Settings(allowed_target_networks="127.0.0.0/8")
     client = TargetClient(settings, TargetGuard(settings.allowed_target_networks))
     target = Target.of(webhook("wh-hanging", f"{url}hanging/1"))
     request = Request("msg_1", EventType.OBJECT_CREATED, 1, b"x" * _BODY_BYTES)

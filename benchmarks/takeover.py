@@ -5,13 +5,13 @@ import time
 
 import psutil
 
+from benchmarks.events import delivery
 from benchmarks.load import broker, scratch
 from benchmarks.part import Figures, Part, Sizes
 from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.work import Partition
-from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import default_topics_file
@@ -28,11 +28,11 @@ async def write_outcomes(clients: KafkaClients, topics: Topics, count: int) -> N
         for begin in range(0, count, _AT_ONCE):
             written = []
             for number in range(begin, min(begin + _AT_ONCE, count)):
-                delivery = _delivery(number, now)
-                value = encode_outcome(_outcome(delivery, now))
-                headers = outcome_headers(delivery, final=True, topic=topics.deliveries, offset=number)
+                made = delivery(number, now)
+                value = encode_outcome(_outcome(made, now))
+                headers = outcome_headers(made, final=True, topic=topics.deliveries, offset=number)
                 written.append(
-                    await producer.send(topics.attempts, value, delivery.key, partition=_PARTITION, headers=headers)
+                    await producer.send(topics.attempts, value, made.key, partition=_PARTITION, headers=headers)
                 )
             await asyncio.gather(*written)
 
@@ -62,21 +62,6 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
             figures.add(
                 "memory of a remembered attempt", "bytes", (psutil.Process().memory_info().rss - held) / sizes.outcomes
             )
-
-
-def _delivery(number: int, now: int) -> Delivery:
-    return Delivery(
-        webhook_id=f"wh_{number % 100:022}",
-        organization_id="org-bench",
-        event_type=EventType.OBJECT_CREATED,
-        message_id=f"msg_{number:027}",
-        run=1,
-        attempt=1,
-        message_created_on=now,
-        config_offset=0,
-        workspace_id="",
-        body=b"",
-    )
 
 
 def _outcome(delivery: Delivery, now: int) -> Outcome:
