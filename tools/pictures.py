@@ -26,7 +26,7 @@ from dispatcher.settings import PREFIX
 from tools.sample_deliveries import Hook, sample_outcomes
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 _PERSON = "demo-priya"
 _HEALTHY, _TROUBLED = "org-contoso", "org-fabrikam"
@@ -66,10 +66,15 @@ def demonstration(data_dir: Path) -> Iterator[str]:
         process.wait(_STOP_SECONDS)
 
 
+def browser_program() -> str | None:
+    """The path of a Chrome or Chromium, if one is installed."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
+
+
 @contextmanager
 def visitor(url: str) -> Iterator[Page]:
     """A browser's page where somebody has signed in."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = browser_program()
     if program is None:
         sys.exit("error: no Chrome or Chromium is installed: apt-get install chromium, or the like")
     with sync_playwright() as playwright:

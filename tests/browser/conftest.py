@@ -1,6 +1,5 @@
 """A browser, and a portal for it to look at: Debian's Chromium, driven by Playwright, on real Kafka and ClickHouse."""
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from dispatcher.webhooks.follower import ConfigFollower
 from tests.integration.conftest import engine
 from tests.integration.portal.conftest import Api, a_token, clickhouse, follower, settings, vault_of
 from tests.support.target import Target, a_target
-from tools.pictures import BROWSERS
+from tools.pictures import browser_program
 
 __all__ = ["clickhouse", "engine", "follower", "settings"]
 
@@ -36,10 +35,7 @@ expect.set_options(timeout=10_000)
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The program."""
-    for name in BROWSERS:
-        if (path := shutil.which(name)) is not None:
-            return path
-    pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
+    return browser_program() or pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
 
 
 @pytest.fixture

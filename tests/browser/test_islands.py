@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from html import escape
@@ -150,15 +149,11 @@ async def backend() -> AsyncIterator[tuple[Backend, str]]:
 
 
 @pytest.fixture
-async def opened(backend: tuple[Backend, str]) -> AsyncIterator[Callable[[str], Any]]:
+async def opened(backend: tuple[Backend, str], chromium: str) -> AsyncIterator[Callable[[str], Any]]:
     """Opens a page with the HTML; in the end nothing has gone wrong in it, and nothing hostile has run."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    program = next((path for name in names if (path := shutil.which(name)) is not None), None)
-    if program is None:
-        pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
     wrong: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = await browser.new_page(timezone_id="America/New_York")
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
