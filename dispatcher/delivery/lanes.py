@@ -303,7 +303,7 @@ class Lanes(Generic[W]):
         self._waiting_bytes += size
 
     def _count(self, lane: _Lane[W]) -> bool:
-        # Also tells whether the lane may begin: it is asked for each attempt, and costs more than its line.
+        """Count how much of a lane could begin; whether any could."""
         may_begin = lane.may_begin
         ready = lane.waiting_bytes if may_begin else 0
         self._ready_bytes += ready - lane.ready_bytes

@@ -51,10 +51,19 @@ class Work:
     @property
     def record(self) -> Record:
         """The record that asks for it, as it came, but for its time: that is when the attempt was due."""
-        key, body, headers = self.delivery.key, self.delivery.body, self.delivery.headers()
-        sizes = None, len(key), len(body)
+        key, body = self.delivery.key, self.delivery.body
         record: Record = ConsumerRecord(
-            self.topic, self.partition, self.offset, self.due_at, 0, key, body, *sizes, headers
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            timestamp=self.due_at,
+            timestamp_type=0,
+            key=key,
+            value=body,
+            checksum=None,
+            serialized_key_size=len(key),
+            serialized_value_size=len(body),
+            headers=self.delivery.headers(),
         )
         return record
 
