@@ -74,6 +74,17 @@ def read_resource(key: bytes | None, value: bytes) -> Resource:
     return resource
 
 
+def is_of_organization(key: bytes, value: bytes, organization_id: str) -> bool:
+    """Whether a record is about a resource of an organization; of one that cannot be read, whether it may be.
+
+    Ids may hold slashes, so a key alone can be read in more than one way.
+    """
+    try:
+        return read_resource(key, value).organization_id == organization_id
+    except UnreadableResource:
+        return key.startswith(tuple(f"{organization_id}/{kind}/".encode() for kind in ResourceKind))
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some resources, and the cursor with which a search goes on after them; None when these are the last."""

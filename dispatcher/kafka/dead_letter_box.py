@@ -239,7 +239,10 @@ class DeadLetterBox:
         finally:
             await admin.close()
         if topic["error_code"]:
-            raise ConfigurationError(f"the topic {name} does not exist; run `dispatcher topics apply` first")
+            raise ConfigurationError(
+                f"the topic {name} does not exist: is DISPATCHER_KAFKA_PREFIX right? In a new installation run "
+                "`dispatcher topics apply` first"
+            )
         return [TopicPartition(name, each["partition"]) for each in topic["partitions"]]
 
     @staticmethod

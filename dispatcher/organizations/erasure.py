@@ -6,7 +6,6 @@ is told in ``webhooks.notices``. Doing it again changes nothing.
 
 import asyncio
 import contextlib
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
-from dispatcher.events.types import ResourceKind
+from dispatcher.events.resources import is_of_organization
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.groups import Group
@@ -128,17 +127,15 @@ class Erasure:
                     found["webhooks"] += 1
 
     async def _delete_resources(self, organization_id: str) -> int:
-        """Write a tombstone for each; not by what is shown of them, but by the keys, readable or not."""
-        kinds = "|".join(kind.value for kind in ResourceKind)
-        of_organization = re.compile(f"{re.escape(organization_id)}/({kinds})/.*".encode(), re.DOTALL)
+        """Write a tombstone for each, readable or not."""
         keys: set[bytes] = set()
 
         def apply(record: ConsumerRecord) -> None:
             key = record.key or b""
-            if record.value is None:
-                keys.discard(key)
-            elif of_organization.fullmatch(key):
+            if record.value is not None and is_of_organization(key, record.value, organization_id):
                 keys.add(key)
+            else:
+                keys.discard(key)
 
         reader = CompactedTopic(self._clients, self._topics.resources, apply)
         await reader.start()

@@ -32,7 +32,7 @@ from dispatcher.portal.api.operation import (
     not_found,
 )
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
-from dispatcher.portal.api.problems import bad_member, invalid
+from dispatcher.portal.api.problems import Problem, bad_member, invalid
 from dispatcher.portal.api.webhook_views import (
     CreatedWebhook,
     NewWebhook,
@@ -46,8 +46,9 @@ from dispatcher.portal.api.webhook_views import (
 )
 from dispatcher.portal.audit import Action
 from dispatcher.portal.changes import Changes
+from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.directory import Directory
-from dispatcher.webhooks.secrets import new_secret, rotate
+from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
 from dispatcher.webhooks.webhook import SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
@@ -270,7 +271,14 @@ class WebhooksApi:
         mine: list[str] = []
 
         def members(webhook: Webhook, _: int) -> dict[str, Any]:
-            secrets = rotate(webhook.secrets, self._clock())
+            try:
+                secrets = rotate(webhook.secrets, self._clock())
+            except TooManySecrets as error:
+                raise Problem(
+                    409,
+                    f"{MAX_SECRETS} secrets sign already, each for 24 hours. Rotate again when the first of them ends, "
+                    f"at {rfc3339(error.until)}.",
+                ) from None
             mine[:] = [secrets[0].value]
             return {"secrets": secrets}
 

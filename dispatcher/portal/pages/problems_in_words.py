@@ -42,6 +42,9 @@ _PROBLEMS = Phrases(
         "Somebody changed the webhook meanwhile. Read it again, then make your change.": N_(
             "Somebody changed the webhook meanwhile. Look at it again first."
         ),
+        "%(most)s secrets sign already, each for 24 hours. Rotate again when the first of them ends, at %(until)s.": N_(
+            "%(most)s secrets sign already, each for 24 hours. Rotate again when the first of them ends, at %(until)s."
+        ),
         "Others are changing this webhook all the time. Try again in a moment.": N_(
             "Others are changing this webhook all the time. Try again in a moment."
         ),

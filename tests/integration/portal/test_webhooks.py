@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dispatcher.portal.app import Portal
 from dispatcher.settings import Settings
+from dispatcher.webhooks.secrets import MAX_SECRETS
 from dispatcher.webhooks.target_headers import MASK
 from tests.integration.portal.conftest import MEMBERS, OTHER_ORGANIZATION, Api, a_token
 
@@ -244,3 +245,12 @@ async def test_lone_surrogates_and_deep_templates(api: Api, portal: Portal) -> N
     deep = b'{"payload_template": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001
     reply = await api("POST", "/webhooks", deep, Content_Type="application/json")
     assert reply.status == 400
+
+
+async def test_a_rotation_that_would_end_a_secret_early_is_refused(api: Api) -> None:
+    id = (await api("POST", "/webhooks", MEMBERS)).body["id"]
+    for _ in range(MAX_SECRETS - 1):
+        assert (await api("POST", f"/webhooks/{id}/rotate-secret")).status == 200
+    refused = await api("POST", f"/webhooks/{id}/rotate-secret")
+    assert refused.status == 409
+    assert "Rotate again when the first of them ends, at 20" in refused.body["detail"]

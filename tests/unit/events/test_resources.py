@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.events.resources import Resource, Resources, UnknownCursor, UnreadableResource
+from dispatcher.events.resources import Resource, Resources, UnknownCursor, UnreadableResource, is_of_organization
 from dispatcher.events.types import ResourceKind
 
 
@@ -27,6 +27,18 @@ def _ids(resources: Resources, text: str = "", **options: Any) -> list[str]:
 
 def test_keys() -> None:
     assert _resource("a/1").key == b"org-1/alert/a/1"
+
+
+def test_a_record_is_of_whose_its_value_says_where_its_key_can_be_read_in_two_ways() -> None:
+    mine, theirs = _resource("object/1", organization_id="x"), _resource("1", organization_id="x/alert", kind="object")
+    assert mine.key == theirs.key
+    for resource, other in ((mine, theirs), (theirs, mine)):
+        value = resource.model_dump_json().encode()
+        assert is_of_organization(resource.key, value, resource.organization_id)
+        assert not is_of_organization(resource.key, value, other.organization_id)
+        assert is_of_organization(resource.key, b"nonsense", resource.organization_id)
+    assert not is_of_organization(b"x/other/1", b"nonsense", "x")
+    assert not is_of_organization(b"xx/alert/1", b"nonsense", "x")
 
 
 def test_sorted_by_name_in_whatever_case() -> None:

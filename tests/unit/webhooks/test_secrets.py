@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import standardwebhooks
 
-from dispatcher.webhooks.secrets import MAX_SECRETS, OVERLAP, key_of, new_secret, rotate
+from dispatcher.webhooks.secrets import MAX_SECRETS, OVERLAP, TooManySecrets, key_of, new_secret, rotate
 from dispatcher.webhooks.webhook import SigningSecret
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
@@ -35,12 +35,22 @@ def test_the_old_secret_signs_too_for_a_day() -> None:
     assert timedelta(hours=24) == OVERLAP
 
 
-def test_expired_secrets_go_and_few_stay() -> None:
+def test_expired_secrets_go() -> None:
     secrets: tuple[SigningSecret, ...] = (SigningSecret(value="0"),)
-    for hour in range(1, 6):
+    for hour in range(1, 4):
         secrets = rotate(secrets, NOW + timedelta(hours=hour), lambda hour=hour: str(hour))  # type: ignore[misc]
-    assert [secret.value for secret in secrets] == ["5", "4", "3"]
+    assert [secret.value for secret in secrets] == ["3", "2", "1", "0"]
+    later = rotate(secrets, NOW + timedelta(hours=26), lambda: "4")
+    assert [secret.value for secret in later] == ["4", "3", "2"]
+    assert [secret.expires_on is None for secret in later] == [True, False, False]
+
+
+def test_no_secret_ends_early_however_often_it_is_rotated() -> None:
+    secrets: tuple[SigningSecret, ...] = (SigningSecret(value="0"),)
+    for minute in range(1, MAX_SECRETS):
+        secrets = rotate(secrets, NOW + timedelta(minutes=minute))
     assert len(secrets) == MAX_SECRETS
-    later = rotate(secrets, NOW + timedelta(hours=29), lambda: "6")
-    assert [secret.value for secret in later] == ["6", "5"]
-    assert [secret.expires_on is None for secret in later] == [True, False]
+    with pytest.raises(TooManySecrets) as refused:
+        rotate(secrets, NOW + timedelta(hours=1))
+    assert refused.value.until == NOW + timedelta(minutes=1) + OVERLAP
+    assert len(rotate(secrets, refused.value.until)) == MAX_SECRETS
