@@ -67,6 +67,17 @@ def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int)
     return delivery.in_trace(headers)
 
 
+def first_attempt_of(headers: Sequence[tuple[str, bytes]]) -> tuple[str, int] | None:
+    """The message and the run of which the outcome with these headers tells how the first attempt ended, if it does."""
+    named = dict(headers)
+    if named.get("attempt") != b"1" or FINAL not in headers:
+        return None
+    try:
+        return named["message"].decode(), int(named["run"])
+    except (KeyError, ValueError, TypeError, AttributeError):  # the latter two of headers without a value
+        return None
+
+
 def headers_without_call(delivery: Delivery) -> Headers:
     """The headers of the outcome of a message that is not even tried: no sender has to know of it."""
     return delivery.in_trace([_OF_THIS_VERSION])

@@ -1,6 +1,7 @@
-"""The row of a message's first attempt that waits to be made: its pending row, and the body kept."""
+"""The row of a first attempt that was written to be made: its body, and that it waits, if it was not made meanwhile."""
 
 import struct
+from collections.abc import Collection
 from typing import Final
 
 from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
@@ -19,14 +20,20 @@ COLUMNS: Final = (
     "attempt",
     "message_created_on",
     "due_at",
+    "attempted",
 )
 
 _FIRST = b"1"
-_NUMBERS = struct.Struct("<IIqq")
+_NUMBERS = struct.Struct("<IIqq?")
+
+Run = tuple[str, int]
+"""One run of a message's attempts: the message's id, and the run's number."""
 
 
-def queued_row(record: Record) -> bytes | None:
+def queued_row(record: Record, attempted: Collection[Run] = ()) -> bytes | None:
     """The row for a record of ``webhooks.deliveries`` or ``webhooks.bulk``, None where there is none to make.
+
+    ``attempted`` are runs of which the first attempt's outcome is inserted too: it tells all but the body.
 
     Later attempts follow from the outcome of the one before. A record that cannot be read is the sender's to set
     aside: it is left out here, so that it becomes one dead letter and not two. The body goes in as it is, byte for
@@ -36,12 +43,13 @@ def queued_row(record: Record) -> bytes | None:
         return None
     try:
         delivery = read_delivery(record.key, record.value, record.headers)
-        return encode(delivery, due_at=record.timestamp)
+        run = delivery.message_id, delivery.run
+        return encode(delivery, due_at=record.timestamp, attempted=run in attempted)
     except (UnreadableDelivery, struct.error):
         return None
 
 
-def encode(delivery: Delivery, *, due_at: int) -> bytes:
+def encode(delivery: Delivery, *, due_at: int, attempted: bool = False) -> bytes:
     """The row, its columns in the order of ``COLUMNS``; ``due_at`` in milliseconds since the epoch.
 
     Raises:
@@ -55,7 +63,7 @@ def encode(delivery: Delivery, *, due_at: int) -> bytes:
         delivery.workspace_id.encode(),
         delivery.body,
     )
-    numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at)
+    numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at, attempted)
     return b"".join(part for text in strings for part in (_length(text), text)) + numbers
 
 

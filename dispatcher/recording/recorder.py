@@ -9,7 +9,7 @@ simply done again.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from dispatcher.delivery.outcome import unread_format
+from dispatcher.delivery.outcome import first_attempt_of, unread_format
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
@@ -277,39 +277,44 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._has_schema = True
 
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
-        waiting, outcomes, unreadable = self._rows(batch, await self._erased.keys())
+        erased = await self._erased.keys()
+        records = [record for record in batch.records if record.key not in erased]
+        outcomes, unreadable = self._outcomes(records)
+        attempted = {run for record, _ in outcomes.rows if (run := first_attempt_of(record.headers))}
+        queued_rows = self._queued(records, attempted)
         with RECORDER_INSERT_SECONDS.time():
-            # Nobody would miss the waiting rows that are refused: their deliveries are the senders' to judge.
-            for record, reason in await self._insert(waiting):
+            # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
+            for record, reason in await self._insert(queued_rows):
                 _log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
             refused = await self._insert(outcomes)
+            if refused and attempted:
+                await self._insert(self._queued(records, attempted=()))
         refused += unreadable
         kept = [await dead_letters.send(record, reason) for record, reason in refused]
         await asyncio.gather(*kept)
-        for rows, topic in ((waiting, self._topics.deliveries), (outcomes, self._topics.attempts)):
+        for rows, topic in ((queued_rows, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 
-    def _rows(self, batch: Batch, erased: frozenset[bytes]) -> tuple[_Rows, _Rows, list[tuple[Sized, str]]]:
-        """Waiting first attempts, outcomes, and the outcomes that ClickHouse would misunderstand, with the reason."""
-        waiting, outcomes, unreadable = [], [], []
-        for record in batch.records:
-            if record.key in erased:
+    def _queued(self, records: Sequence[Sized], attempted: Collection[queued.Run]) -> _Rows:
+        """First attempts."""
+        written = [record for record in records if record.topic != self._topics.attempts]
+        rows = [(record, row) for record in written if (row := queued.queued_row(record, attempted)) is not None]
+        return _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", rows)
+
+    def _outcomes(self, records: Sequence[Sized]) -> tuple[_Rows, list[tuple[Sized, str]]]:
+        """Outcomes, and those that ClickHouse would misunderstand, with the reason."""
+        outcomes, unreadable = [], []
+        for record in records:
+            if record.topic != self._topics.attempts:
                 continue
-            if record.topic == self._topics.attempts:
-                if not record.value or record.value.lstrip()[:1] != b"{":
-                    # ClickHouse takes what is between or around rows, such as a semicolon, for nothing at all.
-                    unreadable.append((record, "the record is empty, or no JSON object"))
-                elif reason := unread_format(record.headers):
-                    unreadable.append((record, reason))
-                else:
-                    outcomes.append((record, record.value))
-            elif (row := queued.queued_row(record)) is not None:
-                waiting.append((record, row))
-        return (
-            _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", waiting),
-            _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes),
-            unreadable,
-        )
+            if not record.value or record.value.lstrip()[:1] != b"{":
+                # ClickHouse takes what is between or around rows, such as a semicolon, for nothing at all.
+                unreadable.append((record, "the record is empty, or no JSON object"))
+            elif reason := unread_format(record.headers):
+                unreadable.append((record, reason))
+            else:
+                outcomes.append((record, record.value))
+        return _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes), unreadable
 
     async def _insert(self, rows: _Rows) -> list[tuple[Sized, str]]:
         """Insert; returns the records whose rows cannot be read, found by halving, with ClickHouse's reasons."""

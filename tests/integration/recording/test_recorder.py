@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from dispatcher.delivery.outcome import encode_outcome
+from dispatcher.delivery.outcome import encode_outcome, outcome_headers
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
@@ -51,6 +51,13 @@ async def deliver(producer: AIOKafkaProducer, topics: Topics, *message_ids: str,
         made = delivery(message_id, NOW - 5000, run=run, body=b'{"id": "%s"}' % message_id.encode())
         await producer.send(topics.deliveries, made.body, key=made.key, headers=made.headers())
     await producer.flush()
+
+
+async def report_first(producer: AIOKafkaProducer, topics: Topics, value: bytes, message_id: str) -> None:
+    """An outcome as senders write it, whose headers say of which first attempt it is."""
+    made = delivery(message_id, NOW - 5000)
+    headers = outcome_headers(made, final=True, topic=topics.deliveries, offset=0)
+    await producer.send_and_wait(topics.attempts, value, key=made.key, headers=headers)
 
 
 async def report(producer: AIOKafkaProducer, topics: Topics, *values: bytes) -> None:
@@ -122,6 +129,31 @@ async def test_what_is_read_again_changes_nothing(
         await until(lambda: _committed_all(clients, topics, 4))
         assert await log.metrics(*US) == Metrics(1, 2, 0, 0)
         assert len((await log.attempts(*US)).items) == 3
+
+
+async def test_of_an_attempt_that_was_made_when_it_is_recorded_the_outcome_tells_all(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    await deliver(producer, topics, "made", "waits")
+    await report_first(producer, topics, encode_outcome(outcome("made", 1, "successful", at=NOW)), "made")
+    async with recording(Recorder(clients, topics, embedded, policy=BatchPolicy(linger=1.0))):
+        await until(metrics_are(log, Metrics(1, 1, 0, 0)))
+        assert await log.body(*US, "made") == b'{"id": "made"}'
+    rows = await embedded.query("SELECT message_id, toString(status) AS status FROM attempt_states ORDER BY message_id")
+    assert [(row["message_id"], row["status"]) for row in rows] == [("made", "successful"), ("waits", "pending")]
+    assert len(await embedded.query("SELECT message_id FROM message_states")) == 2
+
+
+async def test_a_message_whose_outcome_is_refused_is_known_to_wait(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    await deliver(producer, topics, "m")
+    await report_first(producer, topics, b'{"run": 1}', "m")
+    async with recording(Recorder(clients, topics, embedded, policy=BatchPolicy(linger=1.0))):
+        assert len(await consume(clients, topics.dead_letter, 1)) == 1
+        await until(metrics_are(log, Metrics(0, 1, 0, 0)))
 
 
 async def test_a_record_that_cannot_be_read_holds_up_no_other(
