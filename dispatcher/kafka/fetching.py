@@ -1,9 +1,13 @@
 """What is to be fetched is asked for at once, and of all partitions alike."""
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+
+from dispatcher.kafka.fetch_session import FetchSession, SessionFetch, TellingClient
 
 _WAIT_WHILE_BUSY_MS = 3
 
@@ -19,6 +23,10 @@ _ANSWER_WITH_LAST_BYTES = 128 * 1024
 # What is taken at once is asked for again together with all the others: a request without it would keep what comes next
 # waiting for that request's end.
 _TAKEN_AT_ONCE_SECONDS = 0.002
+
+# In a session the broker has an order of its own. For so long after something came of what is wanted last, each request
+# names all partitions, in our order.
+_IN_ORDER_SECONDS = 1.0
 
 
 def fetch_promptly(consumer: AIOKafkaConsumer) -> None:
@@ -58,14 +66,24 @@ def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> N
     """
     fetcher: Any = consumer._fetcher  # noqa: SLF001 - the constructor has no parameter for either
     choose, patiently = fetcher._get_actions_per_node, fetcher._fetch_max_wait_ms  # noqa: SLF001
+    sessions: defaultdict[int, FetchSession] = defaultdict(FetchSession)
+    in_order_until = 0.0
 
     def choose_evenly(assignment: Any) -> Any:
-        fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if fetcher._records else patiently  # noqa: SLF001
+        nonlocal in_order_until
+        records = fetcher._records  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if records else patiently  # noqa: SLF001
         requests, *others = choose(assignment)
         for _, request in requests:
             request.topics.sort(key=lambda of_topic: of_topic[0] in last)
+        now = time.monotonic()
+        if any(tp.topic in last for tp in records):
+            in_order_until = now + _IN_ORDER_SECONDS
+        if now >= in_order_until:
+            requests = [(node, SessionFetch(request, sessions[node])) for node, request in requests]
         return requests, *others
 
+    fetcher._client = TellingClient(fetcher._client)  # noqa: SLF001
     fetcher._fetch_max_bytes = _ANSWER_WITH_LAST_BYTES if last else _ANSWER_BYTES  # noqa: SLF001
     fetcher._max_partition_fetch_bytes = _OF_A_PARTITION_BYTES  # noqa: SLF001
     fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001
