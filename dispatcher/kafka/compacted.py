@@ -31,7 +31,7 @@ _PAUSE_AFTER_ERROR_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.05
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class NoLongerFollowing(Exception):

@@ -25,7 +25,7 @@ _LONGEST_WORK_MS = 3600 * 1000
 
 Handle = Callable[[ConsumerRecord], Awaitable[None]]
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class SetAside(Exception):

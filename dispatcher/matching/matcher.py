@@ -1,7 +1,6 @@
 """The matcher: reads what Portal publishes and writes what each webhook is to be sent."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -9,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
@@ -45,7 +45,7 @@ _PRODUCER_SECONDS = 0.5
 _AT_ONCE = 50
 _LONG_AT_MOST = 4
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 class Follower(Protocol):
@@ -209,7 +209,9 @@ class Matcher:
         except UnreadableEvent as error:
             self._outbox.put_dead_letter(_EventRecord(message), str(error))
         except Exception as error:  # one record must not keep the others from flowing
-            log.exception("Event at %s/%d/%d cannot be matched", message.topic, message.partition, message.offset)
+            log.exception(
+                "an event cannot be matched", topic=message.topic, partition=message.partition, offset=message.offset
+            )
             self._outbox.put_dead_letter(_EventRecord(message), f"it cannot be matched: {error!r}")
         else:
             self._counted_events[event_type].inc()
@@ -301,14 +303,12 @@ async def _stop_app(app: Any) -> None:
     stopping = asyncio.ensure_future(app.stop())
     await asyncio.wait({stopping}, timeout=GRACE_SECONDS)
     if not stopping.done():
-        log.warning(
-            "Kafka has not acknowledged everything within %.0f s; what it has not is matched again", GRACE_SECONDS
-        )
+        log.warning("Kafka has not acknowledged everything; what it has not is matched again", seconds=GRACE_SECONDS)
         # Faust waits for as long as there is something here. Its offset is not committed.
         app.consumer.unacked.clear()
         await asyncio.wait({stopping}, timeout=_FORCED_SECONDS)
     if not stopping.done():
-        log.error("The Faust app of the matcher does not stop; it is left behind")
+        log.error("the Faust app of the matcher does not stop; it is left behind")
         await _cancel(stopping)
     else:
         stopping.result()

@@ -7,12 +7,12 @@ depends on somebody coming back to push it.
 """
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -38,7 +38,7 @@ LINGER_SECONDS = 0.005
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 Done = Callable[[], Any]
 
@@ -188,7 +188,7 @@ class Outbox:
             except MessageSizeTooLargeError:
                 record, reason = _Stub(record), f"{reason} (it is too large to be kept here; its topic has it)"
             except (KafkaError, OSError) as error:
-                await _wait_to_retry("the dead letters", error, delay)
+                await _wait_to_retry("dead letters", error, delay)
             else:
                 break
 
@@ -214,5 +214,5 @@ def _retry_delays() -> Iterator[float]:
 
 
 async def _wait_to_retry(topic: str, error: Exception, delay: float) -> None:
-    log.warning("Kafka does not take records for %s (%r); trying again in %.1f s", topic, error, delay)
+    log.warning("Kafka does not take records; trying again", topic=topic, error=repr(error), seconds=delay)
     await asyncio.sleep(delay)

@@ -11,7 +11,7 @@ from dispatcher.portal.pages.visit import theme_of
 
 PATH = "/api/docs"
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 _NEEDED = ("swagger-ui-bundle.js", "swagger-ui.css", "api-docs.js", "api-docs.css")
 _BUILT = "/static/built"
@@ -48,7 +48,7 @@ def add_routes(app: web.Application, static: Path = ROOT) -> None:
     built = static / "built"
     missing = any(not (built / name).is_file() for name in _NEEDED)
     if missing:
-        _log.warning("the frontend is not built: pages lack their editor, plots and live table; run make environment")
+        log.warning("the frontend is not built: pages lack their editor, plots and live table; run make environment")
     head, body = ("", _NOT_BUILT) if missing else (_HEAD, _SHOWN)
 
     async def docs(request: web.Request) -> web.Response:

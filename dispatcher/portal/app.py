@@ -24,7 +24,6 @@ from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.exposition import Beside, Exposition
 from dispatcher.operations.cluster_watch import ClusterWatch
-from dispatcher.organizations.erasure import Erasure, Sweeping
 from dispatcher.portal import api_docs, health
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempts import AttemptsApi
@@ -44,6 +43,7 @@ from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
 from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.erasure import Erasure, Sweeping
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.portal.inspection import Inspection
@@ -70,7 +70,7 @@ _SHUTDOWN_SECONDS = 2.0
 # A service provider's token names hundreds of organizations, and is one header.
 _MAX_HEADER_BYTES = 64 * 1024
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 def _utc_now() -> datetime:
@@ -259,13 +259,13 @@ class Portal:
         while True:
             try:
                 if repaired := await store.repair():
-                    _log.info("changes that lost were made good", webhooks=repaired)
+                    log.info("changes that lost were made good", webhooks=repaired)
                 # Only at the start: a portal whose keys still stand in the old order would encrypt them back.
                 if not current and (anew := await store.encrypt_anew()):
-                    _log.info("webhooks were encrypted anew, with the first key", webhooks=anew)
+                    log.info("webhooks were encrypted anew, with the first key", webhooks=anew)
                 current = True
             except KafkaError as error:
-                _log.warning("webhooks.config is repaired later", error=repr(error))
+                log.warning("webhooks.config is repaired later", error=repr(error))
             await asyncio.sleep(_REPAIR_EVERY_SECONDS)
 
 
@@ -274,7 +274,7 @@ def _applied_to(resources: Resources) -> Callable[[ConsumerRecord], None]:
         try:
             resources.apply(record.key, record.value)
         except UnreadableResource as error:
-            _log.warning("a resource cannot be read", topic=record.topic, offset=record.offset, reason=str(error))
+            log.warning("a resource cannot be read", topic=record.topic, offset=record.offset, reason=str(error))
 
     return apply
 

@@ -29,7 +29,7 @@ KEPT_OF_WEBHOOK = 1_000
 # A change and its entry are seconds apart, and so are two copies of one entry.
 _REMEMBERED = 20_000
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class AuditEntry(BaseModel):
@@ -88,7 +88,7 @@ class AuditTrail:
         try:
             record = read_audit_record(consumed.value)
         except UnreadableAudit as error:
-            _log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
+            log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
             return
         if self.has(record):
             return
@@ -164,4 +164,4 @@ class Audit:
         try:
             await self.write(record)
         except KafkaError:
-            _log.exception("an audit entry is not written", **record.model_dump(mode="json", exclude_none=True))
+            log.exception("an audit entry is not written", **record.model_dump(mode="json", exclude_none=True))

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 5.0
 
 _AGAIN_AFTER_SECONDS = 1.0
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class SessionEnd(BaseModel):
@@ -75,7 +75,7 @@ class EndedSessions:
         try:
             end = read_session_end(record.value)
         except UnreadableSessionEnd as error:
-            _log.warning("the end of a session cannot be read", offset=record.offset, reason=str(error))
+            log.warning("the end of a session cannot be read", offset=record.offset, reason=str(error))
         else:
             self._take_in(end)
 
@@ -115,7 +115,7 @@ class EndedSessions:
                 # One partition, however many the topic has: its readers follow one log.
                 await self._producer.send_and_wait(self._topic, end.encode(), key=end.session.encode(), partition=0)
             except KafkaError as error:
-                _log.warning("other portals do not know yet that a session has ended", error=repr(error))
+                log.warning("other portals do not know yet that a session has ended", error=repr(error))
                 await asyncio.sleep(_AGAIN_AFTER_SECONDS)
             else:
                 return

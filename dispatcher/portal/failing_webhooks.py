@@ -26,7 +26,7 @@ from dispatcher.webhooks.webhook import Webhook
 _LOOK_EVERY_SECONDS = 1800.0
 _FIRST_LOOK_SECONDS = 60.0
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class FailingWebhooks(Background):

@@ -28,7 +28,7 @@ WAITING_OF_WATCHER = 1_000
 # Outcomes that may be told before the delivery that they are of is read.
 _REMEMBERED = 10_000
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class Watcher:
@@ -169,7 +169,7 @@ class _PartitionFeed:
             try:
                 batches = await consumer.getmany(timeout_ms=1_000, max_records=500)
             except KafkaError as error:
-                _log.warning("watching goes on in a moment", error=repr(error))
+                log.warning("watching goes on in a moment", error=repr(error))
                 await asyncio.sleep(1)
                 continue
             for partition, records in batches.items():
@@ -187,7 +187,7 @@ class _PartitionFeed:
             rows = rows_of(record)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             # Somebody else sends it to the dead letters; here it is only not shown.
-            _log.debug("a record cannot be shown", topic=record.topic, error=repr(error))
+            log.debug("a record cannot be shown", topic=record.topic, error=repr(error))
             return
         for watcher in watchers:
             for row in rows:

@@ -32,7 +32,7 @@ _LOOKED_AT = timedelta(days=7)
 
 _LOOK_EVERY_SECONDS = 0.1
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class MissingEntries:
@@ -67,7 +67,7 @@ class MissingEntries:
         if self._follower.directory.ignored(change.offset) or await self._is_settled(change, place, record):
             return
         await self._audit.write(record)
-        _log.info(
+        log.info(
             "an entry that the audit missed was written",
             webhook_id=place.webhook_id,
             revision=place.revision,
@@ -80,7 +80,7 @@ class MissingEntries:
             place, entry = read_place(change.key, change.headers), read_entry(change.headers, self._vault)
             record = None if entry is None else read_audit_record(entry)
         except (UnreadableChange, UndecipherableConfig, UnreadableAudit) as error:
-            _log.warning("whether the audit has a change is not known", offset=change.offset, reason=str(error))
+            log.warning("whether the audit has a change is not known", offset=change.offset, reason=str(error))
             return None
         if record is None or self._clock() - record.entry.time > _LOOKED_AT:
             return None

@@ -29,7 +29,7 @@ from dispatcher.webhooks.commands import recover_command
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class FailedMessages(Protocol):
@@ -103,7 +103,7 @@ class Recoveries:
             queued = [await self._recover(webhook, Span(one.since, one.until)) for one in command.spans]
         except QueryFailed as error:
             raise NotCarriedOut(f"what failed is not sent again yet: {error}") from error
-        _log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
+        log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
 
     async def _recover(self, webhook: Webhook, span: Span) -> int:
         queued = 0

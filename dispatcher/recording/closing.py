@@ -30,7 +30,7 @@ _MESSAGES_AT_ONCE = 200_000
 
 _SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 _TOUCHED = f"SELECT hour FROM touched_hours WHERE {hours.NOT_CLOSED_FOR_SURE}"
 _HOURS = "hour IN {hours:Array(DateTime('UTC'))}"
@@ -193,9 +193,9 @@ class Closing(Background):
                 await find_retold(self._clickhouse)
                 closed = await close_hours(self._clickhouse)
             except (ClickHouseUnavailable, QueryFailed) as error:
-                _log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
+                log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
             else:
-                _log.debug("hours of webhooks were closed", hours=closed)
+                log.debug("hours of webhooks were closed", hours=closed)
             await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
 
 

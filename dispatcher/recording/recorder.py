@@ -40,7 +40,7 @@ from dispatcher.recording.closing import Closing
 from dispatcher.recording.erasing import ErasedWebhooks
 from dispatcher.recording.schema import migrate
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 _POLL_MS = 200
 _POLL_RECORDS = 5_000
@@ -127,7 +127,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         except ClickHouseUnavailable as error:
             if self._clickhouse.url.embedded:
                 raise
-            _log.warning("ClickHouse is away; the recorder waits for it", error=str(error))
+            log.warning("ClickHouse is away; the recorder waits for it", error=str(error))
         self._producer = self._clients.producer(client_id="recorder")
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._producer.stop)
@@ -178,7 +178,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(_REVOKE_SECONDS):
                 await self._idle.wait()
         except TimeoutError:
-            _log.warning("records were given up in a rebalance; they are read again")
+            log.warning("records were given up in a rebalance; they are read again")
         finally:
             self._begin_epoch()
             self._hurry.clear()
@@ -231,7 +231,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 else:
                     self._consumer.seek(partition, committed)
         except IllegalStateError:
-            _log.debug("another rebalance came; its positions are right")
+            log.debug("another rebalance came; its positions are right")
 
     async def _write(self, dead_letters: DeadLetters) -> None:
         while not (self._stopping.is_set() and self._gathering.is_empty()):
@@ -262,7 +262,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._has_schema = False
                 late = isinstance(error, ClickHouseTimedOut)
                 RECORDER_INSERT_FAILURES.labels(TIMED_OUT if late else FAILED).inc()
-                _log.warning("ClickHouse takes no rows; offsets are kept", error=str(error), failures=failures)
+                log.warning("ClickHouse takes no rows; offsets are kept", error=str(error), failures=failures)
                 if self._stopping.is_set():
                     self._gathering.forget()
                     return
@@ -273,7 +273,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _bring_schema_up_to_date(self) -> None:
         for migration in await migrate(self._clickhouse):
-            _log.info("applied a migration to ClickHouse", number=migration.number, migration=migration.name)
+            log.info("applied a migration to ClickHouse", number=migration.number, migration=migration.name)
         self._has_schema = True
 
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
@@ -285,7 +285,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         with RECORDER_INSERT_SECONDS.time():
             # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(queued_rows):
-                _log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
+                log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
             refused = await self._insert(outcomes)
             if refused and attempted:
                 await self._insert(self._queued(records, attempted=()))
@@ -336,7 +336,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._consumer.commit(offsets)
         except (KafkaError, IllegalStateError) as error:
-            _log.warning("a commit failed; its records may be read again", error=str(error) or type(error).__name__)
+            log.warning("a commit failed; its records may be read again", error=str(error) or type(error).__name__)
 
     async def _until(self, event: asyncio.Event, seconds: float) -> None:
         try:

@@ -17,7 +17,7 @@ from dispatcher.webhooks.webhook import Webhook
 Subscriber = Callable[[str, Webhook | None], None]
 """Called with a webhook's id and what it is now, None once it is deleted; returns at once and raises nothing."""
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class ConfigFollower:

@@ -24,7 +24,7 @@ from dispatcher.kafka.embedded.distribution import Progress, classpath, install,
 from dispatcher.kafka.embedded.lock import DirectoryLock, lock_directory
 from dispatcher.kafka.embedded.process import GuardedProcess
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 # Four seconds on a machine at rest. A busy one, or much to look through after an unclean end, takes minutes.
 _READY_WITHIN = 300.0

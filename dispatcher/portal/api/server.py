@@ -23,7 +23,7 @@ from dispatcher.webhooks.vault import UndecipherableConfig
 
 MAX_BODY_BYTES = 1024 * 1024
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 _BEGUN: web.RequestKey[web.StreamResponse] = web.RequestKey("the answer that has begun", web.StreamResponse)
 _STANDINGS: web.RequestKey[list[Standing]] = web.RequestKey("what is left of the quotas", list)
@@ -166,28 +166,28 @@ def problem_of(request: web.Request, error: Exception) -> Problem:
         case web.HTTPRequestEntityTooLarge():
             problem = _too_large()
         case web.RequestPayloadError():
-            _log.info("the body of a request broke off", path=request.path, error=repr(error))
+            log.info("the body of a request broke off", path=request.path, error=repr(error))
             problem = unreadable_body()
         case web.HTTPException():
             problem = _of_http_exception(request, error)
         case KafkaError() | KafkaUnavailable() | NoLongerFollowing():
             problem = _away("Kafka", request, error)
         case SchemaMissing():
-            _log.warning("ClickHouse lacks migrations; a recorder applies them", path=request.path, error=str(error))
+            log.warning("ClickHouse lacks migrations; a recorder applies them", path=request.path, error=str(error))
             problem = _later("ClickHouse does not have this version's tables yet; a recorder's start makes them.")
         case ClickHouseUnavailable():
             problem = _away("ClickHouse", request, error)
         case UndecipherableConfig():
-            _log.warning("webhook cannot be changed", path=request.path, error=str(error))
+            log.warning("webhook cannot be changed", path=request.path, error=str(error))
             problem = Problem(409, "The webhook cannot be changed: its configuration cannot be decrypted here.")
         case _:
-            _log.error("request failed", method=request.method, path=request.path, exc_info=error)
+            log.error("request failed", method=request.method, path=request.path, exc_info=error)
             problem = Problem(500, "The request failed on our side; it was logged. Try again later.")
     return problem
 
 
 def _away(what: str, request: web.Request, error: Exception) -> Problem:
-    _log.warning("request failed", path=request.path, error=repr(error))
+    log.warning("request failed", path=request.path, error=repr(error))
     return _later(f"{what} does not answer at the moment.")
 
 

@@ -17,7 +17,7 @@ from dispatcher.portal.pages.wiring import Page
 
 _BEGUN = "sign-in"
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class SignIn:
@@ -101,7 +101,7 @@ class SignIn:
         return self._provider
 
     def _failed(self, visit: Visit, failed: ProviderFailed) -> web.Response:
-        _log.warning("signing in at the identity provider failed", reason=failed.reason, details=str(failed))
+        log.warning("signing in at the identity provider failed", reason=failed.reason, details=str(failed))
         reason = visit.gettext(failed.reason)
         text = visit.gettext("Signing in at your identity provider did not work: %(reason)s", reason=reason)
         return self._page(visit, "/", Problem(403, text))

@@ -35,7 +35,7 @@ from dispatcher.webhooks.vault import UndecipherableConfig
 _SWEEP_EVERY_SECONDS = 300.0
 _FIRST_SWEEP_SECONDS = 30.0
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class NotErased(DispatcherError):
