@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 CONTENT_TYPE = "application/problem+json"
 
+_LISTED_AT_MOST = 1_000
+
 
 class BadField(BaseModel):
     """One thing that is wrong: which member, parameter or header, and what to put there."""
@@ -90,7 +92,9 @@ def invalid(errors: Iterable[BadField]) -> Problem:
 
 
 def errors_in_body(error: ValidationError) -> list[BadField]:
-    """Every bad member of a body."""
+    """Every bad member of a body, unless there are so many that to list them would keep everybody else waiting."""
+    if error.error_count() > _LISTED_AT_MOST:
+        return [bad_member((), f"has {error.error_count():,} members or items that cannot be; see /api/docs")]
     return [bad_member(_location(one), _detail(one)) for one in error.errors(include_url=False, include_context=True)]
 
 

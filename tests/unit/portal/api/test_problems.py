@@ -56,3 +56,11 @@ def test_the_body_itself_is_a_member() -> None:
         "detail": "is not an object",
         "pointer": "#",
     }
+
+
+def test_thousands_of_bad_members_are_counted_and_not_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate({f"m{number}": 1 for number in range(2_000)})
+    (error,) = errors_in_body(caught.value)
+    assert (error.field, error.pointer) == ("body", "#")
+    assert error.detail.startswith("has 2,002 members or items that cannot be")
