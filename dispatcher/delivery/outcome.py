@@ -67,13 +67,16 @@ def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int)
     return delivery.in_trace(headers)
 
 
-def first_attempt_of(headers: Sequence[tuple[str, bytes]]) -> tuple[str, int] | None:
-    """The message and the run of which the outcome with these headers tells how the first attempt ended, if it does."""
+def attempt_told_of(headers: Sequence[tuple[str, bytes]]) -> tuple[str, int] | None:
+    """The topic and the offset of the record whose attempt the outcome with these headers ends; None if it ends none.
+
+    The partition is the outcome's own.
+    """
     named = dict(headers)
-    if named.get("attempt") != b"1" or FINAL not in headers:
+    if FINAL not in headers:
         return None
     try:
-        return named["message"].decode(), int(named["run"])
+        return named["topic"].decode(), int(named["offset"])
     except (KeyError, ValueError, TypeError, AttributeError):  # the latter two of headers without a value
         return None
 

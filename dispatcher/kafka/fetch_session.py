@@ -1,10 +1,11 @@
 """Incremental fetch sessions (KIP-227): a request names what has changed since the one before, an answer what there is.
 
 aiokafka names every partition in each request, and gets each of them back: of 42 partitions with one new record between
-them, that takes a consumer four times as long as the record.
+them, that takes a consumer four times as long as the record. In a session, what it knows of the end of a partition
+(``highwater``) is as old as the last answer that had something of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ Wanted = Mapping[Partition, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a request says of its session: 0 and 0 ask for a new one."""
+    """What a request says of its session: an epoch of 0 asks for a new one, instead of the one with the id."""
 
     id: int
     epoch: int
@@ -42,17 +43,20 @@ class FetchSession:
 
     def ask(self, wanted: Wanted) -> Step:
         """How to ask for these partitions and no others. Until that is answered, the session counts as lost."""
-        id, epoch, known = self._id, self._epoch, self._known
-        self._id, self._epoch, self._known = 0, 0, {}
+        epoch, known = self._epoch, self._known
+        self._epoch, self._known = 0, {}
         self._asked = epoch, wanted
         changed = {partition: at for partition, at in wanted.items() if known.get(partition) != at}
-        return Step(id, epoch, changed, frozenset(known.keys() - wanted.keys()))
+        return Step(self._id, epoch, changed, frozenset(known.keys() - wanted.keys()))
 
-    def answered(self, error_code: int, id: int) -> None:
-        """The broker has answered what was asked last; an id of 0 says that it keeps no session."""
-        if not error_code and id:
-            epoch, self._known = self._asked
-            self._id, self._epoch = id, epoch + 1 if epoch < _LAST_EPOCH else 1
+    def answered(self, error_code: int, id: int, named: Collection[Partition]) -> None:
+        """The broker has answered what was asked last, and named these partitions; an id of 0: it keeps no session."""
+        epoch, wanted = self._asked
+        if error_code or not id or not wanted.keys() >= set(named):
+            return
+        # A new session's answer has all that the broker took into it.
+        self._known = wanted if epoch else {partition: wanted[partition] for partition in named}
+        self._id, self._epoch = id, epoch + 1 if epoch < _LAST_EPOCH else 1
 
 
 class SessionFetch(FetchRequest):  # type: ignore[misc]
@@ -87,16 +91,25 @@ class SessionFetch(FetchRequest):  # type: ignore[misc]
         return built
 
     def answered(self, response: Any) -> None:
-        """Learn from the answer whether the session goes on."""
-        if response.API_VERSION >= _FIRST_VERSION:
-            self._session.answered(response.error_code, response.session_id)
+        """Learn from the answer whether the session goes on, and leave nothing in it that was not asked for."""
+        if response.API_VERSION < _FIRST_VERSION:
+            return
+        named = [(topic, each[0]) for topic, partitions in response.topics for each in partitions]
+        self._session.answered(response.error_code, response.session_id, named)
+        wanted = {(topic, each[0]) for topic, partitions in self.topics for each in partitions}
+        if not wanted.issuperset(named):
+            response.topics = [
+                (topic, [each for each in partitions if (topic, each[0]) in wanted])
+                for topic, partitions in response.topics
+            ]
 
 
 class TellingClient:
-    """aiokafka's client; tells a session what it was answered, which the fetcher does not look at."""
+    """aiokafka's client; tells of what came, at which the fetcher alone looks and only in part."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, came: Callable[[Any], None]) -> None:
         self._client = client
+        self._came = came
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -106,4 +119,6 @@ class TellingClient:
         response = await self._client.send(node_id, request, **options)
         if isinstance(request, SessionFetch):
             request.answered(response)
+        if isinstance(request, FetchRequest):
+            self._came(response)
         return response

@@ -69,21 +69,21 @@ def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> N
     sessions: defaultdict[int, FetchSession] = defaultdict(FetchSession)
     in_order_until = 0.0
 
-    def choose_evenly(assignment: Any) -> Any:
+    def came(response: Any) -> None:
         nonlocal in_order_until
-        records = fetcher._records  # noqa: SLF001
-        fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if records else patiently  # noqa: SLF001
+        if any(topic in last and any(each[-1] for each in partitions) for topic, partitions in response.topics):
+            in_order_until = time.monotonic() + _IN_ORDER_SECONDS
+
+    def choose_evenly(assignment: Any) -> Any:
+        fetcher._fetch_max_wait_ms = _WAIT_WHILE_BUSY_MS if fetcher._records else patiently  # noqa: SLF001
         requests, *others = choose(assignment)
         for _, request in requests:
             request.topics.sort(key=lambda of_topic: of_topic[0] in last)
-        now = time.monotonic()
-        if any(tp.topic in last for tp in records):
-            in_order_until = now + _IN_ORDER_SECONDS
-        if now >= in_order_until:
+        if time.monotonic() >= in_order_until:
             requests = [(node, SessionFetch(request, sessions[node])) for node, request in requests]
         return requests, *others
 
-    fetcher._client = TellingClient(fetcher._client)  # noqa: SLF001
+    fetcher._client = TellingClient(fetcher._client, came)  # noqa: SLF001
     fetcher._fetch_max_bytes = _ANSWER_WITH_LAST_BYTES if last else _ANSWER_BYTES  # noqa: SLF001
     fetcher._max_partition_fetch_bytes = _OF_A_PARTITION_BYTES  # noqa: SLF001
     fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001

@@ -1,7 +1,6 @@
 """The row of a first attempt that was written to be made: its body, and that it waits, if it was not made meanwhile."""
 
 import struct
-from collections.abc import Collection
 from typing import Final
 
 from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
@@ -26,14 +25,11 @@ COLUMNS: Final = (
 _FIRST = b"1"
 _NUMBERS = struct.Struct("<IIqq?")
 
-Run = tuple[str, int]
-"""One run of a message's attempts: the message's id, and the run's number."""
 
-
-def queued_row(record: Record, attempted: Collection[Run] = ()) -> bytes | None:
+def queued_row(record: Record, *, attempted: bool = False) -> bytes | None:
     """The row for a record of ``webhooks.deliveries`` or ``webhooks.bulk``, None where there is none to make.
 
-    ``attempted`` are runs of which the first attempt's outcome is inserted too: it tells all but the body.
+    ``attempted``: the attempt's outcome is recorded, and tells all but the body.
 
     Later attempts follow from the outcome of the one before. A record that cannot be read is the sender's to set
     aside: it is left out here, so that it becomes one dead letter and not two. The body goes in as it is, byte for
@@ -43,8 +39,7 @@ def queued_row(record: Record, attempted: Collection[Run] = ()) -> bytes | None:
         return None
     try:
         delivery = read_delivery(record.key, record.value, record.headers)
-        run = delivery.message_id, delivery.run
-        return encode(delivery, due_at=record.timestamp, attempted=run in attempted)
+        return encode(delivery, due_at=record.timestamp, attempted=attempted)
     except (UnreadableDelivery, struct.error):
         return None
 

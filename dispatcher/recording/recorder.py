@@ -17,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from dispatcher.delivery.outcome import first_attempt_of, unread_format
+from dispatcher.delivery.outcome import attempt_told_of, unread_format
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
@@ -66,6 +66,10 @@ class _Rows:
     @property
     def encoded(self) -> bytes:
         return self.separator.join(row for _, row in self.rows)
+
+
+_Place = tuple[str, int, int]
+"""Topic, partition and offset of a record."""
 
 
 class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -279,26 +283,27 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
         erased = await self._erased.keys()
         records = [record for record in batch.records if record.key not in erased]
-        outcomes, unreadable = self._outcomes(records)
-        attempted = {run for record, _ in outcomes.rows if (run := first_attempt_of(record.headers))}
-        queued_rows = self._queued(records, attempted)
+        outcomes, refused = self._outcomes(records)
         with RECORDER_INSERT_SECONDS.time():
+            refused += await self._insert(outcomes)
+            # Only now is it sure of which attempts the outcomes tell.
+            queued_rows = self._queued(records, _attempted(outcomes, refused))
             # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(queued_rows):
                 log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
-            refused = await self._insert(outcomes)
-            if refused and attempted:
-                await self._insert(self._queued(records, attempted=()))
-        refused += unreadable
         kept = [await dead_letters.send(record, reason) for record, reason in refused]
         await asyncio.gather(*kept)
         for rows, topic in ((queued_rows, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 
-    def _queued(self, records: Sequence[Sized], attempted: Collection[queued.Run]) -> _Rows:
-        """First attempts."""
-        written = [record for record in records if record.topic != self._topics.attempts]
-        rows = [(record, row) for record in written if (row := queued.queued_row(record, attempted)) is not None]
+    def _queued(self, records: Sequence[Sized], attempted: Collection[_Place]) -> _Rows:
+        """First attempts; of those whose records are in ``attempted``, the outcome is recorded."""
+        rows = []
+        for record in records:
+            if record.topic != self._topics.attempts:
+                place = record.topic, record.partition, record.offset
+                if (row := queued.queued_row(record, attempted=place in attempted)) is not None:
+                    rows.append((record, row))
         return _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", rows)
 
     def _outcomes(self, records: Sequence[Sized]) -> tuple[_Rows, list[tuple[Sized, str]]]:
@@ -344,3 +349,12 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 await event.wait()
         except TimeoutError:
             return
+
+
+def _attempted(outcomes: _Rows, refused: Sequence[tuple[Sized, str]]) -> frozenset[_Place]:
+    """The records whose attempts the outcomes tell of, but for outcomes that were refused."""
+    left_out = {id(record) for record, _ in refused}
+    told = (record for record, _ in outcomes.rows if id(record) not in left_out)
+    return frozenset(
+        (place[0], record.partition, place[1]) for record in told if (place := attempt_told_of(record.headers))
+    )

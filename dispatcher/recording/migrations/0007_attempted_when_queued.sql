@@ -1,4 +1,4 @@
--- Of a first attempt whose outcome is inserted beside it, only the body is kept: the outcome tells all the rest. That is
+-- Of a first attempt whose outcome is recorded before it, only the body is kept: the outcome tells all the rest. That is
 -- most of them, and saves a third of what an insert and its merges cost.
 ALTER TABLE queued
     ADD COLUMN IF NOT EXISTS attempted Bool DEFAULT false;

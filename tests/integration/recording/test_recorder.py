@@ -53,11 +53,12 @@ async def deliver(producer: AIOKafkaProducer, topics: Topics, *message_ids: str,
     await producer.flush()
 
 
-async def report_first(producer: AIOKafkaProducer, topics: Topics, value: bytes, message_id: str) -> None:
-    """An outcome as senders write it, whose headers say of which first attempt it is."""
-    made = delivery(message_id, NOW - 5000)
-    headers = outcome_headers(made, final=True, topic=topics.deliveries, offset=0)
-    await producer.send_and_wait(topics.attempts, value, key=made.key, headers=headers)
+async def deliver_and_report(producer: AIOKafkaProducer, topics: Topics, message_id: str, value: bytes) -> None:
+    """A delivery, and an outcome as senders write it: beside it, with headers that say of which record it tells."""
+    made = delivery(message_id, NOW - 5000, body=b'{"id": "%s"}' % message_id.encode())
+    stored = await producer.send_and_wait(topics.deliveries, made.body, key=made.key, headers=made.headers())
+    headers = outcome_headers(made, final=True, topic=topics.deliveries, offset=stored.offset)
+    await producer.send_and_wait(topics.attempts, value, key=made.key, partition=stored.partition, headers=headers)
 
 
 async def report(producer: AIOKafkaProducer, topics: Topics, *values: bytes) -> None:
@@ -135,8 +136,8 @@ async def test_of_an_attempt_that_was_made_when_it_is_recorded_the_outcome_tells
     clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
 ) -> None:
     log = DeliveryLog(embedded)
-    await deliver(producer, topics, "made", "waits")
-    await report_first(producer, topics, encode_outcome(outcome("made", 1, "successful", at=NOW)), "made")
+    await deliver_and_report(producer, topics, "made", encode_outcome(outcome("made", 1, "successful", at=NOW)))
+    await deliver(producer, topics, "waits")
     async with recording(Recorder(clients, topics, embedded, policy=BatchPolicy(linger=1.0))):
         await until(metrics_are(log, Metrics(1, 1, 0, 0)))
         assert await log.body(*US, "made") == b'{"id": "made"}'
@@ -149,8 +150,7 @@ async def test_a_message_whose_outcome_is_refused_is_known_to_wait(
     clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
 ) -> None:
     log = DeliveryLog(embedded)
-    await deliver(producer, topics, "m")
-    await report_first(producer, topics, b'{"run": 1}', "m")
+    await deliver_and_report(producer, topics, "m", b'{"run": 1}')
     async with recording(Recorder(clients, topics, embedded, policy=BatchPolicy(linger=1.0))):
         assert len(await consume(clients, topics.dead_letter, 1)) == 1
         await until(metrics_are(log, Metrics(0, 1, 0, 0)))

@@ -33,7 +33,7 @@ def test_a_first_attempt_has_a_row_with_its_body_as_it_is() -> None:
 
 
 def test_it_says_whether_the_outcome_is_inserted_too() -> None:
-    (attempted, other) = (queued_row(record(DELIVERY), {("m", run)}) for run in (1, 2))
+    attempted, other = (queued_row(record(DELIVERY), attempted=told) for told in (True, False))
     assert attempted is not None
     assert other is not None
     assert attempted == other[:-1] + b"\1"
