@@ -16,6 +16,7 @@ from benchmarks import (
     footprint,
     hanging,
     latency,
+    profiles,
     report,
     scale,
     start_up,
@@ -38,6 +39,7 @@ PARTS: tuple[Part, ...] = tuple(
         cold_start,
         start_up,
         footprint,
+        profiles,
         takeover,
         scale,
     )

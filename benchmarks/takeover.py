@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-import psutil
-
 from benchmarks.events import delivery
 from benchmarks.load import broker, scratch
 from benchmarks.part import Figures, Part, Sizes
@@ -45,7 +43,7 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
             pass  # the broker knows the group from here on
         for _ in range(sizes.runs):
             partition = Partition()
-            held, started, used = psutil.Process().memory_info().rss, time.perf_counter(), time.process_time()
+            started, used = time.perf_counter(), time.process_time()
             await take_over(
                 clients,
                 topics,
@@ -59,9 +57,6 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
             figures.add(f"reading {sizes.outcomes:,} outcomes back", "s", took)
             figures.add("of that, processor time of the sender", "s", time.process_time() - used)
             figures.add("outcomes a second", "/s", sizes.outcomes / took)
-            figures.add(
-                "memory of a remembered attempt", "bytes", (psutil.Process().memory_info().rss - held) / sizes.outcomes
-            )
 
 
 def _outcome(delivery: Delivery, now: int) -> Outcome:

@@ -24,8 +24,9 @@ _ANSWER_WITH_LAST_BYTES = 128 * 1024
 # waiting for that request's end.
 _TAKEN_AT_ONCE_SECONDS = 0.002
 
-# In a session the broker has an order of its own. For so long after something came of what is wanted last, each request
-# names all partitions, in our order.
+# In a session the broker has an order of its own. For so long after so much came of what is wanted last that it may
+# have kept the others out, each request names all partitions, in our order.
+_MUCH_OF_LAST_BYTES = _ANSWER_WITH_LAST_BYTES // 4
 _IN_ORDER_SECONDS = 1.0
 
 
@@ -71,7 +72,8 @@ def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> N
 
     def came(response: Any) -> None:
         nonlocal in_order_until
-        if any(topic in last and any(each[-1] for each in partitions) for topic, partitions in response.topics):
+        of_last = (each for topic, partitions in response.topics if topic in last for each in partitions)
+        if sum(len(each[-1] or b"") for each in of_last) >= _MUCH_OF_LAST_BYTES:
             in_order_until = time.monotonic() + _IN_ORDER_SECONDS
 
     def choose_evenly(assignment: Any) -> Any:

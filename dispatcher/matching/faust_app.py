@@ -1,7 +1,7 @@
 """The Faust app of the matcher: what of Faust is used, and what is switched off.
 
-Faust gives the stream of events: fetching in a thread of its own, rebalances, back-pressure and the commits of what was
-acknowledged. Its producer, tables, web server, leader election and monitoring are not used.
+Faust gives the stream of events: fetching, rebalances, back-pressure and the commits of what was acknowledged. Its
+producer, tables, web server, leader election and monitoring are not used, and its consumer has no thread of its own.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import CrashingSupervisor
+from mode.utils.futures import maybe_async
 from mode.utils.queues import ThrowableQueue
 
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
@@ -177,7 +178,43 @@ class _NoMonitor(Monitor):
         return
 
 
-class _ConsumerThread(AIOKafkaConsumerThread):
+class _ConsumerHere(AIOKafkaConsumerThread):
+    """A consumer in the matcher's own event loop.
+
+    Faust's own has a thread and a loop to itself, so that an agent that is busy for long keeps no heartbeat waiting.
+    The matcher is busy for 2 ms at most, and to hand an event to another thread costs as much as to match it.
+    """
+
+    _serving: asyncio.Task[None] | None = None
+
+    def __init__(self, consumer: "_Consumer", **options: Any) -> None:
+        super().__init__(consumer, thread_loop=options["loop"], **options)
+
+    async def start(self) -> None:
+        self._thread_started.set()
+        self._thread_running = started = self.parent_loop.create_future()
+        self._serving = asyncio.create_task(self._serve())
+        # What ends it has crashed the app, and need not be told again.
+        self._serving.add_done_callback(lambda serving: serving.cancelled() or serving.exception())
+        try:
+            await started
+        finally:
+            self._thread_running = None
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def on_thread_started(self) -> None:
+        return  # with a queue of what others want to be called in the thread
+
+    async def call_thread(self, fun: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
+        return await maybe_async(fun(*args, **options))
+
+    async def _gather_remaining_tasks(self) -> None:
+        return  # those of the whole loop
+
     async def on_start(self) -> None:
         await super().on_start()
         consumer = self._ensure_consumer()
@@ -200,8 +237,8 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
 
 class _Consumer(Consumer):
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> _ConsumerHere:
+        return _ConsumerHere(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         # Faust's own starts four tasks for every record, so that a full buffer cannot hold up a rebalance, and then
