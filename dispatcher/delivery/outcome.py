@@ -1,6 +1,6 @@
 """A record of ``webhooks.attempts``: what became of one attempt, in the shape that ClickHouse takes as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 import orjson
@@ -67,18 +67,20 @@ def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int)
     return delivery.in_trace(headers)
 
 
-def attempt_told_of(headers: Sequence[tuple[str, bytes]]) -> tuple[str, int] | None:
-    """The topic and the offset of the record whose attempt the outcome with these headers ends; None if it ends none.
+def is_final(named: Mapping[str, bytes]) -> bool:
+    """Whether the outcome with these headers, by name, is the last one of its attempt."""
+    return named.get(FINAL[0]) == FINAL[1]
+
+
+def told_of(named: Mapping[str, bytes]) -> tuple[str, int]:
+    """The topic and the offset of the record whose attempt the outcome with these headers, by name, tells of.
 
     The partition is the outcome's own.
+
+    Raises:
+        KeyError, ValueError: they do not say it.
     """
-    named = dict(headers)
-    if FINAL not in headers:
-        return None
-    try:
-        return named["topic"].decode(), int(named["offset"])
-    except (KeyError, ValueError, TypeError, AttributeError):  # the latter two of headers without a value
-        return None
+    return named["topic"].decode(), int(named["offset"])
 
 
 def headers_without_call(delivery: Delivery) -> Headers:

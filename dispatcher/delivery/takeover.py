@@ -7,6 +7,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
+from dispatcher.delivery.outcome import is_final, told_of
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import KafkaClients
@@ -107,15 +108,16 @@ async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, 
 def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
     for record in records:
         headers = by_name(record.headers)
-        if headers.get("final") != b"1":
+        if not is_final(headers):
             continue
         try:
+            topic, offset = told_of(headers)
             yield _Finished(
                 partition=record.partition,
                 key=attempt_key(headers["message"].decode(), int(headers["run"]), int(headers["attempt"])),
                 at=record.timestamp,
-                topic=headers["topic"].decode(),
-                offset=int(headers["offset"]),
+                topic=topic,
+                offset=offset,
             )
         except (KeyError, ValueError) as error:
             # Whoever wrote it, it must not keep a partition from having a sender.

@@ -17,11 +17,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from dispatcher.delivery.outcome import attempt_told_of, unread_format
+from dispatcher.delivery.outcome import is_final, told_of, unread_format
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
+from dispatcher.kafka.headers import by_name
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import (
     BATCH_RECORDS,
@@ -354,7 +355,16 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 def _attempted(outcomes: _Rows, refused: Sequence[tuple[Sized, str]]) -> frozenset[_Place]:
     """The records whose attempts the outcomes tell of, but for outcomes that were refused."""
     left_out = {id(record) for record, _ in refused}
-    told = (record for record, _ in outcomes.rows if id(record) not in left_out)
-    return frozenset(
-        (place[0], record.partition, place[1]) for record in told if (place := attempt_told_of(record.headers))
-    )
+    places = (_attempted_at(record) for record, _ in outcomes.rows if id(record) not in left_out)
+    return frozenset(place for place in places if place is not None)
+
+
+def _attempted_at(outcome: Sized) -> _Place | None:
+    headers = by_name(outcome.headers)
+    if not is_final(headers):
+        return None
+    try:
+        topic, offset = told_of(headers)
+    except (KeyError, ValueError):
+        return None
+    return topic, outcome.partition, offset
