@@ -5,12 +5,15 @@ them, that takes a consumer four times as long as the record. In a session, what
 (``highwater``) is as old as the last answer that had something of it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.protocol.fetch import FetchRequest
+
+T = TypeVar("T")
 
 _FIRST_VERSION = 7
 _LAST_EPOCH = 2**31 - 1
@@ -49,23 +52,31 @@ class FetchSession:
         changed = {partition: at for partition, at in wanted.items() if known.get(partition) != at}
         return Step(self._id, epoch, changed, frozenset(known.keys() - wanted.keys()))
 
-    def answered(self, error_code: int, id: int, named: Collection[Partition]) -> None:
-        """The broker has answered what was asked last, and named these partitions; an id of 0: it keeps no session."""
+    def answered(self, error_code: int, id: int, named: Collection[Partition]) -> frozenset[Partition]:
+        """The broker has answered what was asked last, and named these partitions; an id of 0: it keeps no session.
+
+        Returns those of them that nobody asked for: such a session is lost.
+        """
         epoch, wanted = self._asked
-        if error_code or not id or not wanted.keys() >= set(named):
-            return
-        # A new session's answer has all that the broker took into it.
-        self._known = wanted if epoch else {partition: wanted[partition] for partition in named}
-        self._id, self._epoch = id, epoch + 1 if epoch < _LAST_EPOCH else 1
+        strangers = frozenset(named) - wanted.keys()
+        if not (error_code or strangers) and id:
+            # A new session's answer has all that the broker took into it.
+            self._known = wanted if epoch else {partition: wanted[partition] for partition in named}
+            self._id, self._epoch = id, epoch + 1 if epoch < _LAST_EPOCH else 1
+        return strangers
 
 
 class SessionFetch(FetchRequest):  # type: ignore[misc]
     """A request of aiokafka's fetcher, in a session if the broker has them."""
 
     def __init__(self, request: FetchRequest, session: FetchSession) -> None:
-        self.__dict__.update(request.__dict__)
         self._whole = request
         self._session = session
+
+    @property
+    def topics(self) -> Any:
+        """All that is wanted, which is what the fetcher reads answers by."""
+        return self._whole.topics
 
     def build(self, request_struct_class: Any) -> Any:
         """The request as it is sent."""
@@ -77,17 +88,13 @@ class SessionFetch(FetchRequest):  # type: ignore[misc]
             for partition, offset, most in partitions
         }
         step = self._session.ask(wanted)
-        changed: dict[str, list[tuple[int, int, int]]] = {}
-        for (topic, partition), (offset, most) in step.changed.items():
-            changed.setdefault(topic, []).append((partition, offset, most))
-        forgotten: dict[str, list[int]] = {}
-        for topic, partition in step.forgotten:
-            forgotten.setdefault(topic, []).append(partition)
         of_changes: Any = copy(self._whole)
-        of_changes._topics = list(changed.items())  # noqa: SLF001 - as its constructor would
+        of_changes._topics = _by_topic(  # noqa: SLF001 - as its constructor would
+            (topic, (partition, *at)) for (topic, partition), at in step.changed.items()
+        )
         built: Any = of_changes.build(request_struct_class)
         built.session_id, built.session_epoch = step.id, step.epoch
-        built.forgotten_topics_data = list(forgotten.items())
+        built.forgotten_topics_data = _by_topic(step.forgotten)
         return built
 
     def answered(self, response: Any) -> None:
@@ -95,13 +102,18 @@ class SessionFetch(FetchRequest):  # type: ignore[misc]
         if response.API_VERSION < _FIRST_VERSION:
             return
         named = [(topic, each[0]) for topic, partitions in response.topics for each in partitions]
-        self._session.answered(response.error_code, response.session_id, named)
-        wanted = {(topic, each[0]) for topic, partitions in self.topics for each in partitions}
-        if not wanted.issuperset(named):
+        if strangers := self._session.answered(response.error_code, response.session_id, named):
             response.topics = [
-                (topic, [each for each in partitions if (topic, each[0]) in wanted])
+                (topic, [each for each in partitions if (topic, each[0]) not in strangers])
                 for topic, partitions in response.topics
             ]
+
+
+def _by_topic(pairs: Iterable[tuple[str, T]]) -> list[tuple[str, list[T]]]:
+    grouped: defaultdict[str, list[T]] = defaultdict(list)
+    for topic, each in pairs:
+        grouped[topic].append(each)
+    return list(grouped.items())
 
 
 class TellingClient:
