@@ -7,9 +7,9 @@ py-spy looks at a dispatcher that is flooded, a hundred times a second; it needs
 import asyncio
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,9 @@ from benchmarks.part import Figures, Part, Sizes
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
 FLAMES = Path("benchmarks/plots")  # py-spy writes it into its graphs: not where this machine has the repo
+
+PYTHON = ("main", "senders")
+"""The processes that py-spy can look into."""
 
 _SAMPLES_A_SECOND = 100
 _WARM_UP_SECONDS = 2
@@ -64,9 +67,9 @@ def read_samples(raw: str) -> Iterator[Sample]:
     """What py-spy writes with ``--format raw --threads``."""
     for line in raw.splitlines():
         stack, _, times = line.rpartition(" ")
-        frames = stack.split(";")
-        thread = next((int(found[1]) for frame in frames if (found := _THREAD.match(frame))), 0)
-        yield Sample(thread, tuple(frame for frame in frames if not _THREAD.match(frame)), int(times))
+        first, *frames = stack.split(";")
+        found = _THREAD.match(first)
+        yield Sample(int(found[1]), tuple(frames), int(times)) if found else Sample(0, (first, *frames), int(times))
 
 
 def step_of(frames: Iterable[str]) -> str:
@@ -107,31 +110,49 @@ async def spy(pid: int, seconds: int, path: Path, form: str) -> None:
         raise NotAllowed(f"{_ALLOWED}\n{said.decode(errors='replace')}")
 
 
-async def budget(running: Running, url: str, directory: Path, seconds: int) -> dict[str, Counter[str]]:
+async def budget(running: Running, url: str, directory: Path, seconds: int) -> dict[str, dict[str, float]]:
     """Microseconds of processor time of one delivery, by process and step."""
     processes = {name: process for name, process in running.processes() if name in ("main", "senders", "broker")}
-    python = {name: process for name, process in processes.items() if name != "broker"}
+    raws = {name: directory / f"{name}.raw" for name in PYTHON}
     before = {name: thread_seconds(process) for name, process in processes.items()}
     count = (await received(url))["groups"]["flood"]["messages"]
-    raws = {name: directory / f"{name}.raw" for name in python}
-    await asyncio.gather(*(spy(process.pid, seconds, raws[name], "raw") for name, process in python.items()))
+    await asyncio.gather(*(spy(processes[name].pid, seconds, raw, "raw") for name, raw in raws.items()))
     deliveries = (await received(url))["groups"]["flood"]["messages"] - count
-    found: dict[str, Counter[str]] = {}
+    found = {}
     for name, process in processes.items():
         used = thread_seconds(process)
         used.subtract(before[name])
-        samples = list(read_samples(raws[name].read_text(encoding="utf-8"))) if name in raws else []
-        steps: Counter[str] = Counter()
-        for thread, spent in used.items():
-            micros = round(spent * 1e6 / deliveries)
-            own = [sample for sample in samples if sample.thread == thread]
-            total = sum(sample.times for sample in own)
-            for sample in own:
-                steps[step_of(sample.frames)] += micros * sample.times / total  # type: ignore[assignment]
-            if not own:
-                steps[_NATIVE.get(name, "other threads")] += micros
-        found[name] = steps
+        samples = read_samples(raws[name].read_text(encoding="utf-8")) if name in raws else ()
+        by_step = seconds_by_step(used, samples, _NATIVE.get(name, "other threads"))
+        found[name] = {step: each * 1e6 / deliveries for step, each in by_step.items()}
     return found
+
+
+def seconds_by_step(used: Mapping[int, float], samples: Iterable[Sample], native: str) -> dict[str, float]:
+    """What each thread used, shared out as it was seen; threads that were never seen are ``native``."""
+    seen: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for sample in samples:
+        seen[sample.thread][step_of(sample.frames)] += sample.times
+    steps: defaultdict[str, float] = defaultdict(float)
+    for thread, seconds in used.items():
+        shares = seen.get(thread, {native: 1})
+        total = sum(shares.values())
+        for step, times in shares.items():
+            steps[step] += seconds * times / total
+    return dict(sorted(steps.items(), key=lambda one: one[1], reverse=True))
+
+
+@asynccontextmanager
+async def flooded(running: Running, url: str, messages: int) -> AsyncIterator[None]:
+    """In the middle of a flood; it has arrived when the block is over."""
+    await received(f"{url}flood", "DELETE")
+    made = partial(object_created, run=a_run())
+    flood = asyncio.create_task(publish(running.clients(), OBJECTS, messages, made))
+    await until_arrived(url, "flood", 1)
+    await asyncio.sleep(_WARM_UP_SECONDS)
+    yield
+    await flood
+    await until_arrived(url, "flood", messages)
 
 
 async def measure(sizes: Sizes, figures: Figures) -> None:
@@ -143,45 +164,26 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
 
 async def look(sizes: Sizes, figures: Figures) -> None:
     """Budgets, and then the flame graphs."""
-    async with scratch() as data_dir, receiver() as url, dispatcher(sizes.senders, data_dir) as running:
+    async with scratch() as data_dir, receiver() as url, dispatcher(1, data_dir) as running:
         await running.configure([webhook("wh-0", f"{url}flood/0")])
         for _ in range(sizes.runs):
-            await received(f"{url}flood", "DELETE")
-            made = partial(object_created, run=a_run())
-            flood = asyncio.create_task(publish(running.clients(), OBJECTS, sizes.messages, made))
-            await until_arrived(url, "flood", 1)
-            await asyncio.sleep(_WARM_UP_SECONDS)
-            for process, steps in (await budget(running, url, data_dir, sizes.seconds)).items():
-                figures.add(f"{process}", "µs", sum(steps.values()))
-                figures.add_each(process, "µs", dict(steps.most_common()))
-            await flood
-            await until_arrived(url, "flood", sizes.messages)
-        await flames(running, url, sizes)
-
-
-async def flames(running: Running, url: str, sizes: Sizes) -> None:
-    """A flame graph of each process of ours, while it is flooded."""
-    await received(f"{url}flood", "DELETE")
-    made = partial(object_created, run=a_run())
-    flood = asyncio.create_task(publish(running.clients(), OBJECTS, sizes.messages, made))
-    await until_arrived(url, "flood", 1)
-    await asyncio.sleep(_WARM_UP_SECONDS)
-    await asyncio.gather(
-        *(
-            spy(process.pid, sizes.seconds, FLAMES / f"flames-{name}.svg", "flamegraph")
-            for name, process in running.processes()
-            if name in ("main", "senders")
-        )
-    )
-    await flood
-    await until_arrived(url, "flood", sizes.messages)
+            async with flooded(running, url, sizes.messages):
+                found = await budget(running, url, data_dir, sizes.seconds)
+            for process, steps in found.items():
+                figures.add(process, "µs", sum(steps.values()))
+                figures.add_each(process, "µs", steps)
+        async with flooded(running, url, sizes.messages):
+            pids = {name: process.pid for name, process in running.processes() if name in PYTHON}
+            await asyncio.gather(
+                *(spy(pid, sizes.seconds, FLAMES / f"flames-{name}.svg", "flamegraph") for name, pid in pids.items())
+            )
 
 
 PART = Part(
     "profiles",
     "microseconds of processor time of one delivery, by process and step, while flooded",
     measure,
-    {"messages": 40_000, "seconds": 4, "senders": 1},
+    {"messages": 40_000, "seconds": 4},
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.profiles import Sample, read_samples, step_of
+from benchmarks.profiles import Sample, read_samples, seconds_by_step, step_of
 
 
 def test_samples_are_read_with_their_threads() -> None:
@@ -29,3 +29,10 @@ def test_samples_are_read_with_their_threads() -> None:
 )
 def test_the_frame_nearest_to_the_end_that_is_known_decides(end: tuple[str, ...], step: str) -> None:
     assert step_of(("run (uvloop/__init__.py:92)", *end)) == step
+
+
+def test_what_a_thread_used_is_shared_out_as_it_was_seen() -> None:
+    sign, render = ("f (dispatcher/delivery/signing.py:1)",), ("f (dispatcher/webhooks/template.py:1)",)
+    samples = [Sample(1, sign, 3), Sample(1, render, 1), Sample(2, render, 5)]
+    used = {1: 4.0, 2: 2.0, 3: 7.0, 4: 1.0}
+    assert seconds_by_step(used, samples, "ClickHouse") == {"ClickHouse": 8.0, "sign": 3.0, "render": 3.0}
