@@ -21,6 +21,11 @@ class Rotation(Generic[K]):
         self._wants: dict[K, bool] = {}
         """For each key in one of the two, whether it wants a turn."""
 
+    @property
+    def has_newcomer(self) -> bool:
+        """Whether one that has had no turn lately wants one."""
+        return bool(self._new)
+
     def want(self, key: K) -> None:
         """Put a key in line; where it wants a turn already this changes nothing."""
         if key not in self._wants:

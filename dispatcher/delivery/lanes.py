@@ -3,9 +3,9 @@
 How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success,
 shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing.
 Lanes of slow targets together have at most half of all places, so that the other half is always there for targets that
-answer. Lanes that are heavy, with much at once or nothing but failures, have turns of their own, so that whoever takes
-attempts out can let the others go first. What would wait long for a slow target, and what memory has no room for, is
-sent away to be parked.
+answer. These, lanes with nothing but failures, and lanes with much at once have turns of their own each, so that
+whoever takes attempts out can let the others go first. What would wait long for a slow target, and what memory has no
+room for, is sent away to be parked.
 
 All times are seconds of one monotonic clock, passed in.
 """
@@ -104,7 +104,8 @@ class Lanes(Generic[W]):
         self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
         self._turns: Rotation[_Lane[W]] = Rotation()
-        self._heavy_turns: Rotation[_Lane[W]] = Rotation()
+        self._bulk_turns: Rotation[_Lane[W]] = Rotation()
+        self._failing_turns: Rotation[_Lane[W]] = Rotation()
         self._slow_turns: Rotation[_Lane[W]] = Rotation()
         self._light: _Lane[W] | None = None
         self._light_at = -inf
@@ -147,7 +148,7 @@ class Lanes(Generic[W]):
 
     @property
     def others_at(self) -> float:
-        """When a lane that is not heavy had a turn last."""
+        """When a lane with little at once, of a target that answers soon and well, had a turn last."""
         return self._light_at
 
     def has_room(self, webhook_id: str, now: float) -> bool:
@@ -188,7 +189,7 @@ class Lanes(Generic[W]):
         self._want_turn(lane)
 
     def take(self, now: float) -> Iterator[W]:
-        """The attempts whose turn it is, but for those of heavy lanes; each is executing until ``ended``."""
+        """The attempts whose turn it is, but for those below; each is executing until ``ended``."""
         while self._later and self._later[0][0] <= now:
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
@@ -196,12 +197,20 @@ class Lanes(Generic[W]):
         while (lane := self._next(self._turns, now)) is not None:
             self._light, self._light_at = lane, now
             yield self._give_out(lane, now)
-        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self._slow_turns, now)):
+
+    def take_bulk(self, now: float) -> Iterator[W]:
+        """Those of lanes with much at once."""
+        while (lane := self._next(self._bulk_turns, now)) is not None:
             yield self._give_out(lane, now)
 
-    def take_heavy(self, now: float) -> Iterator[W]:
-        """Those of heavy lanes."""
-        while (lane := self._next(self._heavy_turns, now)) is not None:
+    def take_failing(self, now: float) -> Iterator[W]:
+        """Those of lanes with nothing but quick failures lately."""
+        while (lane := self._next(self._failing_turns, now)) is not None:
+            yield self._give_out(lane, now)
+
+    def take_slow(self, now: float) -> Iterator[W]:
+        """Those of slow targets: what begins together ends together, when a time-out or the target's wait is over."""
+        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self._slow_turns, now)):
             yield self._give_out(lane, now)
 
     def _give_out(self, lane: _Lane[W], now: float) -> W:
@@ -269,9 +278,8 @@ class Lanes(Generic[W]):
             lane.waiting.clear()
             lane.waiting_bytes = lane.ready_bytes = lane.bulk = 0
             lane.held_back = False
-        self._turns.clear()
-        self._heavy_turns.clear()
-        self._slow_turns.clear()
+        for turns in (self._turns, self._bulk_turns, self._failing_turns, self._slow_turns):
+            turns.clear()
         self._later.clear()
         self._waiting_bytes = self._ready_bytes = 0
         return dropped
@@ -288,8 +296,9 @@ class Lanes(Generic[W]):
     def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:
             return self._slow_turns
-        heavy = lane.much or lane.failures >= self._limits.executing_at_first
-        return self._heavy_turns if heavy else self._turns
+        if lane.failures >= self._limits.executing_at_first:
+            return self._failing_turns
+        return self._bulk_turns if lane.much else self._turns
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:

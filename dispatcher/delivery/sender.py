@@ -61,8 +61,9 @@ _UNREPORTED_AT_MOST = 5_000
 # What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
 _ROUND_SECONDS = 0.0002
 
-# Between two attempts of those who have much: at worst 500 a second.
-_LONGEST_PAUSE = 0.002
+# Between two attempts of those who have much, whose targets are slow, or who only fail: of each at worst 200 a second.
+_LONGEST_PAUSE = 0.005
+_TOLERATED_OF_BAD_TARGETS = 0.07
 
 # While so much waits here for nothing but its turn, what webhooks have beyond a little waits in Kafka.
 _BULK_BYTES = 8 * 1024 * 1024
@@ -104,7 +105,11 @@ class Sender:
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
         self._rounds = Rounds()
-        self._courtesy = Courtesy(_LONGEST_PAUSE)
+        self._courteous = (
+            (self._lanes.take_bulk, Courtesy(_LONGEST_PAUSE)),
+            (self._lanes.take_failing, Courtesy(_LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+            (self._lanes.take_slow, Courtesy(_LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+        )
         self._round_began = 0.0
         self._behind = False
         self._last: set[TopicPartition] = set()
@@ -298,17 +303,17 @@ class Sender:
             self._hold_bulk()
         begun = self._begin_all(islice(self._lanes.take(now), room))
         alone = now - self._lanes.others_at > OTHERS_SECONDS
-        most = room - begun if alone else int(not self._courtesy.wait(now))
-        heavy = self._begin_all(islice(self._lanes.take_heavy(now), most))
-        if heavy:
-            self._courtesy.had_turn(now, strained=now - self._round_began > _ROUND_SECONDS)
-        if begun + heavy >= room:
-            self._execute_next()
-            return
         wakes = [] if self._lanes.next_turn is None else [self._lanes.next_turn - now]
-        if not alone and (wait := self._courtesy.wait(now)):
-            wakes.append(wait)
-        if wakes:
+        for take, courtesy in self._courteous:
+            most = room - begun if alone else int(not courtesy.wait(now))
+            if turns := self._begin_all(islice(take(now), most)):
+                courtesy.had_turn(now, strained=now - self._round_began > _ROUND_SECONDS)
+                begun += turns
+            if not alone and (wait := courtesy.wait(now)):
+                wakes.append(wait)
+        if begun >= room:
+            self._execute_next()
+        elif wakes:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm = asyncio.get_running_loop().call_later(min(wakes), self._execute_next)

@@ -7,6 +7,7 @@ producer, tables, web server, leader election and monitoring are not used, and i
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import faust
@@ -118,6 +119,7 @@ class _EventQueue(ThrowableQueue[Any]):
 
     def __init__(self, app: "_App", **options: Any) -> None:
         self._app = app
+        self._newcomer = asyncio.Event()
         super().__init__(**options)
 
     def _init(self, _: int) -> None:
@@ -130,6 +132,18 @@ class _EventQueue(ThrowableQueue[Any]):
         self._unfinished_tasks += len(records)
         self._finished.clear()
         self._wakeup_next(self._getters)
+        if self.turns.has_newcomer:
+            self._newcomer.set()
+
+    async def newcomer(self, seconds: float) -> None:
+        """Return when there are events of somebody who has had no turn lately, or after so many seconds."""
+        self._newcomer.clear()
+        if self.turns.has_newcomer or not seconds:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._newcomer.wait()
 
     def _get(self) -> Any:
         record, generation = super()._get()

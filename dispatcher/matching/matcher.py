@@ -156,7 +156,7 @@ class Matcher:
 
     async def _match_stream(self, stream: Any) -> None:
         outbox = self._outbox
-        nothing_waits = stream.channel.empty
+        queue = stream.channel.queue
         async for event in stream.noack().events():
             matching = self._match_record(event.message)
             if _begin(matching):
@@ -165,14 +165,14 @@ class Matcher:
                 self._go_on(event, matching)
             else:
                 outbox.done(event.ack, _size(event))
-            if nothing_waits() or self._hurry:
+            if queue.empty() or self._hurry:
                 self._hurry = False
                 outbox.push()
             if not outbox.has_room:
                 await outbox.room()
             elif self._slices.over(now := time.monotonic()):
                 # What comes in is read meanwhile: who wants little may stand behind who wants much.
-                await asyncio.sleep(self._slices.pause(now, time.thread_time()))
+                await queue.newcomer(self._slices.pause(now, time.thread_time()))
                 self._slices.begin(time.monotonic(), time.thread_time())
 
     def _go_on(self, event: Any, matching: Iterator[None]) -> None:

@@ -9,7 +9,7 @@ from math import inf
 from dispatcher.delivery.courtesy import OTHERS_SECONDS, Courtesy
 
 SLICE_SECONDS = 0.002
-LONGEST_PAUSE = 0.003
+LONGEST_PAUSE = 0.010
 
 LITTLE = 0.5
 """Who has used up no more than this share of a burst is one of the others."""

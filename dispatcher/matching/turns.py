@@ -35,6 +35,11 @@ class Turns(Generic[T]):
         """What its entries come to."""
         return self._bytes
 
+    @property
+    def has_newcomer(self) -> bool:
+        """Whether the next turn is that of a key which has had none lately."""
+        return self._turns.has_newcomer
+
     def append(self, entry: T) -> None:
         """Put an entry behind the others of its key."""
         key = self._key_of(entry)

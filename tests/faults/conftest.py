@@ -79,7 +79,8 @@ async def tally() -> AsyncIterator[Tally]:
 
 
 @pytest.fixture
-async def fleet(settings: Settings, tmp_path: Path) -> AsyncIterator[Fleet]:
+async def fleet(settings: Settings, tally: Tally, tmp_path: Path) -> AsyncIterator[Fleet]:
+    del tally  # who calls ends before what is called
     async with a_fleet(settings, tmp_path) as fleet:
         yield fleet
 

@@ -26,8 +26,11 @@ def test_who_wants_a_turn_gets_exactly_one(steps: list[str | None]) -> None:
 
 def test_a_newcomer_goes_before_those_who_want_much() -> None:
     rotation = in_use_by("a", "b", "c")
+    before = rotation.has_newcomer
     rotation.want("new")
+    there = rotation.has_newcomer
     assert rotation.take() == "new"
+    assert [before, there, rotation.has_newcomer] == [False, True, False]
 
 
 def test_those_who_want_much_have_equal_shares() -> None:

@@ -1,3 +1,7 @@
+from random import Random
+
+import pytest
+
 from dispatcher.delivery.courtesy import SHORTEST_PAUSE, Courtesy
 
 LONGEST = 0.002
@@ -15,3 +19,16 @@ def test_strain_makes_pauses_long_and_its_absence_makes_them_short_again() -> No
     for _ in range(40):
         courtesy.had_turn(now, strained=False)
     assert abs(courtesy.wait(now) - SHORTEST_PAUSE) < 1e-9
+
+
+@pytest.mark.parametrize("tolerated", [0.07, 0.2, 0.5])
+def test_pauses_settle_where_as_many_turns_are_strained_as_is_tolerated(tolerated: float) -> None:
+    courtesy, now, chance = Courtesy(10.0, tolerated), 100.0, Random(1)
+    strained = []
+    for _ in range(20_000):
+        pause = courtesy.wait(now)
+        now += pause
+        # The longer the pause, the less a turn is felt.
+        strained.append(chance.random() < SHORTEST_PAUSE / max(pause, SHORTEST_PAUSE))
+        courtesy.had_turn(now, strained=strained[-1])
+    assert sum(strained) / len(strained) == pytest.approx(tolerated, abs=0.01)

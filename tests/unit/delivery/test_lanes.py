@@ -15,6 +15,10 @@ class Work:
     bulk: bool = False
 
 
+def take_all(lanes: Lanes[Work], now: float) -> list[Work]:
+    return [*lanes.take(now), *lanes.take_bulk(now), *lanes.take_failing(now), *lanes.take_slow(now)]
+
+
 LIMITS = Limits(executing=6, executing_per_webhook=4, executing_at_first=2, waiting_bytes=20)
 
 
@@ -40,7 +44,7 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
             assert len(waiting) <= 20
         elif executing:
             lanes.ended(executing.pop(random.randrange(len(executing))), now, success=step == "end")
-        for taken in [*lanes.take(now), *lanes.take_heavy(now), *lanes.take(now)]:
+        for taken in take_all(lanes, now):
             assert taken is next(w for w in waiting if w.webhook_id == taken.webhook_id)
             waiting.remove(taken)
             executing.append(taken)
@@ -53,7 +57,7 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
         for name in {w.webhook_id for w in waiting}:
             assert sum(w.webhook_id == name for w in executing) >= 2 or len(executing) >= 3
     assert {w.number for w in lanes.drop_waiting()} == {w.number for w in waiting}
-    assert [*lanes.take(now), *lanes.take_heavy(now)] == []
+    assert take_all(lanes, now) == []
 
 
 def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> None:
@@ -69,11 +73,12 @@ def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> No
     lanes.add(Work("failing"))
     assert list(lanes.take(2.0)) == []
     assert lanes.others_at == 1.0
-    assert [work.webhook_id for work in lanes.take_heavy(2.0)] == ["flooded", "failing"]
+    assert [work.webhook_id for work in lanes.take_bulk(2.0)] == ["flooded"]
+    assert [work.webhook_id for work in lanes.take_failing(2.0)] == ["failing"]
     lanes.add(Work("flooded"))
-    assert list(lanes.take(3.0)) == [], "it had much at once a moment ago"
-    lanes.look(3.0)
-    assert [work.webhook_id for work in lanes.take(3.0)] == ["flooded"]
+    assert list(lanes.take(2.5)) == [], "it had much at once a moment ago"
+    lanes.look(2.5)
+    assert [work.webhook_id for work in lanes.take(2.5)] == ["flooded"]
 
 
 def test_who_has_much_is_no_other_to_itself() -> None:
@@ -103,7 +108,7 @@ def test_slow_targets_together_leave_half_of_the_places_to_the_others() -> None:
     lanes.look(2.0)
     for work in hanging[:60]:
         lanes.ended(work, 2.0, success=False)
-    again = list(lanes.take(2.0))
+    again = list(lanes.take_slow(2.0))
     assert len(again) == 10  # 40 are still executing, and half of all places is the most they get
     lanes.add(Work("answers"))
     assert [work.webhook_id for work in lanes.take(2.1)] == ["answers"]
@@ -124,7 +129,7 @@ def test_places_grow_with_successes_and_shrink_with_calls_that_run_out_of_time()
     taken = list(lanes.take(now))
     for work in taken:
         lanes.ended(work, now + 15, success=False)
-    assert len(list(lanes.take(now + 15))) == 10
+    assert len(list(lanes.take_slow(now + 15))) == 10
 
 
 def test_only_what_would_wait_long_for_a_slow_target_is_sent_away() -> None:
@@ -174,7 +179,7 @@ def test_a_target_that_only_fails_quickly_has_few_places_until_it_succeeds() -> 
         lanes.add(Work("fails", number))
 
     def a_round(now: float, *, success: bool) -> int:
-        taken = [*lanes.take(now), *lanes.take_heavy(now)]
+        taken = take_all(lanes, now)
         for work in taken:
             lanes.ended(work, now + 0.01, success=success)
         return len(taken)

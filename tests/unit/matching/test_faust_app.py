@@ -1,6 +1,8 @@
+import asyncio
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,3 +69,24 @@ async def test_logging_and_the_directory_are_left_alone(tmp_path: Path, monkeypa
     await app.on_first_start()
     assert (list(logging.getLogger().handlers), logging.getLogger().level) == before
     assert not os.listdir(tmp_path)  # noqa: PTH208
+
+
+async def test_a_pause_ends_when_somebody_comes_who_had_no_turn_lately() -> None:
+    app, _ = app_of()
+    queue = app.FlowControlQueue(maxsize=1)
+
+    def fetched(key: bytes) -> None:
+        queue.put_fetched([SimpleNamespace(key=key, value=b"")], 1)
+
+    for _ in range(3):
+        fetched(b"floods")
+    queue.turns.popleft()
+    await queue.newcomer(0.01)
+    pause = asyncio.create_task(queue.newcomer(600.0))
+    fetched(b"floods")
+    await asyncio.sleep(0.01)
+    assert not pause.done()
+    fetched(b"wants little")
+    async with asyncio.timeout(5):
+        await pause
+        await queue.newcomer(600.0)
