@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from dispatcher.delivery.admission import Admission
 from dispatcher.delivery.attempt import AttemptMaker
 from dispatcher.delivery.conclusion import Conclusion
-from dispatcher.delivery.courtesy import OTHERS_SECONDS, Courtesy
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
@@ -61,10 +60,6 @@ _UNREPORTED_AT_MOST = 5_000
 # What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
 _ROUND_SECONDS = 0.0002
 
-# Between two attempts of those who have much, whose targets are slow, or who only fail: of each at worst 200 a second.
-_LONGEST_PAUSE = 0.005
-_TOLERATED_OF_BAD_TARGETS = 0.07
-
 # While so much waits here for nothing but its turn, what webhooks have beyond a little waits in Kafka.
 _BULK_BYTES = 8 * 1024 * 1024
 
@@ -105,11 +100,7 @@ class Sender:
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
         self._rounds = Rounds()
-        self._courteous = (
-            (self._lanes.take_bulk, Courtesy(_LONGEST_PAUSE)),
-            (self._lanes.take_failing, Courtesy(_LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-            (self._lanes.take_slow, Courtesy(_LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-        )
+        self._admission = Admission(self._lanes)
         self._round_began = 0.0
         self._behind = False
         self._last: set[TopicPartition] = set()
@@ -301,31 +292,18 @@ class Sender:
             return
         if self._bulk_held:
             self._hold_bulk()
-        begun = self._begin_all(islice(self._lanes.take(now), room))
-        alone = now - self._lanes.others_at > OTHERS_SECONDS
-        wakes = [] if self._lanes.next_turn is None else [self._lanes.next_turn - now]
-        for take, courtesy in self._courteous:
-            most = room - begun if alone else int(not courtesy.wait(now))
-            if turns := self._begin_all(islice(take(now), most)):
-                courtesy.had_turn(now, strained=now - self._round_began > _ROUND_SECONDS)
-                begun += turns
-            if not alone and (wait := courtesy.wait(now)):
-                wakes.append(wait)
-        if begun >= room:
-            self._execute_next()
-        elif wakes:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = asyncio.get_running_loop().call_later(min(wakes), self._execute_next)
-
-    def _begin_all(self, taken: Iterable[Work]) -> int:
         begun = 0
-        for work in taken:
+        for work in self._admission.admit(now, room, strained=now - self._round_began > _ROUND_SECONDS):
             self._executing[id(work)] = work
             work.task = asyncio.create_task(self._execute(work))
             work.task.add_done_callback(partial(self._executed, work))
             begun += 1
-        return begun
+        if begun >= room:
+            self._execute_next()
+        elif (seconds := self._admission.next_in(now)) is not None:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._execute_next)
 
     async def _execute(self, work: Work) -> None:
         try:

@@ -1,0 +1,88 @@
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.delivery.admission import LONGEST_PAUSE, Admission
+from dispatcher.delivery.courtesy import OTHERS_SECONDS
+from dispatcher.delivery.lanes import Lanes, Limits
+
+KINDS = ("slow", "bulk", "failing")
+PLENTY = 100
+
+
+@dataclass(eq=False)
+class Work:
+    webhook_id: str
+    size: int = 1
+    bulk: bool = False
+
+
+class Waiting:
+    """An admission with plenty of each kind that yields, and a clock."""
+
+    def __init__(self) -> None:
+        self.lanes: Lanes[Work] = Lanes(Limits(executing=PLENTY, executing_at_first=20, executing_if_failing=20))
+        self.admission = Admission(self.lanes)
+        self.now = 100.0
+        for kind, seconds in (("slow", 2.0), ("failing", 0.01)):
+            self.add(kind, 20)
+            for work in list(self.lanes.take(self.now)):
+                self.lanes.ended(work, self.now + seconds, success=kind == "slow")
+        self.now += OTHERS_SECONDS + 1
+        for kind in KINDS:
+            self.add(kind, PLENTY)
+
+    def add(self, kind: str, count: int) -> None:
+        for _ in range(count):
+            self.lanes.add(Work(kind, bulk=kind == "bulk"))
+
+    def admit(self, room: int, *, strained: bool = False) -> Counter[str]:
+        """A round, of which everything has ended at once as it always does."""
+        admitted = list(self.admission.admit(self.now, room, strained=strained))
+        for work in admitted:
+            seconds = 2.0 if work.webhook_id == "slow" else 0.01
+            self.lanes.ended(work, self.now + seconds, success=work.webhook_id != "failing")
+        return Counter(work.webhook_id for work in admitted)
+
+
+@given(st.integers(1, 50))
+def test_alone_they_fill_a_round_and_none_goes_without(room: int) -> None:
+    admitted = Waiting().admit(room)
+    assert set(admitted) == set(KINDS)
+    assert room <= sum(admitted.values()) <= room + 2
+
+
+def test_others_go_first_and_then_each_has_one_in_a_round() -> None:
+    waiting = Waiting()
+    waiting.add("quiet", 3)
+    admitted = waiting.admit(16)
+    assert admitted == {"quiet": 3, "slow": 1, "bulk": 1, "failing": 1}
+    assert next(iter(admitted)) == "quiet"
+
+
+def test_while_others_are_around_they_wait_for_their_next_turn() -> None:
+    waiting = Waiting()
+    waiting.add("quiet", 1)
+    for _ in range(30):
+        waiting.admit(16, strained=True)
+        waiting.now += LONGEST_PAUSE + 0.001
+    waiting.admit(16, strained=True)
+    assert waiting.admit(16) == {}
+    assert waiting.admission.next_in(waiting.now) == pytest.approx(LONGEST_PAUSE)
+    waiting.now += LONGEST_PAUSE + 0.001
+    assert waiting.admit(16) == {"slow": 1, "bulk": 1, "failing": 1}
+    waiting.now += OTHERS_SECONDS + 1
+    assert waiting.admission.next_in(waiting.now) is None
+    assert sum(waiting.admit(16).values()) >= 16
+
+
+def test_a_rate_limit_tells_when_to_look_again() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(), lambda _: 10.0)
+    admission = Admission(lanes)
+    for _ in range(2):
+        lanes.add(Work("limited"))
+    assert len(list(admission.admit(100.0, 16, strained=False))) == 1
+    assert admission.next_in(100.0) == pytest.approx(0.1)
