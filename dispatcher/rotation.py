@@ -18,8 +18,8 @@ class Rotation(Generic[K]):
     def __init__(self) -> None:
         self._new: deque[K] = deque()
         self._line: deque[K] = deque()
-        self._wants: dict[K, bool] = {}
-        """For each key in one of the two, whether it wants a turn."""
+        self.wants: dict[K, bool] = {}
+        """For each key in one of the two, whether it wants a turn; where there is none, nobody does."""
 
     @property
     def has_newcomer(self) -> bool:
@@ -28,23 +28,23 @@ class Rotation(Generic[K]):
 
     def want(self, key: K) -> None:
         """Put a key in line; where it wants a turn already this changes nothing."""
-        if key not in self._wants:
+        if key not in self.wants:
             self._new.append(key)
-        self._wants[key] = True
+        self.wants[key] = True
 
     def take(self) -> K | None:
         """The key whose turn it is, which then wants no more; None: nobody wants any."""
         while self._new or self._line:
             key = self._new.popleft() if self._new else self._line.popleft()
-            if self._wants[key]:
-                self._wants[key] = False
+            if self.wants[key]:
+                self.wants[key] = False
                 self._line.append(key)
                 return key
-            del self._wants[key]
+            del self.wants[key]
         return None
 
     def clear(self) -> None:
         """Forget everybody."""
         self._new.clear()
         self._line.clear()
-        self._wants.clear()
+        self.wants.clear()

@@ -214,7 +214,7 @@ def run(body: Body, stopping: Callable[[], None] = lambda: None) -> None:
     # Thousands of records and calls are in memory at once, few of them in cycles. Python's defaults look through all of
     # them so often that it took about a quarter of a busy sender's time; ten times 5,000 objects, looked through at
     # once, were a pause of 35 ms that every message felt.
-    gc.set_threshold(_NEW_OBJECTS_BEFORE_COLLECTING, _YOUNG_COLLECTIONS_BEFORE_AN_OLDER, 100)
+    gc.set_threshold(_NEW_OBJECTS_BEFORE_COLLECTING, _YOUNG_COLLECTIONS_BEFORE_AN_OLDER, 500)
     try:
         uvloop.run(supervise(body, stopping=begin_to_stop))
     finally:

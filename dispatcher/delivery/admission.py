@@ -5,7 +5,6 @@ targets that only fail have the rest of a round, and one each however little is 
 yield.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -26,32 +25,32 @@ class Admission(Generic[W]):
     def __init__(self, lanes: Lanes[W]) -> None:
         self._lanes = lanes
         self._yielding = (
-            (lanes.take_slow, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-            (lanes.take_bulk, Courtesy(LONGEST_PAUSE)),
-            (lanes.take_failing, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+            (lanes.slow_turns, lanes.take_slow, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+            (lanes.bulk_turns, lanes.take_bulk, Courtesy(LONGEST_PAUSE)),
+            (lanes.failing_turns, lanes.take_failing, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
         )
 
-    def admit(self, now: float, room: int, *, strained: bool) -> Iterator[W]:
+    def admit(self, now: float, room: int, *, strained: bool) -> list[W]:
         """The attempts that begin in a round with ``room``; ``strained``: rounds take longer than they should."""
-        admitted = 0
-        for work in islice(self._lanes.take(now), room):
-            admitted += 1
-            yield work
+        admitted = list(islice(self._lanes.take(now), room))
         alone = self._alone(now)
-        for take, courtesy in self._yielding:
-            before = admitted
-            for work in islice(take(now), max(room - admitted, 1) if alone else int(not courtesy.wait(now))):
-                admitted += 1
-                yield work
-            if admitted > before:
-                courtesy.had_turn(now, strained=strained)
+        for turns, take, courtesy in self._yielding:
+            if turns.wants and (alone or courtesy.next_at <= now):
+                before = len(admitted)
+                admitted += islice(take(now), max(room - before, 1) if alone else 1)
+                if len(admitted) > before:
+                    courtesy.had_turn(now, strained=strained)
+        return admitted
 
     def next_in(self, now: float) -> float | None:
         """In how many seconds something may begin that may not now, though nothing ends or comes; None: nothing."""
-        waits = [] if self._lanes.next_turn is None else [self._lanes.next_turn - now]
+        turn = self._lanes.next_turn
+        following = [] if turn is None else [turn]
         if not self._alone(now):
-            waits += [wait for _, courtesy in self._yielding if (wait := courtesy.wait(now))]
-        return min(waits, default=None)
+            for turns, _, courtesy in self._yielding:
+                if turns.wants and courtesy.next_at > now:
+                    following.append(courtesy.next_at)
+        return min(following) - now if following else None
 
     def _alone(self, now: float) -> bool:
         return now - self._lanes.others_at > OTHERS_SECONDS

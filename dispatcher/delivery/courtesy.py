@@ -22,14 +22,15 @@ class Courtesy:
         self._longest = longest_pause
         self._shorter = _LONGER ** (tolerated / (tolerated - 1))
         self._pause = SHORTEST_PAUSE
-        self._next = 0.0
+        self.next_at = 0.0
+        """When the next turn may begin."""
 
     def wait(self, now: float) -> float:
         """How long the next turn has to wait; zero if it may begin."""
-        return max(self._next - now, 0.0)
+        return max(self.next_at - now, 0.0)
 
     def had_turn(self, now: float, *, strained: bool) -> None:
         """There was one at ``now``; ``strained``: things take longer than they should."""
         change = _LONGER if strained else self._shorter
         self._pause = min(max(self._pause * change, SHORTEST_PAUSE), self._longest)
-        self._next = now + self._pause
+        self.next_at = now + self._pause

@@ -104,9 +104,9 @@ class Lanes(Generic[W]):
         self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
         self._turns: Rotation[_Lane[W]] = Rotation()
-        self._bulk_turns: Rotation[_Lane[W]] = Rotation()
-        self._failing_turns: Rotation[_Lane[W]] = Rotation()
-        self._slow_turns: Rotation[_Lane[W]] = Rotation()
+        self.bulk_turns: Rotation[_Lane[W]] = Rotation()
+        self.failing_turns: Rotation[_Lane[W]] = Rotation()
+        self.slow_turns: Rotation[_Lane[W]] = Rotation()
         self._light: _Lane[W] | None = None
         self._light_at = -inf
         self._later: list[tuple[float, int, _Lane[W]]] = []
@@ -200,17 +200,17 @@ class Lanes(Generic[W]):
 
     def take_bulk(self, now: float) -> Iterator[W]:
         """Those of lanes with much at once."""
-        while (lane := self._next(self._bulk_turns, now)) is not None:
+        while (lane := self._next(self.bulk_turns, now)) is not None:
             yield self._give_out(lane, now)
 
     def take_failing(self, now: float) -> Iterator[W]:
         """Those of lanes with nothing but quick failures lately."""
-        while (lane := self._next(self._failing_turns, now)) is not None:
+        while (lane := self._next(self.failing_turns, now)) is not None:
             yield self._give_out(lane, now)
 
     def take_slow(self, now: float) -> Iterator[W]:
         """Those of slow targets: what begins together ends together, when a time-out or the target's wait is over."""
-        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self._slow_turns, now)):
+        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self.slow_turns, now)):
             yield self._give_out(lane, now)
 
     def _give_out(self, lane: _Lane[W], now: float) -> W:
@@ -278,7 +278,7 @@ class Lanes(Generic[W]):
             lane.waiting.clear()
             lane.waiting_bytes = lane.ready_bytes = lane.bulk = 0
             lane.held_back = False
-        for turns in (self._turns, self._bulk_turns, self._failing_turns, self._slow_turns):
+        for turns in (self._turns, self.bulk_turns, self.failing_turns, self.slow_turns):
             turns.clear()
         self._later.clear()
         self._waiting_bytes = self._ready_bytes = 0
@@ -295,10 +295,10 @@ class Lanes(Generic[W]):
 
     def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:
-            return self._slow_turns
+            return self.slow_turns
         if lane.failures >= self._limits.executing_at_first:
-            return self._failing_turns
-        return self._bulk_turns if lane.much else self._turns
+            return self.failing_turns
+        return self.bulk_turns if lane.much else self._turns
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:

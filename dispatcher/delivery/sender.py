@@ -292,13 +292,12 @@ class Sender:
             return
         if self._bulk_held:
             self._hold_bulk()
-        begun = 0
-        for work in self._admission.admit(now, room, strained=now - self._round_began > _ROUND_SECONDS):
+        begun = self._admission.admit(now, room, strained=now - self._round_began > _ROUND_SECONDS)
+        for work in begun:
             self._executing[id(work)] = work
             work.task = asyncio.create_task(self._execute(work))
             work.task.add_done_callback(partial(self._executed, work))
-            begun += 1
-        if begun >= room:
+        if len(begun) >= room:
             self._execute_next()
         elif (seconds := self._admission.next_in(now)) is not None:
             if self._alarm is not None:

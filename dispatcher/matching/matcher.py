@@ -236,9 +236,9 @@ class Matcher:
         topic = self._topics.deliveries
         if self._pace.exceeded(delivery.webhook_id, now):
             topic = self._topics.bulk
-            self._slices.matched_much(now)
+            self._slices.matched_much(delivery.webhook_id, now)
         elif self._pace.used(delivery.webhook_id, now) <= LITTLE:
-            self._slices.matched_little(now)
+            self._slices.matched_little(delivery.webhook_id, now)
             self._hurry = True
         self._outbox.put(topic, delivery.webhook_id, delivery.body, delivery.headers())
 

@@ -25,14 +25,17 @@ class Slices:
         self._courtesy = Courtesy(LONGEST_PAUSE)
         self._began = self._processor = 0.0
         self._little_at = self._much_at = -inf
+        self._little = ""
 
-    def matched_little(self, now: float) -> None:
+    def matched_little(self, webhook_id: str, now: float) -> None:
         """A message was matched for somebody who has little."""
-        self._little_at = now
+        self._little, self._little_at = webhook_id, now
 
-    def matched_much(self, now: float) -> None:
+    def matched_much(self, webhook_id: str, now: float) -> None:
         """One of much at once was matched."""
         self._much_at = now
+        if webhook_id == self._little:  # it was no other but this one itself
+            self._little_at = -inf
 
     def over(self, now: float) -> bool:
         """Whether others should run."""

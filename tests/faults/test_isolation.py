@@ -68,16 +68,19 @@ async def test_healthy_targets_notice_nothing(
     for organization in HEALTHY:
         await traffic.webhook(f"target-of-{organization}", ok, organization)
     await traffic.webhook("flooded", ok, FLOODING)
-    _, sender, _ = await fleet.start_all((RoleName.MATCHER,), (RoleName.SENDER,), (RoleName.RELAY,))
+    members = _, sender, _ = await fleet.start_all((RoleName.MATCHER,), (RoleName.SENDER,), (RoleName.RELAY,))
     healthy = [f"target-of-{organization}" for organization in HEALTHY]
-    async with a_target_without_tls() as without_tls, Memory.of(sender) as memory:
-        bad = await make_bad_targets(traffic, scale.bad_targets, without_tls)
-        await traffic.publish(100, HEALTHY, RATE)  # warms everything up
-        await traffic.have_arrived(*healthy)
-        alone = await measure(traffic, scale.measured, healthy)
-        await traffic.publish(scale.messages_each * len(bad), bad)
-        await traffic.publish(scale.flood, [FLOODING])
-        among_bad = await measure(traffic, scale.measured, healthy)
+    async with a_target_without_tls() as without_tls:
+        async with Memory.of(sender) as memory:
+            bad = await make_bad_targets(traffic, scale.bad_targets, without_tls)
+            await traffic.publish(100, HEALTHY, RATE)  # warms everything up
+            await traffic.have_arrived(*healthy)
+            alone = await measure(traffic, scale.measured, healthy)
+            await traffic.publish(scale.messages_each * len(bad), bad)
+            await traffic.publish(scale.flood, [FLOODING])
+            among_bad = await measure(traffic, scale.measured, healthy)
+        fleet.assert_running(*members)
+        await fleet.close()  # who calls ends before what is called
     twice = sum(times for ((path, _), _), times in traffic.tally.made_more_than_once().items() if path in healthy)
     table.add(
         Row(
@@ -98,7 +101,6 @@ async def test_healthy_targets_notice_nothing(
     # The goal is twice of what it is alone, and the table has the figures. What holds on a machine that others share as
     # well: whoever waited behind a target that hangs would wait for its time-out at least.
     assert quantile(among_bad, 0.99) < settings.request_timeout.total_seconds() / 2
-    assert sender.running
 
 
 async def make_bad_targets(traffic: Traffic, count: int, without_tls: str) -> list[str]:

@@ -13,7 +13,7 @@ def pauses(slices: Slices, share: float, *, after: float = 0.0) -> list[float]:
         slices.begin(now, processor)
         now += SLICE_SECONDS
         processor += share * SLICE_SECONDS
-        slices.matched_much(now)
+        slices.matched_much("flooded", now)
         found.append(slices.pause(now, processor))
         now += found[-1]
     return found
@@ -22,7 +22,7 @@ def pauses(slices: Slices, share: float, *, after: float = 0.0) -> list[float]:
 @pytest.fixture
 def among_others() -> Slices:
     slices = Slices()
-    slices.matched_little(NOW)
+    slices.matched_little("quiet", NOW)
     return slices
 
 
@@ -54,3 +54,9 @@ def test_who_had_something_once_is_not_around_for_ever(among_others: Slices) -> 
 def test_without_a_flood_nothing_yields(among_others: Slices) -> None:
     among_others.begin(NOW, 0.0)
     assert among_others.pause(NOW + SLICE_SECONDS, 0.0) == 0.0
+
+
+def test_who_has_much_is_no_other_to_itself() -> None:
+    slices = Slices()
+    slices.matched_little("flooded", NOW)
+    assert set(pauses(slices, share=0.1)) == {0.0}
