@@ -19,7 +19,7 @@ class Rotation(Generic[K]):
         self._new: deque[K] = deque()
         self._line: deque[K] = deque()
         self.wants: dict[K, bool] = {}
-        """For each key in one of the two, whether it wants a turn; where there is none, nobody does."""
+        """For each key in one of the two, whether it wants a turn. Where it is empty nobody does."""
 
     @property
     def has_newcomer(self) -> bool:

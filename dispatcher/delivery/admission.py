@@ -1,10 +1,11 @@
 """Admission: which of the attempts that wait begin now.
 
 Those of targets that answer soon and well come first. Those of slow targets, of webhooks with much at once, and of
-targets that only fail have the rest of a round, and one each however little is left; while others are around, they
-yield.
+targets that only fail have the rest of a round, and one each however little is left, each of the three first in its
+turn; while others are around, they yield.
 """
 
+from collections import deque
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -24,16 +25,19 @@ class Admission(Generic[W]):
 
     def __init__(self, lanes: Lanes[W]) -> None:
         self._lanes = lanes
-        self._yielding = (
-            (lanes.slow_turns, lanes.take_slow, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-            (lanes.bulk_turns, lanes.take_bulk, Courtesy(LONGEST_PAUSE)),
-            (lanes.failing_turns, lanes.take_failing, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+        self._yielding = deque(
+            (
+                (lanes.slow_turns, lanes.take_slow, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+                (lanes.bulk_turns, lanes.take_bulk, Courtesy(LONGEST_PAUSE)),
+                (lanes.failing_turns, lanes.take_failing, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+            )
         )
 
     def admit(self, now: float, room: int, *, strained: bool) -> list[W]:
         """The attempts that begin in a round with ``room``; ``strained``: rounds take longer than they should."""
         admitted = list(islice(self._lanes.take(now), room))
         alone = self._alone(now)
+        self._yielding.rotate()
         for turns, take, courtesy in self._yielding:
             if turns.wants and (alone or courtesy.next_at <= now):
                 before = len(admitted)

@@ -58,7 +58,7 @@ class Limits:
     waiting_if_slow: int = 100
     """It has room for so many however slow it is."""
     waiting_if_fast: int = 2_000
-    """Parked attempts come back while fewer than half as many wait."""
+    """Parked attempts come back while fewer than half as many wait; of a target that only fails no more have room."""
     slow_seconds: float = 1.0
     """A target is slow when its calls take longer."""
 
@@ -128,7 +128,7 @@ class Lanes(Generic[W]):
 
     @property
     def ready_bytes(self) -> int:
-        """What those keep in memory that wait for nothing but their turn."""
+        """What those keep in memory that wait for nothing but their turn, but for slow and failing targets'."""
         return self._ready_bytes
 
     @property
@@ -152,13 +152,15 @@ class Lanes(Generic[W]):
         return self._light_at
 
     def has_room(self, webhook_id: str, now: float) -> bool:
-        """Whether another attempt may wait: always, unless the target is slow and the wait would be long.
+        """Whether another attempt may wait: always, unless its target is slow or only fails and the wait would be long.
 
         That it is the dispatcher itself which has much to do is no reason to send an attempt away.
         """
         lane = self._lanes.get(webhook_id)
         if lane is None or len(lane.waiting) < self._limits.waiting_if_slow:
             return True
+        if self._fails(lane) and len(lane.waiting) >= self._limits.waiting_if_fast:
+            return False
         rate = self._rate_of(webhook_id)
         if not lane.slow and not rate:
             return True
@@ -194,7 +196,10 @@ class Lanes(Generic[W]):
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
             self._want_turn(held_back)
-        while (lane := self._next(self._turns, now)) is not None:
+        reserved = self._limits.executing // 20  # so that who yields is not starved by the many who answer
+        while (
+            self._executing < self._limits.executing - reserved and (lane := self._next(self._turns, now)) is not None
+        ):
             self._light, self._light_at = lane, now
             yield self._give_out(lane, now)
 
@@ -253,6 +258,7 @@ class Lanes(Generic[W]):
             if lane.executing:
                 if now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
                     self._set_slow(lane, slow=True)
+                    self._want_turn(lane)
             elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
                 del self._lanes[webhook_id]
 
@@ -296,9 +302,12 @@ class Lanes(Generic[W]):
     def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:
             return self.slow_turns
-        if lane.failures >= self._limits.executing_at_first:
+        if self._fails(lane):
             return self.failing_turns
         return self.bulk_turns if lane.much else self._turns
+
+    def _fails(self, lane: _Lane[W]) -> bool:
+        return lane.failures >= self._limits.executing_at_first
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:
@@ -314,7 +323,7 @@ class Lanes(Generic[W]):
     def _count(self, lane: _Lane[W]) -> bool:
         """Count how much of a lane could begin; whether any could."""
         may_begin = lane.may_begin
-        ready = lane.waiting_bytes if may_begin else 0
+        ready = lane.waiting_bytes if may_begin and not lane.slow and not self._fails(lane) else 0
         self._ready_bytes += ready - lane.ready_bytes
         lane.ready_bytes = ready
         return may_begin

@@ -40,6 +40,7 @@ _PORT_TRIES = 3
 # Kafka still calls what newer versions of Java warn about.
 _JVM = (
     *("-Xms128m", "-Xmx512m", "-Xmn64m", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=2"),
+    "-XX:-UseGCOverheadLimit",  # a slow broker is better than one that ends
     *("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=128m", "-XX:MetaspaceSize=64m"),
     "--sun-misc-unsafe-memory-access=allow",
 )

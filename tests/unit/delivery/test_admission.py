@@ -86,3 +86,43 @@ def test_a_rate_limit_tells_when_to_look_again() -> None:
         lanes.add(Work("limited"))
     assert len(list(admission.admit(100.0, 16, strained=False))) == 1
     assert admission.next_in(100.0) == pytest.approx(0.1)
+
+
+def test_however_many_others_there_are_each_has_a_share_of_the_places() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(executing=40, executing_at_first=10))
+    admission = Admission(lanes)
+    for work in [Work("slow"), *(Work("failing") for _ in range(10))]:
+        lanes.add(work)
+    for work in list(lanes.take(0.0)):
+        lanes.ended(work, 2.0 if work.webhook_id == "slow" else 0.01, success=work.webhook_id == "slow")
+    for kind in KINDS:
+        for _ in range(50):
+            lanes.add(Work(kind, bulk=kind == "bulk"))
+    for number in range(600):
+        lanes.add(Work(f"quiet-{number % 6}"))
+    admitted: Counter[str] = Counter()
+    executing: list[tuple[float, Work]] = []
+    now = 10.0
+    while now < 20.0:
+        for began, work in [each for each in executing if now - each[0] >= 0.5]:
+            executing.remove((began, work))
+            lanes.ended(work, now + 2 * (work.webhook_id == "slow"), success=work.webhook_id != "failing")
+        for work in admission.admit(now, 16, strained=False):
+            executing.append((now, work))
+            admitted[work.webhook_id.split("-")[0]] += 1
+        now += 0.01
+    assert all(admitted[kind] >= 10 for kind in KINDS), admitted
+    assert admitted["quiet"] >= 500
+
+
+def test_where_nothing_is_said_to_begin_later_nothing_would() -> None:
+    waiting = Waiting()
+    for step in range(2_000):
+        waiting.now += 0.0005
+        if step % 50 == 0:
+            waiting.lanes.look(waiting.now)
+            waiting.add("quiet", 1)
+        while waiting.admit(16, strained=step % 7 == 0):
+            pass
+        if waiting.admission.next_in(waiting.now) is None:
+            assert waiting.admit(16) == {}
