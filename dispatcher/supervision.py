@@ -22,8 +22,7 @@ STOP_SECONDS = 10.0
 # The lower layers get this much of it even when those above them used up theirs.
 _RESERVED_FOR_A_LAYER = 0.2
 _CANCELLED_START_SECONDS = 2.0
-_NEW_OBJECTS_BEFORE_COLLECTING = 2_000
-_YOUNG_COLLECTIONS_BEFORE_AN_OLDER = 5
+_GC_THRESHOLDS = (2_000, 5, 500)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 T = TypeVar("T")
@@ -214,7 +213,7 @@ def run(body: Body, stopping: Callable[[], None] = lambda: None) -> None:
     # Thousands of records and calls are in memory at once, few of them in cycles. Python's defaults look through all of
     # them so often that it took about a quarter of a busy sender's time; ten times 5,000 objects, looked through at
     # once, were a pause of 35 ms that every message felt.
-    gc.set_threshold(_NEW_OBJECTS_BEFORE_COLLECTING, _YOUNG_COLLECTIONS_BEFORE_AN_OLDER, 500)
+    gc.set_threshold(*_GC_THRESHOLDS)
     try:
         uvloop.run(supervise(body, stopping=begin_to_stop))
     finally:

@@ -9,7 +9,7 @@ from collections import deque
 from itertools import islice
 from typing import Generic, TypeVar
 
-from dispatcher.delivery.courtesy import OTHERS_SECONDS, Courtesy
+from dispatcher.delivery.courtesy import Courtesy
 from dispatcher.delivery.lanes import Lanes, Waiting
 
 LONGEST_PAUSE = 0.005
@@ -27,21 +27,21 @@ class Admission(Generic[W]):
         self._lanes = lanes
         self._yielding = deque(
             (
-                (lanes.slow_turns, lanes.take_slow, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-                (lanes.bulk_turns, lanes.take_bulk, Courtesy(LONGEST_PAUSE)),
-                (lanes.failing_turns, lanes.take_failing, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+                (lanes.slow_turns, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+                (lanes.bulk_turns, Courtesy(LONGEST_PAUSE)),
+                (lanes.failing_turns, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
             )
         )
 
     def admit(self, now: float, room: int, *, strained: bool) -> list[W]:
         """The attempts that begin in a round with ``room``; ``strained``: rounds take longer than they should."""
         admitted = list(islice(self._lanes.take(now), room))
-        alone = self._alone(now)
+        alone = not self._lanes.others.around(now)
         self._yielding.rotate()
-        for turns, take, courtesy in self._yielding:
+        for turns, courtesy in self._yielding:
             if turns.wants and (alone or courtesy.next_at <= now):
                 before = len(admitted)
-                admitted += islice(take(now), max(room - before, 1) if alone else 1)
+                admitted += islice(self._lanes.take_from(turns, now), max(room - before, 1) if alone else 1)
                 if len(admitted) > before:
                     courtesy.had_turn(now, strained=strained)
         return admitted
@@ -50,11 +50,8 @@ class Admission(Generic[W]):
         """In how many seconds something may begin that may not now, though nothing ends or comes; None: nothing."""
         turn = self._lanes.next_turn
         following = [] if turn is None else [turn]
-        if not self._alone(now):
-            for turns, _, courtesy in self._yielding:
+        if self._lanes.others.around(now):
+            for turns, courtesy in self._yielding:
                 if turns.wants and courtesy.next_at > now:
                     following.append(courtesy.next_at)
         return min(following) - now if following else None
-
-    def _alone(self, now: float) -> bool:
-        return now - self._lanes.others_at > OTHERS_SECONDS

@@ -4,12 +4,36 @@ This is what LEDBAT (RFC 6817) does for transfers in the background: it takes al
 when things begin to take longer.
 """
 
+from math import inf
+
 OTHERS_SECONDS = 1.0
 """So long somebody who had a turn is around."""
 
 SHORTEST_PAUSE = 0.0001
 
 _LONGER = 1.5
+
+
+class Others:
+    """Whether somebody is around to whom others should yield. Times are as above."""
+
+    def __init__(self) -> None:
+        self.at = -inf
+        """When one who has little had a turn last."""
+        self._last = ""
+
+    def had_turn(self, webhook_id: str, now: float) -> None:
+        """One who has little had a turn."""
+        self._last, self.at = webhook_id, now
+
+    def has_much(self, webhook_id: str) -> None:
+        """It is none of them; if it was thought to be, it was no other but itself."""
+        if webhook_id == self._last:
+            self.at = -inf
+
+    def around(self, now: float) -> bool:
+        """Whether any had a turn within the last ``OTHERS_SECONDS``."""
+        return now - self.at <= OTHERS_SECONDS
 
 
 class Courtesy:

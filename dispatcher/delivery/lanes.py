@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
 from typing import Generic, Protocol, TypeVar
 
+from dispatcher.delivery.courtesy import Others
 from dispatcher.rotation import Rotation
 
 # What was learnt of a target is kept so long after its last call.
@@ -79,6 +79,8 @@ class _Lane(Generic[W]):
     """When each attempt that is executing was given out, the longest first."""
     failures: int = 0
     """In a row."""
+    failing: bool = False
+    """Whether these are so many that it seems to do nothing else."""
     seconds: float = 0.0
     """How long its calls take, lately."""
     slow: bool = False
@@ -105,10 +107,13 @@ class Lanes(Generic[W]):
         self._lanes: dict[str, _Lane[W]] = {}
         self._turns: Rotation[_Lane[W]] = Rotation()
         self.bulk_turns: Rotation[_Lane[W]] = Rotation()
+        """Lanes with much at once."""
         self.failing_turns: Rotation[_Lane[W]] = Rotation()
+        """Lanes with nothing but quick failures lately."""
         self.slow_turns: Rotation[_Lane[W]] = Rotation()
-        self._light: _Lane[W] | None = None
-        self._light_at = -inf
+        """Lanes of slow targets: what begins together ends together, when a time-out or the target's wait is over."""
+        self.others = Others()
+        """Lanes with little at once, of targets that answer soon and well."""
         self._later: list[tuple[float, int, _Lane[W]]] = []
         self._numbers = count()
         self._executing = 0
@@ -146,11 +151,6 @@ class Lanes(Generic[W]):
         """When the next lane that a rate limit holds back may go on."""
         return self._later[0][0] if self._later else None
 
-    @property
-    def others_at(self) -> float:
-        """When a lane with little at once, of a target that answers soon and well, had a turn last."""
-        return self._light_at
-
     def has_room(self, webhook_id: str, now: float) -> bool:
         """Whether another attempt may wait: always, unless its target is slow or only fails and the wait would be long.
 
@@ -159,7 +159,7 @@ class Lanes(Generic[W]):
         lane = self._lanes.get(webhook_id)
         if lane is None or len(lane.waiting) < self._limits.waiting_if_slow:
             return True
-        if self._fails(lane) and len(lane.waiting) >= self._limits.waiting_if_fast:
+        if lane.failing and len(lane.waiting) >= self._limits.waiting_if_fast:
             return False
         rate = self._rate_of(webhook_id)
         if not lane.slow and not rate:
@@ -185,8 +185,7 @@ class Lanes(Generic[W]):
         if work.bulk:
             lane.bulk += 1
             lane.much = True
-            if lane is self._light:  # it was no other but this one itself
-                self._light_at = -inf
+            self.others.has_much(lane.webhook_id)
         self._waits(lane, work.size)
         self._want_turn(lane)
 
@@ -200,22 +199,15 @@ class Lanes(Generic[W]):
         while (
             self._executing < self._limits.executing - reserved and (lane := self._next(self._turns, now)) is not None
         ):
-            self._light, self._light_at = lane, now
+            self.others.had_turn(lane.webhook_id, now)
             yield self._give_out(lane, now)
 
-    def take_bulk(self, now: float) -> Iterator[W]:
-        """Those of lanes with much at once."""
-        while (lane := self._next(self.bulk_turns, now)) is not None:
-            yield self._give_out(lane, now)
-
-    def take_failing(self, now: float) -> Iterator[W]:
-        """Those of lanes with nothing but quick failures lately."""
-        while (lane := self._next(self.failing_turns, now)) is not None:
-            yield self._give_out(lane, now)
-
-    def take_slow(self, now: float) -> Iterator[W]:
-        """Those of slow targets: what begins together ends together, when a time-out or the target's wait is over."""
-        while self._executing_slow < self._limits.executing // 2 and (lane := self._next(self.slow_turns, now)):
+    def take_from(self, turns: Rotation[_Lane[W]], now: float) -> Iterator[W]:
+        """Those of ``bulk_turns``, ``failing_turns`` or ``slow_turns``."""
+        while turns is not self.slow_turns or self._executing_slow < self._limits.executing // 2:
+            lane = self._next(turns, now)
+            if lane is None:
+                return
             yield self._give_out(lane, now)
 
     def _give_out(self, lane: _Lane[W], now: float) -> W:
@@ -239,11 +231,12 @@ class Lanes(Generic[W]):
         lane.seconds = seconds if not lane.seconds else 0.8 * lane.seconds + 0.2 * seconds
         limits = self._limits
         lane.failures = 0 if success else lane.failures + 1
+        lane.failing = lane.failures >= limits.executing_at_first
         if success:
             lane.places = min(max(lane.places, limits.executing_at_first) + 1, limits.executing_per_webhook)
         elif seconds >= limits.slow_seconds:
             lane.places = max(lane.places // 2, limits.executing_at_first)
-        elif lane.failures >= limits.executing_at_first:
+        elif lane.failing:
             lane.places = limits.executing_if_failing
         self._set_slow(lane, slow=lane.seconds >= self._limits.slow_seconds)
         lane.used = now
@@ -256,7 +249,7 @@ class Lanes(Generic[W]):
                 lane.much = False
                 self._want_turn(lane)
             if lane.executing:
-                if now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
+                if not lane.slow and now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
                     self._set_slow(lane, slow=True)
                     self._want_turn(lane)
             elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
@@ -302,12 +295,9 @@ class Lanes(Generic[W]):
     def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:
             return self.slow_turns
-        if self._fails(lane):
+        if lane.failing:
             return self.failing_turns
         return self.bulk_turns if lane.much else self._turns
-
-    def _fails(self, lane: _Lane[W]) -> bool:
-        return lane.failures >= self._limits.executing_at_first
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:
@@ -323,7 +313,7 @@ class Lanes(Generic[W]):
     def _count(self, lane: _Lane[W]) -> bool:
         """Count how much of a lane could begin; whether any could."""
         may_begin = lane.may_begin
-        ready = lane.waiting_bytes if may_begin and not lane.slow and not self._fails(lane) else 0
+        ready = lane.waiting_bytes if may_begin and not lane.slow and not lane.failing else 0
         self._ready_bytes += ready - lane.ready_bytes
         lane.ready_bytes = ready
         return may_begin

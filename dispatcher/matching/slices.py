@@ -6,7 +6,7 @@ a small machine those are the broker and the sender, which all that is matched h
 
 from math import inf
 
-from dispatcher.delivery.courtesy import OTHERS_SECONDS, Courtesy
+from dispatcher.delivery.courtesy import Courtesy, Others
 
 SLICE_SECONDS = 0.002
 LONGEST_PAUSE = 0.010
@@ -24,18 +24,17 @@ class Slices:
     def __init__(self) -> None:
         self._courtesy = Courtesy(LONGEST_PAUSE)
         self._began = self._processor = 0.0
-        self._little_at = self._much_at = -inf
-        self._little = ""
+        self._much_at = -inf
+        self._others = Others()
 
     def matched_little(self, webhook_id: str, now: float) -> None:
         """A message was matched for somebody who has little."""
-        self._little, self._little_at = webhook_id, now
+        self._others.had_turn(webhook_id, now)
 
     def matched_much(self, webhook_id: str, now: float) -> None:
         """One of much at once was matched."""
         self._much_at = now
-        if webhook_id == self._little:  # it was no other but this one itself
-            self._little_at = -inf
+        self._others.has_much(webhook_id)
 
     def over(self, now: float) -> bool:
         """Whether others should run."""
@@ -43,7 +42,7 @@ class Slices:
 
     def pause(self, now: float, processor: float) -> float:
         """For how many seconds, when a slice is over."""
-        if now - self._little_at > OTHERS_SECONDS or now - self._much_at > _MUCH_SECONDS:
+        if not self._others.around(now) or now - self._much_at > _MUCH_SECONDS:
             return 0.0
         self._courtesy.had_turn(now, strained=processor - self._processor < _ITS_OWN * (now - self._began))
         return self._courtesy.wait(now)

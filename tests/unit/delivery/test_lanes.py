@@ -16,7 +16,12 @@ class Work:
 
 
 def take_all(lanes: Lanes[Work], now: float) -> list[Work]:
-    return [*lanes.take(now), *lanes.take_bulk(now), *lanes.take_failing(now), *lanes.take_slow(now)]
+    return [
+        *lanes.take(now),
+        *lanes.take_from(lanes.bulk_turns, now),
+        *lanes.take_from(lanes.failing_turns, now),
+        *lanes.take_from(lanes.slow_turns, now),
+    ]
 
 
 LIMITS = Limits(executing=6, executing_per_webhook=4, executing_at_first=2, waiting_bytes=20)
@@ -78,9 +83,9 @@ def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> No
         lanes.ended(work, 1.0, success=False)
     lanes.add(Work("failing"))
     assert list(lanes.take(2.0)) == []
-    assert lanes.others_at == 1.0
-    assert [work.webhook_id for work in lanes.take_bulk(2.0)] == ["flooded"]
-    assert [work.webhook_id for work in lanes.take_failing(2.0)] == ["failing"]
+    assert lanes.others.at == 1.0
+    assert [work.webhook_id for work in lanes.take_from(lanes.bulk_turns, 2.0)] == ["flooded"]
+    assert [work.webhook_id for work in lanes.take_from(lanes.failing_turns, 2.0)] == ["failing"]
     lanes.add(Work("flooded"))
     assert list(lanes.take(2.5)) == [], "it had much at once a moment ago"
     lanes.look(2.5)
@@ -91,9 +96,9 @@ def test_who_has_much_is_no_other_to_itself() -> None:
     lanes: Lanes[Work] = Lanes(Limits())
     lanes.add(Work("flooded"))
     assert len(list(lanes.take(1.0))) == 1
-    assert lanes.others_at == 1.0
+    assert lanes.others.at == 1.0
     lanes.add(Work("flooded", bulk=True))
-    assert lanes.others_at < 0
+    assert lanes.others.at < 0
 
 
 def test_lanes_take_turns() -> None:
@@ -114,7 +119,7 @@ def test_slow_targets_together_leave_half_of_the_places_to_the_others() -> None:
     lanes.look(2.0)
     for work in hanging[:60]:
         lanes.ended(work, 2.0, success=False)
-    again = list(lanes.take_slow(2.0))
+    again = list(lanes.take_from(lanes.slow_turns, 2.0))
     assert len(again) == 15  # 35 are still executing, and half of all places is the most they get
     lanes.add(Work("answers"))
     assert [work.webhook_id for work in lanes.take(2.1)] == ["answers"]
@@ -135,7 +140,7 @@ def test_places_grow_with_successes_and_shrink_with_calls_that_run_out_of_time()
     taken = list(lanes.take(now))
     for work in taken:
         lanes.ended(work, now + 15, success=False)
-    assert len(list(lanes.take_slow(now + 15))) == 10
+    assert len(list(lanes.take_from(lanes.slow_turns, now + 15))) == 10
 
 
 def test_only_what_would_wait_long_for_a_slow_target_is_sent_away() -> None:
