@@ -6,8 +6,8 @@ Moving them costs less than a call, but not nothing.
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-BLOCKED_SECONDS = 1.0
-AT_ONCE = 200
+BLOCKED_SECONDS = 0.25
+AT_ONCE = 50
 
 P = TypeVar("P", bound=Hashable)
 

@@ -55,6 +55,7 @@ STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 64
+_RECORDS_BESIDE_OTHERS = 16
 _UNREPORTED_AT_MOST = 5_000
 
 # What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
@@ -94,8 +95,8 @@ class Sender:
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
-        self._blocking: dict[TopicPartition, str] = {}
-        """The webhook of the first record of each partition of parked ones that waits for room in its lane."""
+        self._blocking: dict[TopicPartition, bytes | None] = {}
+        """The key, a webhook's id, of the first record of each partition of parked ones that waits for room in its lane."""
         self._passing: Passing[TopicPartition] = Passing()
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
@@ -182,16 +183,15 @@ class Sender:
     async def _receive(self) -> None:
         while True:
             await self._assigned.wait()
-            batches = await take_evenly(self._consumer, last=self._last, timeout_ms=1_000, records=_RECORDS_AT_ONCE)
-            self._behind = any(
-                len(records) == _RECORDS_AT_ONCE for tp, records in batches.items() if tp not in self._last
-            )
+            at_once = _RECORDS_BESIDE_OTHERS if self._lanes.others.around(time.monotonic()) else _RECORDS_AT_ONCE
+            batches = await take_evenly(self._consumer, last=self._last, timeout_ms=1_000, records=at_once)
+            self._behind = any(len(records) == at_once for tp, records in batches.items() if tp not in self._last)
             accepted = 0
             for tp, records in batches.items():
                 self._accept_all(tp, records)
                 self._execute_next()
                 accepted += len(records)
-                if accepted >= _RECORDS_AT_ONCE:
+                if accepted >= at_once:
                     accepted = 0
                     await asyncio.sleep(0)  # what is being executed goes on in between
             for work in self._lanes.overflow():
@@ -232,6 +232,8 @@ class Sender:
         now = self._clock.now()
         partition = self._partitions[tp.partition]
         offset = record.offset
+        if tp.topic == self._topics.parked and not self._has_room_for_parked(record.key):
+            return self._go_by(tp, record, watermark)
         try:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
@@ -247,30 +249,36 @@ class Sender:
             watermark.finish(offset)
             return True
         known = partition.at_hand.get(key)
-        if known is not None:
-            watermark.begin(offset, now)
-            known.places.append((watermark, offset))
-            return True
-        if tp.topic == self._topics.parked:
-            has_room = self._lanes.has_room_for_parked(delivery.webhook_id)
-        else:
-            has_room = self._lanes.has_room(delivery.webhook_id, time.monotonic())
-        if tp.topic == self._topics.parked and not has_room and not self._passing.may_pass(tp, time.monotonic()):
-            self._blocking[tp] = delivery.webhook_id
-            self._consumer.seek(tp, offset)
-            self._consumer.pause(tp)
-            return False
         watermark.begin(offset, now)
-        if has_room:
+        if known is not None:
+            known.places.append((watermark, offset))
+        elif tp.topic == self._topics.parked or self._lanes.has_room(delivery.webhook_id, time.monotonic()):
             places = [(watermark, offset)]
             bulk = tp.topic != self._topics.deliveries
             work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places, bulk)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
-            parked = partial(watermark.finish, offset)
-            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), parked)
+            self._park(record, watermark)
         return True
+
+    def _has_room_for_parked(self, key: bytes | None) -> bool:
+        return key is None or self._lanes.has_room_for_parked(key.decode(errors="replace"))
+
+    def _go_by(self, tp: TopicPartition, record: Record, watermark: Watermark) -> bool:
+        """A parked record whose lane has no room is not even read: it waits, or goes to the end of its partition."""
+        if not self._passing.may_pass(tp, time.monotonic()):
+            self._blocking[tp] = record.key
+            self._consumer.seek(tp, record.offset)
+            self._consumer.pause(tp)
+            return False
+        watermark.begin(record.offset, self._clock.now())
+        self._park(record, watermark)
+        return True
+
+    def _park(self, record: Record, watermark: Watermark) -> None:
+        parked = partial(watermark.finish, record.offset)
+        self._parking.park(record.partition, record.key, record.value, list(record.headers), parked)
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
         await self._reports.dead_letter(record, reason)
@@ -359,8 +367,8 @@ class Sender:
             self._unblock(time.monotonic())
 
     def _unblock(self, now: float) -> None:
-        for tp, webhook_id in list(self._blocking.items()):
-            if self._lanes.has_room_for_parked(webhook_id) or self._passing.due(tp, now):
+        for tp, key in list(self._blocking.items()):
+            if self._has_room_for_parked(key) or self._passing.due(tp, now):
                 del self._blocking[tp]
                 self._consumer.resume(tp)
 
