@@ -12,8 +12,10 @@ from typing import Generic, TypeVar
 from dispatcher.delivery.courtesy import Courtesy
 from dispatcher.delivery.lanes import Lanes, Waiting
 
-LONGEST_PAUSE = 0.005
-"""Between two attempts of those who yield: of each of the three at worst 200 a second."""
+# Between two attempts of those who yield: at worst 200, 100 and 66 a second.
+LONGEST_PAUSE_OF_BULK = 0.005
+LONGEST_PAUSE_OF_SLOW = 0.010
+LONGEST_PAUSE_OF_FAILING = 0.015
 
 _TOLERATED_OF_BAD_TARGETS = 0.07
 
@@ -27,9 +29,9 @@ class Admission(Generic[W]):
         self._lanes = lanes
         self._yielding = deque(
             (
-                (lanes.slow_turns, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
-                (lanes.bulk_turns, Courtesy(LONGEST_PAUSE)),
-                (lanes.failing_turns, Courtesy(LONGEST_PAUSE, _TOLERATED_OF_BAD_TARGETS)),
+                (lanes.slow_turns, Courtesy(LONGEST_PAUSE_OF_SLOW, _TOLERATED_OF_BAD_TARGETS)),
+                (lanes.bulk_turns, Courtesy(LONGEST_PAUSE_OF_BULK)),
+                (lanes.failing_turns, Courtesy(LONGEST_PAUSE_OF_FAILING, _TOLERATED_OF_BAD_TARGETS)),
             )
         )
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.delivery.admission import LONGEST_PAUSE, Admission
+from dispatcher.delivery.admission import LONGEST_PAUSE_OF_BULK, LONGEST_PAUSE_OF_FAILING, Admission
 from dispatcher.delivery.courtesy import OTHERS_SECONDS
 from dispatcher.delivery.lanes import Lanes, Limits
 
@@ -68,11 +68,11 @@ def test_while_others_are_around_they_wait_for_their_next_turn() -> None:
     waiting.add("quiet", 1)
     for _ in range(30):
         waiting.admit(16, strained=True)
-        waiting.now += LONGEST_PAUSE + 0.001
+        waiting.now += LONGEST_PAUSE_OF_FAILING + 0.001
     waiting.admit(16, strained=True)
     assert waiting.admit(16) == {}
-    assert waiting.admission.next_in(waiting.now) == pytest.approx(LONGEST_PAUSE)
-    waiting.now += LONGEST_PAUSE + 0.001
+    assert waiting.admission.next_in(waiting.now) == pytest.approx(LONGEST_PAUSE_OF_BULK)
+    waiting.now += LONGEST_PAUSE_OF_FAILING + 0.001
     assert waiting.admit(16) == {"slow": 1, "bulk": 1, "failing": 1}
     waiting.now += OTHERS_SECONDS + 1
     assert waiting.admission.next_in(waiting.now) is None
