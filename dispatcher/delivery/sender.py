@@ -96,7 +96,7 @@ class Sender:
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
         self._blocking: dict[TopicPartition, bytes | None] = {}
-        """The key, a webhook's id, of the first record of each partition of parked ones that waits for room in its lane."""
+        """The key, a webhook's id, of the first parked record of each partition that waits for room in its lane."""
         self._passing: Passing[TopicPartition] = Passing()
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
