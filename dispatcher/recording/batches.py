@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from dispatcher.delivery.outcome import IN_PROGRESS
@@ -24,10 +25,9 @@ class BatchPolicy:
 
     linger: float = 0.3
     """Seconds that the first record of a batch waits for others."""
-    linger_when_busy: float = 1.0
-    """The same after a batch of ``many`` records, unless one of them tells of an attempt in progress, which is worth
-    nothing later: fewer and larger parts cost ClickHouse much less to merge."""
-    many: int = 30
+    interval: float = 1.0
+    """Seconds from one batch to the next, unless a record tells of an attempt in progress, which is worth nothing later:
+    an insert costs ClickHouse what hundreds of rows do, and fewer and larger parts much less to merge."""
     records: int = 20_000
     size: int = 16 * 1024 * 1024
     """Bytes of a batch."""
@@ -61,7 +61,7 @@ class Gathering:
     _sizes: list[int] = field(default_factory=list)
     _size: int = 0
     _since: float | None = None
-    _busy: bool = False
+    _taken: float = -inf
     _urgent: bool = False
 
     def add(self, records: Iterable[Sized], now: float) -> None:
@@ -86,12 +86,12 @@ class Gathering:
 
     def due_in(self, now: float) -> float:
         """Seconds until a batch is to be taken; not above zero: now."""
-        linger = self.policy.linger_when_busy if self._busy and not self._urgent else self.policy.linger
         if self._since is None:
-            return linger
+            return self.policy.linger
         if len(self._records) >= self.policy.records or self._size >= self.policy.size:
             return 0
-        return self._since + linger - now
+        due = self._since + self.policy.linger
+        return (due if self._urgent else max(due, self._taken + self.policy.interval)) - now
 
     def take(self, now: float) -> Batch:
         """Take the oldest records, as many as make a batch."""
@@ -105,7 +105,7 @@ class Gathering:
         del self._records[:count], self._sizes[:count]
         self._size -= size
         self._since = now if self._records else None
-        self._busy, self._urgent = count >= self.policy.many, False
+        self._taken, self._urgent = now, False
         return batch
 
     def forget(self) -> None:
@@ -114,5 +114,5 @@ class Gathering:
         self._sizes.clear()
         self._size = 0
         self._since = None
-        self._busy = self._urgent = False
+        self._urgent = False
         self.epoch += 1

@@ -31,7 +31,7 @@ NOW = int(datetime.now(UTC).timestamp() * 1000)
 
 @pytest.fixture
 async def recorder(clients: KafkaClients, topics: Topics, clickhouse: ClickHouse) -> AsyncIterator[Recorder]:
-    recorder = Recorder(clients, topics, clickhouse, policy=BatchPolicy(linger=0.02))
+    recorder = Recorder(clients, topics, clickhouse, policy=BatchPolicy(linger=0.02, interval=0.02))
     await recorder.start()
     yield recorder
     await recorder.stop()

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 US = (ORGANIZATION, WEBHOOK)
 NOW = int(time.time() * 1000)
-HASTY = BatchPolicy(linger=0.02)
+HASTY = BatchPolicy(linger=0.02, interval=0.02)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ async def test_clickhouse_away_keeps_the_offsets_until_it_is_back(
 ) -> None:
     database = a_database()
     store = ClickHouse(f"http://127.0.0.1:{unused_tcp_port}", database=database)
-    tiny = BatchPolicy(linger=0.01, records=5, room=2_000)
+    tiny = BatchPolicy(linger=0.01, interval=0.01, records=5, room=2_000)
     async with recording(Recorder(clients, topics, store, policy=tiny)) as recorder:
         await deliver(producer, topics, *(f"m{n}" for n in range(50)))
         with pytest.raises(ClickHouseUnavailable):

@@ -33,16 +33,17 @@ def test_a_batch_is_due_when_its_first_record_has_waited() -> None:
     assert gathering.due_in(10.5) <= 0
 
 
-def test_after_many_records_a_batch_waits_longer_unless_it_tells_of_an_attempt_in_progress() -> None:
-    gathering = Gathering(BatchPolicy(linger=0.5, linger_when_busy=2, many=3))
-    gathering.add(records(1, 2, 3), now=0)
-    gathering.take(1)
-    gathering.add(records(4), now=10)
-    assert gathering.due_in(10) == 2
-    gathering.add([Consumed(5, headers=[("v", b"1"), IN_PROGRESS])], now=10)
-    assert gathering.due_in(10) == 0.5
+def test_batches_follow_each_other_with_an_interval_unless_one_tells_of_an_attempt_in_progress() -> None:
+    gathering = Gathering(BatchPolicy(linger=0.5, interval=2))
+    gathering.add(records(1), now=10)
+    assert gathering.due_in(10) == 0.5, "there was none before it"
     gathering.take(10.5)
-    gathering.add(records(6), now=20)
+    gathering.add(records(2), now=11)
+    assert gathering.due_in(11) == 1.5
+    gathering.add([Consumed(3, headers=[("v", b"1"), IN_PROGRESS])], now=11)
+    assert gathering.due_in(11) == 0.5
+    gathering.take(11.5)
+    gathering.add(records(4), now=20)
     assert gathering.due_in(20) == 0.5
 
 
