@@ -145,7 +145,7 @@ async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
     print(f"{'all':24}{sum(row['bytes'] for row in rows) / attempts:>41.1f} bytes/attempt")
 
 
-async def run(attempts: int, webhooks: int, times: int, directory: Path) -> None:
+async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_rest: bool) -> None:
     small = f"wh-{webhooks // 2:05}"
     clickhouse = ClickHouse(f"chdb://{directory}")
     try:
@@ -155,7 +155,8 @@ async def run(attempts: int, webhooks: int, times: int, directory: Path) -> None
             await generate(clickhouse, attempts, webhooks)
             print(f"generated {attempts:,} attempts in {time.perf_counter() - start:.0f} s", flush=True)
         print(f"all hours open; {await attempts_of(clickhouse, LARGE):,} attempts of {LARGE}", flush=True)
-        await measure(clickhouse, min(times, _TIMES_WHEN_SLOW), small)
+        if not at_rest:
+            await measure(clickhouse, min(times, _TIMES_WHEN_SLOW), small)
         start = time.perf_counter()
         closed = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
         print(f"closed {closed:,} hours of webhooks in {time.perf_counter() - start:.0f} s", flush=True)
@@ -182,10 +183,11 @@ def main() -> None:
     parser.add_argument("--webhooks", type=number, default=10_000, help="of one organization")
     parser.add_argument("--times", type=int, default=10, help="how often each reading is measured")
     parser.add_argument("--directory", type=Path, help="keep what is generated there, instead of removing it")
+    parser.add_argument("--at-rest", action="store_true", help="do not measure while all hours are open, which is slow")
     given = parser.parse_args()
     directory = given.directory or Path(tempfile.mkdtemp(prefix="benchmark-clickhouse-"))
     try:
-        asyncio.run(run(given.attempts, given.webhooks, given.times, directory))
+        asyncio.run(run(given.attempts, given.webhooks, given.times, directory, at_rest=given.at_rest))
     finally:
         if given.directory is None:
             shutil.rmtree(directory)

@@ -242,7 +242,7 @@ async def test_pages_list_each_attempt_once_whatever_is_closed_when(
         await insert(embedded, batch)
         if traffic.chance.random() < 0.5:
             await close(embedded)
-        await in_pages_as_in_rows(embedded, log, traffic.chance.randint(1, 60))
+        await in_pages_as_in_rows(embedded, log, traffic.chance.choice((7, 20, 60)))
 
 
 async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: int) -> None:
@@ -358,7 +358,6 @@ async def test_what_was_recorded_before_the_upgrade_is_counted_and_listed(
         assert (await log.metrics(*US)).total == len({row["message_id"] for row in rows}) + 1
         # Some of these rows tell everything, and some are of attempts that were there before.
         await insert(store, [*rows[::3], *(row for n in range(30, 40) for row in traffic.message(f"m{n}", WEBHOOK))])
-        for limit in (1, 20):
-            await in_pages_as_in_rows(store, log, limit)
+        await in_pages_as_in_rows(store, log, 7)
     finally:
         await store.close()

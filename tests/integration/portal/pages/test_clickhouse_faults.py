@@ -1,5 +1,6 @@
 """ClickHouse behind a bad link: the API answers 503 with a problem, pages say so, nobody waits for ever."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -66,13 +67,17 @@ async def portal(
 async def assert_it_says_so(api: Api, visitor: Visitor, webhook_id: str, attempt_id: str) -> None:
     """Everything that is read from ClickHouse."""
     webhook = f"/webhooks/{webhook_id}"
-    for what in ("metrics", "metrics/history?bucket=hour", "attempts", f"attempts/{attempt_id}", "attempts.csv"):
+
+    async def ask(what: str) -> None:
         began = time.monotonic()
         reply = await api("GET", f"{webhook}/{what}")
         assert (reply.status, reply.headers["Content-Type"]) == (503, "application/problem+json"), what
         assert reply.body["detail"].startswith("ClickHouse does not answer at the moment"), what
         assert int(reply.headers["Retry-After"]) > 0
         assert time.monotonic() - began < NOBODY_WAITS_LONGER, what
+
+    asked = ("metrics", "metrics/history?bucket=hour", "attempts", f"attempts/{attempt_id}", "attempts.csv")
+    await asyncio.gather(*map(ask, asked))
     page = await visitor.get(visitor.webhooks)
     assert (page.status, "Tickets" in page.text, _UNAVAILABLE in page.text) == (200, True, True)
     page = await visitor.get(f"{visitor.webhooks}/{webhook_id}?tab=metrics&whole=")
