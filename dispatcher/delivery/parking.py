@@ -39,9 +39,7 @@ class Parking:
         self.tasks: set[asyncio.Task[None]] = set()
         """Those that end when the broker has what was sent."""
 
-    def park(
-        self, partition: int, key: bytes | None, value: bytes | None, headers: Headers, parked: Callable[[], None]
-    ) -> None:
+    def park(self, partition: int, key: bytes, value: bytes, headers: Headers, parked: Callable[[], None]) -> None:
         """Move a record to this partition; ``parked`` is called when the broker has it, however long that takes."""
         batch = self._open.get(partition)
         if batch is None or not _append(batch, key, value, headers):
@@ -90,5 +88,5 @@ class Parking:
             parked()
 
 
-def _append(batch: _Batch, key: bytes | None, value: bytes | None, headers: Headers) -> bool:
+def _append(batch: _Batch, key: bytes, value: bytes, headers: Headers) -> bool:
     return batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is not None

@@ -6,7 +6,7 @@ Moving them costs less than a call, but not nothing.
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-BLOCKED_SECONDS = 0.25
+BLOCKED_SECONDS = 0.4
 AT_ONCE = 50
 
 P = TypeVar("P", bound=Hashable)

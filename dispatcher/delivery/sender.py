@@ -232,8 +232,13 @@ class Sender:
         now = self._clock.now()
         partition = self._partitions[tp.partition]
         offset = record.offset
-        if tp.topic == self._topics.parked and not self._has_room_for_parked(record.key):
-            return self._go_by(tp, record, watermark)
+        parked = tp.topic == self._topics.parked
+        has_room = parked and self._has_room_for_parked(record.key)
+        if parked and not has_room and not self._passing.may_pass(tp, time.monotonic()):
+            self._blocking[tp] = record.key
+            self._consumer.seek(tp, offset)
+            self._consumer.pause(tp)
+            return False
         try:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
@@ -252,33 +257,19 @@ class Sender:
         watermark.begin(offset, now)
         if known is not None:
             known.places.append((watermark, offset))
-        elif tp.topic == self._topics.parked or self._lanes.has_room(delivery.webhook_id, time.monotonic()):
+        elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, time.monotonic())):
             places = [(watermark, offset)]
             bulk = tp.topic != self._topics.deliveries
             work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places, bulk)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
-            self._park(record, watermark)
+            made_room = partial(watermark.finish, offset)
+            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), made_room)
         return True
 
     def _has_room_for_parked(self, key: bytes | None) -> bool:
         return key is None or self._lanes.has_room_for_parked(key.decode(errors="replace"))
-
-    def _go_by(self, tp: TopicPartition, record: Record, watermark: Watermark) -> bool:
-        """A parked record whose lane has no room is not even read: it waits, or goes to the end of its partition."""
-        if not self._passing.may_pass(tp, time.monotonic()):
-            self._blocking[tp] = record.key
-            self._consumer.seek(tp, record.offset)
-            self._consumer.pause(tp)
-            return False
-        watermark.begin(record.offset, self._clock.now())
-        self._park(record, watermark)
-        return True
-
-    def _park(self, record: Record, watermark: Watermark) -> None:
-        parked = partial(watermark.finish, record.offset)
-        self._parking.park(record.partition, record.key, record.value, list(record.headers), parked)
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
         await self._reports.dead_letter(record, reason)

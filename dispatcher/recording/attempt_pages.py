@@ -33,7 +33,8 @@ _NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
 
 _ALL_DAYS_MS: Final = 28 * 86_400_000
 _FOR_A_PAGE = 8
-"""A page of a webhook is looked for in the time in which it has so many pages on average."""
+_FOR_A_PAGE_OF_FAILED: Final = 64
+"""A page of a webhook is looked for in the time in which it has so many pages on average; failures are fewer."""
 
 _FEW = 2_000
 """So many rows of a webhook are read at once rather than a page of them looked up in as many days."""
@@ -146,7 +147,8 @@ class AttemptPages:
             if of_few is not None:
                 return of_few
         found: dict[Position, Row] = {}
-        within_ms = _ALL_DAYS_MS * limit * _FOR_A_PAGE // max(state.recent, limit * _FOR_A_PAGE)
+        on_average = limit * (_FOR_A_PAGE_OF_FAILED if [*statuses] == ["failed"] else _FOR_A_PAGE)
+        within_ms = _ALL_DAYS_MS * on_average // max(state.recent, on_average)
         while len(found) < limit:
             hints = await self._hints(of_webhook, statuses, within_ms, limit, before)
             found.update(await self._those_that_hold(of_webhook, hints, state))

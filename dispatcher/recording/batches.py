@@ -26,8 +26,8 @@ class BatchPolicy:
     linger: float = 0.3
     """Seconds that the first record of a batch waits for others."""
     interval: float = 1.0
-    """Seconds from one batch to the next, unless a record tells of an attempt in progress, which is worth nothing later:
-    an insert costs ClickHouse what hundreds of rows do, and fewer and larger parts much less to merge."""
+    """Seconds from one batch to the next, unless a record tells of an attempt in progress: worth nothing later.
+    An insert costs ClickHouse what hundreds of rows do, and fewer and larger parts much less to merge."""
     records: int = 20_000
     size: int = 16 * 1024 * 1024
     """Bytes of a batch."""
@@ -105,7 +105,7 @@ class Gathering:
         del self._records[:count], self._sizes[:count]
         self._size -= size
         self._since = now if self._records else None
-        self._taken, self._urgent = now, False
+        self._taken, self._urgent = now, self._urgent and bool(self._records)
         return batch
 
     def forget(self) -> None:

@@ -179,6 +179,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         del revoked
         self._assigned.clear()
         self._hurry.set()
+        self._added.set()
         try:
             async with asyncio.timeout(_REVOKE_SECONDS):
                 await self._idle.wait()
@@ -240,14 +241,13 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _write(self, dead_letters: DeadLetters) -> None:
         while not (self._stopping.is_set() and self._gathering.is_empty()):
+            self._added.clear()
             if self._gathering.is_empty():
-                self._added.clear()
                 await self._added.wait()
                 continue
             due_in = self._gathering.due_in(self._clock())
             if due_in > 0 and not self._hurry.is_set():
-                await self._until(self._hurry, due_in)
-            if self._gathering.is_empty():
+                await self._until(self._added, due_in)  # what is added may be due sooner
                 continue
             self._idle.clear()
             batch = self._gathering.take(self._clock())

@@ -56,8 +56,10 @@ class Delivering:
         self._stack.push_async_callback(relay.stop)
         return relay
 
-    async def deliver(self, webhook: str, *message_ids: str, run: int = 1, times: int = 1) -> None:
-        """Put first attempts into ``webhooks.deliveries``, each as often as told."""
+    async def deliver(
+        self, webhook: str, *message_ids: str, run: int = 1, times: int = 1, topic: str | None = None
+    ) -> None:
+        """Put first attempts into ``webhooks.deliveries``, or into ``topic``, each as often as told."""
         sent = []
         for number, message_id in enumerate(message_ids):
             delivery = Delivery(
@@ -74,7 +76,7 @@ class Delivering:
             )
             sent += [
                 await self._producer.send(
-                    self.topics.deliveries, value=delivery.body, key=delivery.key, headers=delivery.headers()
+                    topic or self.topics.deliveries, value=delivery.body, key=delivery.key, headers=delivery.headers()
                 )
                 for _ in range(times)
             ]

@@ -242,7 +242,7 @@ async def test_pages_list_each_attempt_once_whatever_is_closed_when(
         await insert(embedded, batch)
         if traffic.chance.random() < 0.5:
             await close(embedded)
-        await in_pages_as_in_rows(embedded, log, traffic.chance.choice((7, 20, 60)))
+        await in_pages_as_in_rows(embedded, log, traffic.chance.choice((2, 20, 60)))
 
 
 async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: int) -> None:

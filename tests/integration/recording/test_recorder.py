@@ -116,6 +116,23 @@ async def test_a_row_shows_within_three_seconds(
         await until(metrics_are(log, Metrics(2, 0, 0, 0)), timeout=3)
 
 
+async def test_an_attempt_in_progress_is_not_kept_waiting_for_others(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    log = DeliveryLog(embedded)
+    async with recording(Recorder(clients, topics, embedded, policy=BatchPolicy(linger=0.02, interval=3600))):
+        await deliver(producer, topics, "first")
+        await until(metrics_are(log, Metrics(0, 1, 0, 0)))
+        await deliver(producer, topics, "second")
+        with pytest.raises(AssertionError):
+            await until(metrics_are(log, Metrics(0, 2, 0, 0)), timeout=1)
+        made = delivery("second", NOW)
+        value = encode_outcome(outcome("second", 1, "in_progress", at=NOW))
+        headers = outcome_headers(made, final=False, topic=topics.deliveries, offset=0)
+        await producer.send_and_wait(topics.attempts, value, key=made.key, headers=headers)
+        await until(metrics_are(log, Metrics(0, 1, 1, 0)))
+
+
 async def test_what_is_read_again_changes_nothing(
     clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
 ) -> None:

@@ -77,7 +77,9 @@ async def assert_it_says_so(api: Api, visitor: Visitor, webhook_id: str, attempt
         assert time.monotonic() - began < NOBODY_WAITS_LONGER, what
 
     asked = ("metrics", "metrics/history?bucket=hour", "attempts", f"attempts/{attempt_id}", "attempts.csv")
-    await asyncio.gather(*map(ask, asked))
+    async with asyncio.TaskGroup() as asking:
+        for what in asked:
+            asking.create_task(ask(what))
     page = await visitor.get(visitor.webhooks)
     assert (page.status, "Tickets" in page.text, _UNAVAILABLE in page.text) == (200, True, True)
     page = await visitor.get(f"{visitor.webhooks}/{webhook_id}?tab=metrics&whole=")
