@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.events import ORGANIZATION
 from dispatcher.delivery.outcome import Status
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.closing import close_hours
@@ -25,7 +26,6 @@ from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.schema import migrate
 
 DAYS = 28
-ORGANIZATION = "org-1"
 LARGE = "wh-00000"
 FILTERS: tuple[Status | None, ...] = (None, "successful", "pending", "failed", "in_progress")
 
@@ -55,7 +55,7 @@ _OUTCOMES = """
         [0, 5000, 305000][made] AS waited,
         created_on + 20 + waited AS began
     SELECT
-        'org-1', 'wh-' || leftPad(toString(webhook), 5, '0'), 'operation_executed_in_workspace',
+        {organization:String}, 'wh-' || leftPad(toString(webhook), 5, '0'), 'operation_executed_in_workspace',
         'msg_' || substring(lower(hex(MD5(toString({begin:UInt64}) || toString(number)))), 1, 27),
         'ws-' || toString(cityHash64(number, 5) % 100000), 1, made,
         multiIf(made < tries OR (made = 3 AND cityHash64(number, 6) % 2 = 0), 'failed', 'successful'),
@@ -75,7 +75,22 @@ async def generate(clickhouse: ClickHouse, attempts: int, webhooks: int, span: i
     for first in range(0, messages, _AT_ONCE):
         parameters = {"begin": now - span, "span": span, "messages": messages, "now": now, "first": first}
         count = min(_AT_ONCE, messages - first)
-        await clickhouse.command(_OUTCOMES, {**parameters, "count": count, "webhooks": webhooks})
+        amounts = {"count": count, "webhooks": webhooks}
+        await clickhouse.command(_OUTCOMES, {**parameters, **amounts, "organization": ORGANIZATION})
+
+
+async def generate_the_last_half_hour(clickhouse: ClickHouse, attempts: int, webhooks: int) -> None:
+    """Insert attempts of it, as dense as ``attempts`` in all days are."""
+    await generate(clickhouse, attempts * _OPEN_MS // _SPAN_MS, webhooks, _OPEN_MS)
+
+
+async def close_all_hours(clickhouse: ClickHouse) -> int:
+    """Close what is open; how many hours of webhooks that was."""
+    closed = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+    # The second in which hours were closed is not over for the overview: after it, none of it is left.
+    await asyncio.sleep(1)
+    await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+    return closed
 
 
 async def attempts_of(clickhouse: ClickHouse, webhook_id: str) -> int:
@@ -158,13 +173,10 @@ async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_r
         if not at_rest:
             await measure(clickhouse, min(times, _TIMES_WHEN_SLOW), small)
         start = time.perf_counter()
-        closed = await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
+        closed = await close_all_hours(clickhouse)
         print(f"closed {closed:,} hours of webhooks in {time.perf_counter() - start:.0f} s", flush=True)
-        # The second in which hours were closed is not over for the overview: after it, none of it is left.
-        await asyncio.sleep(1)
-        await close_hours(clickhouse, settled=timedelta(milliseconds=-5))
         await measure(clickhouse, times, small)
-        await generate(clickhouse, attempts * _OPEN_MS // _SPAN_MS, webhooks, _OPEN_MS)
+        await generate_the_last_half_hour(clickhouse, attempts, webhooks)
         print("and the last half hour open", flush=True)
         await measure(clickhouse, times, small)
         await sizes(clickhouse, attempts)

@@ -46,17 +46,20 @@ class Reports:
         self._dead_letters = DeadLetters(producer, topics.dead_letter)
 
     async def conclusion(self, work: Work, conclusion: Conclusion) -> int:
-        """The outcome and what follows from it; returns the outcome's offset."""
+        """What follows from an outcome, and then the outcome, by which a successor knows that nothing is left to do.
+
+        Returns the outcome's offset.
+        """
         outcome, delivery = conclusion.outcome, work.delivery
         attempts_counter(outcome["status"], outcome["reason"]).inc()
-        sends: list[_Send] = [lambda: self._send_outcome(work, outcome, final=True)]
         if outcome["status"] == "failed":
-            _log_failure(outcome, delivery.trace)
-            sends.append(self._what_follows(work, conclusion))
-        if conclusion.disables_webhook and work.target is not None:
-            command = disable_command(delivery.webhook_id, outcome["error"], work.target.as_of)
-            sends.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
-        stored, *_ = await _until_acknowledged(sends)
+            log_failure(outcome, delivery.trace)
+            following = [self._what_follows(work, conclusion)]
+            if conclusion.disables_webhook and work.target is not None:
+                command = disable_command(delivery.webhook_id, outcome["error"], work.target.as_of)
+                following.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
+            await _until_acknowledged(following)
+        [stored] = await _until_acknowledged([lambda: self._send_outcome(work, outcome, final=True)])
         self._clock.learn(stored.timestamp)
         return int(stored.offset)
 
@@ -92,7 +95,8 @@ class Reports:
         return self._batches.send(topic, partition, key=delivery.key, value=delivery.body, headers=delivery.headers())
 
 
-def _log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
+def log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
+    """The line that each attempt has which failed."""
     due = outcome["next_attempt_at"]
     log.info(
         "attempt failed",

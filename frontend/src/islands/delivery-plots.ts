@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import { element, idOf, jsonText, whenParsed } from "../lib/dom.ts";
 import { type Bucket, filledBuckets, isRange, lonely, RANGES, type Range, type Span, spanOf } from "../lib/history.ts";
-import { language } from "../lib/language.ts";
+import { language, numbers } from "../lib/language.ts";
 import { Texts } from "../lib/text.ts";
 
 const HEIGHT = 210;
@@ -177,7 +177,7 @@ class DeliveryPlots extends HTMLElement {
     this.#span = span;
     this.#buckets = filledBuckets(span, items);
     const count = (key: "successful" | "failed") => this.#buckets.reduce((sum, bucket) => sum + bucket[key], 0);
-    const number = new Intl.NumberFormat(language());
+    const number = numbers();
     this.#said.textContent = this.#texts.get("summary", {
       range: this.#texts.get(`range-${span.range}`),
       successful: number.format(count("successful")),
@@ -231,7 +231,7 @@ class DeliveryPlots extends HTMLElement {
     return ms === null
       ? "–"
       : this.#texts.get("ms", {
-          n: new Intl.NumberFormat(language(), { maximumFractionDigits: ms < 10 ? 1 : 0 }).format(ms),
+          n: numbers({ maximumFractionDigits: ms < 10 ? 1 : 0 }).format(ms),
         });
   }
 
@@ -253,7 +253,7 @@ class DeliveryPlots extends HTMLElement {
       return;
     }
     const texts = this.#texts;
-    const number = new Intl.NumberFormat(language());
+    const number = numbers();
     const heads = ["time", "successful", "failed", "attempts", "p50", "p95", "p99"] as const;
     const rows = this.#buckets
       .filter((bucket) => bucket.attempts + bucket.successful + bucket.failed > 0)
@@ -500,7 +500,7 @@ function timeLabel(time: number, span: Span): string {
 }
 
 function compact(value: number): string {
-  return new Intl.NumberFormat(language(), { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return numbers({ notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
 if (customElements.get("delivery-plots") === undefined) {

@@ -39,7 +39,8 @@ import {
 import { tags } from "@lezer/highlight";
 import { type Checked, check, type Problem, unknownWords } from "../lib/check.ts";
 import { element, idOf, jsonAttribute, whenParsed } from "../lib/dom.ts";
-import { language } from "../lib/language.ts";
+import { MARKS } from "../lib/hostile.ts";
+import { numbers } from "../lib/language.ts";
 import { formatted } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
 import { nearest, type Variable, variableAt } from "../lib/variables.ts";
@@ -205,7 +206,7 @@ class JsonEditor extends HTMLElement {
       codeFolding(),
       highlightActiveLineGutter(),
       highlightActiveLine(),
-      highlightSpecialChars(),
+      highlightSpecialChars({ addSpecialChars: MARKS }),
       history(),
       drawSelection(),
       indentOnInput(),
@@ -314,7 +315,7 @@ class JsonEditor extends HTMLElement {
     let kind: "bad" | "hint" | "good";
     if ("problem" in checked) {
       const before = source.slice(0, checked.problem.start);
-      const number = new Intl.NumberFormat(language());
+      const number = numbers();
       kind = "bad";
       text = this.#texts.get("at", {
         line: number.format(before.split("\n").length),

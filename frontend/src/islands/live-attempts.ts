@@ -2,7 +2,7 @@
 import { type Attempt, changeOf, latest, placeOf, type Row, type Status, timeOf } from "../lib/attempts.ts";
 import { element, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
-import { language } from "../lib/language.ts";
+import { numbers } from "../lib/language.ts";
 import { Texts } from "../lib/text.ts";
 import { showTime } from "../lib/times.ts";
 
@@ -328,7 +328,7 @@ class LiveAttempts extends HTMLElement {
   }
 
   #fill(cell: HTMLElement, attempt: Attempt): void {
-    const number = new Intl.NumberFormat(language());
+    const number = numbers();
     switch (cell.dataset.field) {
       case "status":
         this.#fillStatus(cell, attempt.status);

@@ -1,7 +1,7 @@
 /** `<resource-picker>`: all items of an event type, or those that are chosen from a list of thousands. */
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
-import { language } from "../lib/language.ts";
+import { numbers } from "../lib/language.ts";
 import { kindOf, type Resource, safeUrl } from "../lib/resources.ts";
 import { Texts } from "../lib/text.ts";
 import type { Key } from "../texts.ts";
@@ -273,7 +273,7 @@ class ResourcePicker extends HTMLElement {
         ? this.#texts.get(search === "" ? "nothing-there" : "nothing-found", { search })
         : this.#cursor === null
           ? this.#texts.count("shown-count", n)
-          : this.#texts.get("shown-more", { n: new Intl.NumberFormat(language()).format(n) });
+          : this.#texts.get("shown-more", { n: numbers().format(n) });
   }
 
   #row(resource: Resource): HTMLLIElement {

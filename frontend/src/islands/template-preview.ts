@@ -2,7 +2,7 @@
 import { check } from "../lib/check.ts";
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
 import { plainBlock } from "../lib/hostile.ts";
-import { language } from "../lib/language.ts";
+import { numbers } from "../lib/language.ts";
 import { bytesOf, layout, MAX_BYTES, render, textsOfValues } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
 import type { Variable } from "../lib/variables.ts";
@@ -73,9 +73,7 @@ class TemplatePreview extends HTMLElement {
     const values = textsOfValues(this.getAttribute("data-values") || "{}");
     const bytes = bytesOf(render(checked.tokens, variables, values));
     note.textContent =
-      bytes > MAX_BYTES
-        ? this.#texts.get("too-large")
-        : this.#texts.get("size", { size: new Intl.NumberFormat(language()).format(bytes) });
+      bytes > MAX_BYTES ? this.#texts.get("too-large") : this.#texts.get("size", { size: numbers().format(bytes) });
     note.classList.toggle("is-bad", bytes > MAX_BYTES);
     code.replaceChildren(
       ...layout(checked.tokens, variables, values).map(({ kind, text: whole, variable }) => {

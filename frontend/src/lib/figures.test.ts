@@ -12,4 +12,5 @@ test("figures are shown as people write numbers", () => {
   const figures = { successful: 12345, pending: 0, in_progress: 1, failed: 2, total: 12348, success_rate: null };
   assert.equal(shownFigure(figures, "successful", "en"), "12,345");
   assert.equal(shownFigure(figures, "success_rate", "en"), "–");
+  assert.equal(shownFigure({ ...figures, total: 1234 }, "total", "es"), "1.234", "as the server writes it");
 });

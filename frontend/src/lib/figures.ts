@@ -1,3 +1,5 @@
+import { numbers } from "./language.ts";
+
 /** A webhook's figures, as the API has them. */
 export interface Figures {
   readonly successful: number;
@@ -14,11 +16,11 @@ export function shownFigure(figures: Figures, name: keyof Figures, language: str
   if (value === null) {
     return "–";
   }
-  return name === "success_rate" ? percent(value, language) : new Intl.NumberFormat(language).format(value);
+  return name === "success_rate" ? percent(value, language) : numbers({}, language).format(value);
 }
 
 /** A share between 0 and 1: only what is all of it is 100 %, and only nothing is 0 %. */
 export function percent(share: number, language: string | undefined): string {
   const shown = share < 1 && share > 0 ? Math.max(Math.min(share, 0.999), 0.001) : share;
-  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(shown);
+  return numbers({ style: "percent", maximumFractionDigits: 1 }, language).format(shown);
 }

@@ -2,10 +2,12 @@
 
 const LONGEST = 300;
 
-// Controls, the marks and overrides of writing direction, zero-width and line separators, lone surrogates, tags.
-const UNSEEN =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
+/** The marks and overrides of writing direction, zero-width and line separators, tags: what has no look of its own. */
+export const MARKS =
+  /[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/u;
+
+// And controls, and lone surrogates.
+const UNSEEN = new RegExp(`[\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]|${MARKS.source}`, "gu");
 
 /** The text on one line; what is unseen is shown by its code, and what is too long is cut. */
 export function plain(text: string, limit = LONGEST): string {

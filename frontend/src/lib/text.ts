@@ -1,5 +1,5 @@
 import { type Key, type Tag, TEXTS } from "../texts.ts";
-import { language } from "./language.ts";
+import { language, numbers } from "./language.ts";
 
 type Values = Readonly<Record<string, string | number>>;
 
@@ -29,7 +29,7 @@ export class Texts<T extends Tag> {
   /** The text for a number, from `key-one` or `key-other`; `{n}` is the number as people write it. */
   count(key: string, n: number, values: Values = {}): string {
     const form = new Intl.PluralRules(language()).select(n) === "one" ? "one" : "other";
-    const shown = new Intl.NumberFormat(language()).format(n);
+    const shown = numbers().format(n);
     return this.get(`${key}-${form}` as Key<T>, { ...values, n: shown });
   }
 }
