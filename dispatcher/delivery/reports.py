@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from dispatcher.delivery.conclusion import Conclusion, in_progress
+from dispatcher.delivery.failure_log import log_failure
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers
 from dispatcher.delivery.record import Delivery
@@ -19,10 +20,7 @@ from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
-from dispatcher.moments import moment
 from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
-from dispatcher.observability.trace_context import TraceContext, logged
-from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.commands import disable_command
 
 log = structlog.get_logger()
@@ -93,21 +91,6 @@ class Reports:
 
     async def _send_delivery(self, topic: str, delivery: Delivery, partition: int) -> asyncio.Future[Any]:
         return self._batches.send(topic, partition, key=delivery.key, value=delivery.body, headers=delivery.headers())
-
-
-def log_failure(outcome: Outcome, trace: TraceContext | None) -> None:
-    """The line that each attempt has which failed."""
-    due = outcome["next_attempt_at"]
-    log.info(
-        "attempt failed",
-        message_id=outcome["message_id"],
-        webhook_id=outcome["webhook_id"],
-        run=outcome["run"],
-        attempt=outcome["attempt"],
-        error=outcome["error"],
-        next_attempt_at=None if due is None else rfc3339(moment(due)),
-        **logged(trace),
-    )
 
 
 async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:

@@ -40,6 +40,7 @@ from dispatcher.kafka.polling import take_evenly
 from dispatcher.kafka.topics import Topics
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.observability.metrics import DUPLICATES, REBALANCES, show_lanes
+from dispatcher.observability.trace_context import logged
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 
@@ -318,6 +319,7 @@ class Sender:
                 "an attempt ended in an error that nobody thought of; its record is set aside",
                 message_id=work.delivery.message_id,
                 webhook_id=work.webhook_id,
+                **logged(work.delivery.trace),
             )
             await self._reports.dead_letter(work.record, f"its outcome cannot be told: {error!r}")
         work.finish()

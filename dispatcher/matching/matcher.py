@@ -12,6 +12,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
+from dispatcher.delivery.failure_log import log_failure
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, headers_without_call
 from dispatcher.delivery.pace import Pace
@@ -229,6 +230,7 @@ class Matcher:
         headers = headers_without_call(result.delivery)
         self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), headers)
         self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now_ms), [])
+        log_failure(outcome, result.delivery.trace)
         attempts_counter("failed", TOO_LARGE).inc()
         MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
 

@@ -72,6 +72,7 @@ async def test_joining_and_leaving(
     assert twice == 0
     assert not traffic.tally.ids_that_changed()
     assert max(stalls) < MOST_SECONDS
+    assert max(traffic.delays()) < MOST_SECONDS, "a part of the partitions stood still"
     # One stall at most for each member that came or went: no storm.
     assert sum(stall > 1 for stall in stalls) <= sum(abs(later - earlier) for earlier, later in pairwise(sizes))
 
@@ -122,6 +123,7 @@ async def test_rolling_restart(fleet: Fleet, traffic: Traffic, table: FaultTable
     assert twice == 0
     assert not traffic.tally.ids_that_changed()
     assert max(stalls) < MOST_SECONDS
+    assert max(delays) < MOST_SECONDS, "a part of the partitions stood still"
 
 
 @full

@@ -9,7 +9,7 @@ from pathlib import Path
 
 FILE = Path(__file__).parents[2] / "build" / "faults.json"
 
-_COLUMNS = ("fault", "messages", "lost", "twice", "in flight", "worst delay", "notes")
+_COLUMNS = ("fault", "messages", "lost", "twice", "in flight", "worst delay", "notes", "command")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
         in_flight = "" if self.in_flight is None else f"{self.in_flight}"
         return (
             *(self.fault, f"{self.messages:,}", str(self.lost), str(self.twice), in_flight),
-            *(f"{self.worst_delay:.2f} s", self.notes),
+            *(f"{self.worst_delay:.2f} s", self.notes, self.command and f"`{self.command}`"),
         )
 
 
@@ -44,7 +44,8 @@ class FaultTable:
 
     def add(self, row: Row) -> None:
         """Show it at once, so that a run that is broken off has shown what it found."""
-        self.rows.append(replace(row, command=self.command))
+        row = replace(row, command=self.command)
+        self.rows.append(row)
         sys.stdout.write(f"\n  {' | '.join(row.cells())}\n")
 
     def text(self) -> str:

@@ -25,7 +25,12 @@ async def test_of_every_topic_of_deliveries_and_once_more_when_it_is_sent_again(
     await delivering.webhook("wh", target.url("in"))
     await delivering.sender()
     await delivering.relay()
-    unreadable = ((topics.deliveries, b"1"), (topics.parked, b"2"), *((name, b"3") for name in topics.retry.values()))
+    unreadable = (
+        (topics.deliveries, b"1"),
+        (topics.parked, b"2"),
+        (topics.bulk, b"5"),
+        *((name, b"3") for name in topics.retry.values()),
+    )
     async with clients.producer() as producer:
         for topic, value in unreadable:
             await producer.send_and_wait(topic, value, key=b"wh", headers=[("v", b"99")], partition=1)
@@ -42,7 +47,7 @@ async def test_of_every_topic_of_deliveries_and_once_more_when_it_is_sent_again(
 
     async def letters() -> list[Letter]:
         found = await box.letters(Selection())
-        assert len(found) == 4 + len(topics.retry) + 1, found
+        assert len(found) == 5 + len(topics.retry) + 1, found
         return found
 
     found = await eventually(letters)
