@@ -98,10 +98,11 @@ async def test_healthy_targets_notice_nothing(
     )
     assert twice == 0
     assert max(memory.seen) < scale.most_memory
-    # The goal is twice of what it is alone, and the table has the figures. What holds on a machine that others share as
-    # well: whoever waited behind a target that hangs would wait for its time-out at least.
-    if scale.measured >= 1_000:  # of fewer, the slowest hundredth is one or two that any other process may have held up
-        assert quantile(among_bad, 0.99) < 5 * quantile(alone, 0.99) + 0.1
+    # Of few messages the slowest hundredth is one or two that any other process may have held up. Of many as well, where
+    # others share the machine: hence 10 ms beside what is the goal, twice of what it is alone.
+    if scale.measured >= 1_000:
+        assert quantile(among_bad, 0.99) < 2 * quantile(alone, 0.99) + 0.010
+    # Whoever waited behind a target that hangs would wait for its time-out at least.
     assert quantile(among_bad, 0.99) < settings.request_timeout.total_seconds() / 2
 
 

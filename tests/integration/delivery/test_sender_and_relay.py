@@ -1,3 +1,4 @@
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
@@ -5,6 +6,7 @@ from time import time
 
 import orjson
 import pytest
+from aiohttp import web
 from standardwebhooks import Webhook as StandardWebhook
 
 from dispatcher.kafka.clock import BrokerClock
@@ -12,7 +14,7 @@ from dispatcher.kafka.topics import load_topics
 from dispatcher.moments import moment
 from tests.support.delivering import Delivering
 from tests.support.kafka import consume, consume_all, write_topics_file
-from tests.support.target import Target, answer, fail_first, hang
+from tests.support.target import Received, Target, answer, fail_first, hang
 from tests.support.waiting import eventually
 
 IDS = [f"msg_{number}" for number in range(20)]
@@ -104,6 +106,7 @@ async def test_gone_ends_the_message_and_asks_the_portal_to_disable(delivering: 
     assert moment(command["time"]) == webhook.updated_on
     (outcome,) = await delivering.outcomes(1)
     assert (outcome["status"], outcome["next_attempt_at"]) == ("failed", None)
+    assert await given_up(delivering, 1) == {"msg_1"}
 
 
 async def test_a_webhook_that_is_disabled_or_deleted_is_not_called(delivering: Delivering, target: Target) -> None:
@@ -120,6 +123,29 @@ async def test_a_webhook_that_is_disabled_or_deleted_is_not_called(delivering: D
         ("failed", None, None)
     }
     assert target.received == []
+    assert await given_up(delivering, 2) == {"msg_1", "msg_2"}
+
+
+async def given_up(delivering: Delivering, count: int) -> set[str]:
+    """Of which messages ``webhooks.notices`` says that they failed for good."""
+    notices = [orjson.loads(each.value) for each in await consume(delivering.clients, delivering.topics.notices, count)]
+    return {each["data"]["message_id"] for each in notices if each["type"] == "message_failed"}
+
+
+async def test_a_retry_waits_from_when_the_target_has_answered(delivering: Delivering, target: Target) -> None:
+    answered = []
+
+    async def late(received: Received) -> web.StreamResponse:
+        await asyncio.sleep(1.5)
+        answered.append(time())
+        return web.Response(status=500 if received.attempt == 1 else 200)
+
+    await delivering.webhook("wh", target.url("late", late))
+    await delivering.sender()
+    await delivering.relay()
+    await delivering.deliver("wh", "msg_1")
+    await eventually(lambda: len(target.received) == 2, timeout=20)
+    assert 1.0 <= target.received[1].at - answered[0] < 2.0
 
 
 async def test_a_call_that_takes_long_shows_as_in_progress(delivering: Delivering, target: Target) -> None:
