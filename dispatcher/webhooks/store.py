@@ -40,6 +40,9 @@ class SameConfiguration(Exception):
         self.other = other
 
 
+FIRST_REVISION = 1
+
+
 class WebhookStore:
     """Creates, replaces and deletes webhooks.
 
@@ -58,7 +61,7 @@ class WebhookStore:
         self._writing: set[asyncio.Task[Any]] = set()
 
     async def create(self, webhook: Webhook, *, entry: bytes | None = None) -> Webhook:
-        """Write a webhook with a new id; its revision is 1.
+        """Write a webhook with a new id; its revision is ``FIRST_REVISION``.
 
         Raises:
             SameConfiguration: another has its configuration, or got it at the same time and stands first in the log.

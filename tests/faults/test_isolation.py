@@ -98,7 +98,7 @@ async def test_healthy_targets_notice_nothing(
     )
     assert twice == 0
     assert max(memory.seen) < scale.most_memory
-    # Of few messages the slowest hundredth is one or two that any other process may have held up. Of many as well, where
+    # Of few messages the slowest hundredth is one or two that any other process may have held up. So it is where
     # others share the machine: hence 10 ms beside what is the goal, twice of what it is alone.
     if scale.measured >= 1_000:
         assert quantile(among_bad, 0.99) < 2 * quantile(alone, 0.99) + 0.010

@@ -49,6 +49,7 @@ from dispatcher.portal.changes import Changes
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
+from dispatcher.webhooks.store import FIRST_REVISION
 from dispatcher.webhooks.webhook import SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
@@ -214,8 +215,8 @@ class WebhooksApi:
                 (call.caller.id, call.organization_id, unquoted(key)), call.raw_body, lambda: self._create(call)
             )
         location = f"{WEBHOOKS.format(organization_id=quote(call.organization_id, safe=''))}/{created.id}"
-        revision = self._directory.revision(created.id)
-        return Answer(created, {"Location": location, "ETag": etag(revision)})
+        # Of what is answered, and not of what has become of it since: a creation may be asked for again.
+        return Answer(created, {"Location": location, "ETag": etag(FIRST_REVISION)})
 
     async def _create(self, call: Call[NoQuery, NewWebhook]) -> CreatedWebhook:
         new, now, by = call.body, self._clock(), call.caller.person

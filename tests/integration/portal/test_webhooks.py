@@ -92,6 +92,11 @@ async def test_creation_with_a_key_is_done_once(api: Api) -> None:
     replies = await asyncio.gather(*(api("POST", "/webhooks", MEMBERS, Idempotency_Key="k1") for _ in range(3)))
     assert [reply.status for reply in replies] == [201] * 3
     assert len({reply.body["id"] for reply in replies}) == 1
+    path = f"/webhooks/{replies[0].body['id']}"
+    assert (await api("PATCH", path, {"name": "Changed since"})).status == 200
+    again = await api("POST", "/webhooks", MEMBERS, Idempotency_Key="k1")
+    assert again.body == replies[0].body
+    assert (await api("PATCH", path, {"name": "Unseen"}, If_Match=again.headers["ETag"])).status == 412
     other = await api("POST", "/webhooks", {**MEMBERS, "name": "Other"}, Idempotency_Key="k1")
     assert other.status == 422
     assert other.body["errors"][0]["field"] == "Idempotency-Key"
