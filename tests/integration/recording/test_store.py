@@ -198,6 +198,29 @@ async def test_attempts_of_more_than_28_days_ago_are_not_shown(clickhouse: Click
     assert (await log.metrics(*US)).successful == 1
 
 
+async def test_what_is_too_old_goes_by_whole_partitions(embedded: ClickHouse) -> None:
+    day = 86_400_000
+    for age in (0, 31, 430):
+        await insert(embedded, [outcome(f"{age} days", 1, "successful", at=NOW - age * day)])
+    kept = {}
+    for table in ("attempt_states", "attempt_times", "messages_by_hour", "message_states"):
+        await embedded.command(f"OPTIMIZE TABLE {table} FINAL")
+        kept[table] = {row["message_id"] for row in await embedded.query(f"SELECT message_id FROM {table}")}
+        [setting] = await embedded.query(
+            "SELECT engine_full LIKE '%ttl_only_drop_parts = 1%' AS whole FROM system.tables"
+            " WHERE database = currentDatabase() AND name = {table:String}",
+            {"table": table},
+        )
+        assert setting["whole"], table
+    of_28_days = {"0 days"}
+    assert kept == {
+        "attempt_states": of_28_days,
+        "attempt_times": of_28_days,
+        "messages_by_hour": of_28_days,
+        "message_states": {"0 days", "31 days"},
+    }
+
+
 async def test_details_show_16_kib_of_each_body_and_the_body_is_kept_byte_for_byte(clickhouse: ClickHouse) -> None:
     log = DeliveryLog(clickhouse)
     body = b'{"text": "' + "ü".encode() * 20_000 + b'\\u0000\t"}'
