@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from dispatcher.errors import KafkaUnavailable
@@ -140,18 +141,21 @@ async def test_a_device_without_an_id_costs_neither_the_operation_nor_its_other_
 async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, topics: Topics) -> None:
     small = a_webhook(ALERTS, id="wh-small", payload_template={"name": "#alert_name"})
     large = a_webhook(ALERTS, id="wh-large", payload_template={"all": "#alert_information"})
-    async with (
-        matching(clients, topics, following(large, small)),
-        Reader(clients, topics.deliveries, topics.bulk) as deliveries,
-        Reader(clients, topics.attempts) as attempts,
-        Reader(clients, topics.notices) as notices,
-    ):
-        event = an_event(ALERTS, alert_name="Disk full", alert_information="x" * 312 * 1024)
-        await publish(clients, topics.events[ALERTS], [event])
-        await deliveries.until(1)
-        await attempts.until(1)
-        await notices.until(1)
-        assert await deliveries.take() == 1
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            matching(clients, topics, following(large, small)),
+            Reader(clients, topics.deliveries, topics.bulk) as deliveries,
+            Reader(clients, topics.attempts) as attempts,
+            Reader(clients, topics.notices) as notices,
+        ):
+            event = an_event(ALERTS, alert_name="Disk full", alert_information="x" * 312 * 1024)
+            await publish(clients, topics.events[ALERTS], [event])
+            await deliveries.until(1)
+            await attempts.until(1)
+            await notices.until(1)
+            assert await deliveries.take() == 1
+    (line,) = [each for each in logs if each["event"] == "attempt failed"]
+    assert (line["webhook_id"], line["error"][:28]) == ("wh-large", "the rendered message is 313 ")
     assert deliveries.deliveries[0].webhook_id == "wh-small"
     outcome = json.loads(attempts.records[0].value)
     assert outcome["webhook_id"] == "wh-large"

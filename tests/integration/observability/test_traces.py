@@ -131,7 +131,9 @@ async def test_a_context_is_passed_on_as_it_came_where_nothing_is_exported(
         assert (headers["traceparent"], headers["tracestate"]) == (ORIGIN.encode(), b"portal=1")
     (line,) = [each for each in logs if each["event"] == "attempt failed"]
     assert (line["trace_id"], line["webhook_id"]) == (TRACE, "wh")
-    assert line["message_id"] == target.received[0].message_id
+    message_id = target.received[0].message_id
+    assert line["message_id"] == message_id
+    assert [each for each in logs if message_id in map(str, each.values())] == [line], "the second attempt succeeded"
 
 
 async def test_the_records_header_is_nearer_than_the_event_and_what_is_malformed_is_none(
