@@ -119,7 +119,8 @@ class Sender:
         Raises:
             ConfigurationError: the topics do not have equally many partitions.
         """
-        self._client = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
+        guard = TargetGuard(self._settings.allowed_target_networks)
+        self._client = TargetClient(self._settings, guard, now=lambda: self._clock.now() / 1000)
         self._producer: AIOKafkaProducer = self._clients.producer()
         self._consumer: AIOKafkaConsumer = self._clients.consumer(
             group=self._topics.group(Group.SENDER),

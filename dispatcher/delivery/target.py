@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -120,7 +120,8 @@ class TargetClient:
 
     TLS is always verified: by ``tls``, by default with the machine's authorities. ``resolver`` looks names up, by
     default with the machine's name servers, and without threads: look-ups that hang hold up no others. One that is
-    given is not closed.
+    given is not closed. ``now`` gives the seconds since the epoch with which messages are signed: receivers refuse what
+    is minutes off.
     """
 
     def __init__(
@@ -130,7 +131,9 @@ class TargetClient:
         *,
         tls: ssl.SSLContext | None = None,
         resolver: aiohttp.abc.AbstractResolver | None = None,
+        now: Callable[[], float] = time,
     ) -> None:
+        self._now = now
         self._timeout = settings.request_timeout
         self._guard = guard
         self._proxy = URL(str(settings.egress_proxy)) if settings.egress_proxy is not None else None
@@ -154,7 +157,7 @@ class TargetClient:
 
     async def call(self, target: Target, request: Request) -> Answer:
         """POST the message once. Whatever goes wrong is in the answer; nothing is raised."""
-        now = time()
+        now = self._now()
         headers = {
             "user-agent": USER_AGENT,
             **target.headers,

@@ -44,8 +44,8 @@ class Delivering:
     async def webhook(self, id: str, url: str, **values: object) -> Webhook:
         return await self.store.create(a_webhook(id, target_url=url, event_type="active_alert", **values))
 
-    async def sender(self) -> Sender:
-        sender = Sender(self.settings, self.clients, self.topics, self.follower)
+    async def sender(self, clock: BrokerClock | None = None) -> Sender:
+        sender = Sender(self.settings, self.clients, self.topics, self.follower, clock=clock)
         await sender.start()
         self._stack.push_async_callback(sender.stop)
         return sender

@@ -38,6 +38,20 @@ async def test_a_delivery_is_signed_sent_and_reported(delivering: Delivering, ta
     assert "s3cret" not in record.value.decode()
 
 
+async def test_a_sender_whose_machine_is_an_hour_off_signs_with_the_broker_s_time(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = await delivering.webhook("wh", target.url("in"))
+    monkeypatch.setattr("dispatcher.delivery.target.time", lambda: time() - 3_600)
+    await delivering.sender(BrokerClock(wall=lambda: time() - 3_600))
+    await delivering.deliver("wh", "msg_1")
+    await delivering.outcomes(1)
+    await delivering.deliver("wh", "msg_2")
+    await eventually(lambda: len(target.received) == 2)
+    last = target.received[-1]
+    assert StandardWebhook(webhook.secrets[0].value).verify(last.body, dict(last.headers)) == {"number": 0}
+
+
 async def test_repeated_deliveries_are_sent_once(delivering: Delivering, target: Target) -> None:
     await delivering.webhook("wh", target.url("in"))
     sender = await delivering.sender()
