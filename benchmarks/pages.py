@@ -1,6 +1,8 @@
 """How long the portal takes for each page, with many webhooks and attempts: `python -m benchmarks.pages`."""
 
+import statistics
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import aiohttp
@@ -9,24 +11,36 @@ from benchmarks.clickhouse import LARGE, close_all_hours, generate, generate_the
 from benchmarks.events import ORGANIZATION, webhook
 from benchmarks.load import Running, broker, configure, dispatcher, scratch
 from benchmarks.part import Figures, Part, Sizes
+from dispatcher.events.resources import Resource
+from dispatcher.events.types import ResourceKind
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.schema import migrate
 
 _WEBHOOKS = f"/organizations/{ORGANIZATION}/webhooks"
 _OF_LARGE = f"{_WEBHOOKS}/{LARGE}"
+_WITH_ITEMS = "wh-with-items"
+_ITEMS = 1_000
+_RESOURCES = 5_000
 _PAGES = {
     "overview": _WEBHOOKS,
     "overview, by success rate": f"{_WEBHOOKS}?sort=-success_rate",
     "overview, searched": f"{_WEBHOOKS}?search=wh-00",
     "new": f"{_WEBHOOKS}/new",
     "webhook": _OF_LARGE,
-    "webhook, edit": f"{_OF_LARGE}/edit",
+    "webhook with 1,000 items": f"{_WEBHOOKS}/{_WITH_ITEMS}",
+    "webhook with 1,000 items, edit": f"{_WEBHOOKS}/{_WITH_ITEMS}/edit",
     "webhook, audit": f"{_OF_LARGE}?tab=audit",
     "webhook, metrics: the page": f"{_OF_LARGE}?tab=metrics",
     "webhook, metrics: what follows it": f"{_OF_LARGE}?tab=metrics&whole=",
     "webhook, metrics: failed": f"{_OF_LARGE}?tab=metrics&whole=&status=failed",
 }
-_TIMES = 10
+_TIMES = 20
+
+
+def _resources() -> Iterable[Resource]:
+    for n in range(_RESOURCES):
+        name = f"Type of object {n}"
+        yield Resource(organization_id=ORGANIZATION, kind=ResourceKind.OBJECT, id=f"type-{n}", name=name)
 
 
 async def _recorded(data_dir: Path, attempts: int, webhooks: int) -> None:
@@ -54,21 +68,26 @@ async def _visit(running: Running, figures: Figures, runs: int) -> None:
                 await response.read()
             return (time.perf_counter() - began) * 1000
 
-        for _ in range(runs):
-            for what, path in _PAGES.items():
-                await get(path)
-                figures.add(what, "ms", min([await get(path) for _ in range(_TIMES)]))
         attempts = await running.request("GET", f"/webhooks/{LARGE}/attempts?limit=1")
         details = f"{_OF_LARGE}/attempts/{attempts['items'][0]['id']}"
         for _ in range(runs):
-            figures.add("attempt, details", "ms", min([await get(details) for _ in range(_TIMES)]))
+            for what, path in {**_PAGES, "attempt, details": details}.items():
+                await get(path)
+                took = [await get(path) for _ in range(_TIMES)]
+                figures.add(f"{what}: best", "ms", min(took))
+                figures.add(f"{what}: median", "ms", statistics.median(took))
 
 
 async def measure(sizes: Sizes, figures: Figures) -> None:
     async with scratch() as data_dir:
         async with broker(data_dir) as clients:
             of_all = (webhook(f"wh-{n:05}", f"http://127.0.0.1:9/{n}") for n in range(sizes.webhooks))
-            await configure(clients, data_dir, of_all)
+            items = webhook(_WITH_ITEMS, "http://127.0.0.1:9/", entity_types=[f"type-{n}" for n in range(_ITEMS)])
+            await configure(clients, data_dir, [*of_all, items])
+            async with clients.producer(linger_ms=5) as producer:
+                for resource in _resources():
+                    await producer.send("portal.resources", resource.model_dump_json().encode(), resource.key)
+                await producer.flush()
         await _recorded(data_dir, sizes.attempts, sizes.webhooks)
         async with dispatcher(0, data_dir) as running:
             await _visit(running, figures, sizes.runs)
@@ -76,7 +95,7 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
 
 PART = Part(
     "pages",
-    "best of ten for each page, 1,000 webhooks and a million attempts, the last half hour open",
+    "each page, request to answer, with 1,000 webhooks and a million attempts, the last half hour open",
     measure,
     {"webhooks": 1_000, "attempts": 1_000_000},
 )

@@ -21,10 +21,9 @@ from dispatcher.kafka.clients import KafkaClients
 _BATCH_RECORDS = 100
 _POLL_MS = 1_000
 
-# A broker answers a connection's requests in turn: a question about the topic's end waits for the fetch before it. Each
-# fetch costs both sides, though nothing happens.
+# A broker answers a connection's requests in turn: a question about the topic's end waits for the fetch before it, but
+# on a connection of its own. Each fetch costs both sides, though nothing happens.
 _FETCH_WAIT_MS = 500
-_FETCH_WAIT_ASKED_MS = 100
 _PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 # A broker may not have heard yet of a topic that was created a moment ago.
@@ -58,9 +57,10 @@ class CompactedTopic:
         """The position up to which the topic has been read."""
         self._clients = clients
         self._apply = apply
-        self._fetch_wait_ms = _FETCH_WAIT_ASKED_MS if often_asked else _FETCH_WAIT_MS
+        self._often_asked = often_asked
         self._partition = TopicPartition(topic, 0)
         self._consumer: AIOKafkaConsumer | None = None
+        self._asking: AIOKafkaConsumer | None = None
         self._following: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[None] | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -73,17 +73,20 @@ class CompactedTopic:
             KafkaUnavailable: no broker answers.
             ConfigurationError: there is no such topic.
         """
-        consumer = self._clients.consumer(fetch_max_wait_ms=self._fetch_wait_ms)
+        consumer = self._clients.consumer(fetch_max_wait_ms=_FETCH_WAIT_MS)
+        asking = self._clients.consumer() if self._often_asked else consumer
         try:
             with _objects_that_stay():
                 await self._read_to_the_end(consumer)
+            if asking is not consumer:
+                await asking.start()
         except (KafkaError, OSError) as error:
-            await consumer.stop()
+            await _stop(consumer, asking)
             raise self._clients.unavailable(error) from error
         except BaseException:
-            await consumer.stop()
+            await _stop(consumer, asking)
             raise
-        self._consumer = consumer
+        self._consumer, self._asking = consumer, asking
         self._ended = asyncio.get_running_loop().create_future()
         self._following = asyncio.create_task(self._follow(consumer))
         self._following.add_done_callback(self._end)
@@ -109,10 +112,10 @@ class CompactedTopic:
             KafkaUnavailable: no broker answers.
             NoLongerFollowing: the reader ended before.
         """
-        if self._consumer is None:
+        if self._asking is None:
             raise NoLongerFollowing(f"{self.topic} is not being read")
         try:
-            ends = await self._consumer.end_offsets([self._partition])
+            ends = await self._asking.end_offsets([self._partition])
         except KafkaError as error:
             raise self._clients.unavailable(error) from error
         await self.reached(ends[self._partition])
@@ -128,9 +131,10 @@ class CompactedTopic:
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait([self._following])
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            await consumer.stop()
+        if self._consumer is not None and self._asking is not None:
+            consumer, asking = self._consumer, self._asking
+            self._consumer = self._asking = None
+            await _stop(consumer, asking)
 
     async def _read_to_the_end(self, consumer: AIOKafkaConsumer) -> None:
         await consumer.start()
@@ -187,6 +191,11 @@ class CompactedTopic:
             else:
                 log.error("reading has ended", topic=self.topic, error=repr(error))
                 self._ended.set_exception(error)
+
+
+async def _stop(*consumers: AIOKafkaConsumer) -> None:
+    for consumer in set(consumers):
+        await consumer.stop()
 
 
 @contextmanager

@@ -1,0 +1,33 @@
+import time
+
+from aiokafka import ConsumerRecord
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.topics import Topics
+
+TIMES = 20
+
+
+async def test_whoever_is_often_asked_does_not_wait_for_the_fetch_that_is_on_its_way(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    read: list[bytes | None] = []
+
+    def apply(record: ConsumerRecord) -> None:
+        read.append(record.value)
+
+    reader = CompactedTopic(clients, topics.audit, apply, often_asked=True)
+    await reader.start()
+    try:
+        async with clients.producer() as producer:
+            began = time.monotonic()
+            for number in range(TIMES):
+                await producer.send_and_wait(topics.audit, b"%d" % number, key=b"k", partition=0)
+                await reader.catch_up()
+                assert len(read) == number + 1
+                await reader.catch_up()
+            # A fetch that finds nothing takes half a second, and took a tenth while it was waited for.
+            assert time.monotonic() - began < TIMES * 0.08
+    finally:
+        await reader.stop()
