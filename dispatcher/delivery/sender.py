@@ -266,8 +266,8 @@ class Sender:
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
-            made_room = partial(watermark.finish, offset)
-            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), made_room)
+            finish = partial(watermark.finish, offset)
+            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), finish)
         return True
 
     def _has_room_for_parked(self, key: bytes | None) -> bool:
