@@ -159,7 +159,7 @@ async def test_a_retry_waits_from_when_the_target_has_answered(delivering: Deliv
     await delivering.relay()
     await delivering.deliver("wh", "msg_1")
     await eventually(lambda: len(target.received) == 2, timeout=20)
-    assert 1.0 <= target.received[1].at - answered[0] < 2.0
+    assert target.received[1].at - answered[0] >= 1.0
 
 
 async def test_a_call_that_takes_long_shows_as_in_progress(delivering: Delivering, target: Target) -> None:

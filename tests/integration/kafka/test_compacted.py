@@ -1,3 +1,4 @@
+import statistics
 import time
 
 from aiokafka import ConsumerRecord
@@ -21,13 +22,15 @@ async def test_whoever_is_often_asked_does_not_wait_for_the_fetch_that_is_on_its
     await reader.start()
     try:
         async with clients.producer() as producer:
-            began = time.monotonic()
+            took = []
             for number in range(TIMES):
                 await producer.send_and_wait(topics.audit, b"%d" % number, key=b"k", partition=0)
                 await reader.catch_up()
                 assert len(read) == number + 1
+                began = time.monotonic()
                 await reader.catch_up()
-            # A fetch that finds nothing takes half a second, and took a tenth while it was waited for.
-            assert time.monotonic() - began < TIMES * 0.08
+                took.append(time.monotonic() - began)
+        # A fetch that finds nothing takes half a second, and took a tenth while it was waited for.
+        assert statistics.median(took) < 0.05
     finally:
         await reader.stop()
