@@ -100,10 +100,11 @@ async def spy(pid: int, seconds: int, path: Path, form: str) -> None:
     Raises:
         NotAllowed: py-spy says why.
     """
-    command = (PY_SPY, "record", "--pid", str(pid), "--duration", str(seconds), "--rate", str(_SAMPLES_A_SECOND))
+    # It writes its command line into its graphs, which shall not say where this machine has what.
+    command = ("py-spy", "record", "--pid", str(pid), "--duration", str(seconds), "--rate", str(_SAMPLES_A_SECOND))
     options = ("--gil", "--threads", "--format", form, "--output", str(path))
     process = await asyncio.create_subprocess_exec(
-        *command, *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, *options, executable=PY_SPY, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     _, said = await process.communicate()
     if process.returncode:
