@@ -9,7 +9,7 @@ import aiohttp
 
 from benchmarks.clickhouse import LARGE, close_all_hours, generate, generate_the_last_half_hour
 from benchmarks.events import ORGANIZATION, webhook
-from benchmarks.load import Running, broker, configure, dispatcher, scratch
+from benchmarks.load import Running, broker, configure, dispatcher, scratch, settings_in
 from benchmarks.part import Figures, Part, Sizes
 from dispatcher.events.resources import Resource
 from dispatcher.events.types import ResourceKind
@@ -44,7 +44,7 @@ def _resources() -> Iterable[Resource]:
 
 
 async def _recorded(data_dir: Path, attempts: int, webhooks: int) -> None:
-    clickhouse = ClickHouse(f"chdb://{data_dir / 'clickhouse'}")
+    clickhouse = ClickHouse(settings_in(data_dir).clickhouse)
     try:
         await migrate(clickhouse)
         await generate(clickhouse, attempts, webhooks)

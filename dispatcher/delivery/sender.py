@@ -96,8 +96,8 @@ class Sender:
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
-        self._blocking: dict[TopicPartition, bytes | None] = {}
-        """The key, a webhook's id, of the first parked record of each partition that waits for room in its lane."""
+        self._blocking: dict[TopicPartition, str] = {}
+        """The webhook of the first record of each partition of parked ones that waits for room in its lane."""
         self._passing: Passing[TopicPartition] = Passing()
         self._alarm: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Handle | None = None
@@ -235,12 +235,15 @@ class Sender:
         partition = self._partitions[tp.partition]
         offset = record.offset
         parked = tp.topic == self._topics.parked
-        has_room = parked and self._has_room_for_parked(record.key)
-        if parked and not has_room and not self._passing.may_pass(tp, time.monotonic()):
-            self._blocking[tp] = record.key
-            self._consumer.seek(tp, offset)
-            self._consumer.pause(tp)
-            return False
+        has_room = False
+        if parked:
+            webhook_id = (record.key or b"").decode(errors="replace")
+            has_room = self._lanes.has_room_for_parked(webhook_id)
+            if not has_room and not self._passing.may_pass(tp, time.monotonic()):
+                self._blocking[tp] = webhook_id
+                self._consumer.seek(tp, offset)
+                self._consumer.pause(tp)
+                return False
         try:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
@@ -269,9 +272,6 @@ class Sender:
             finish = partial(watermark.finish, offset)
             self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), finish)
         return True
-
-    def _has_room_for_parked(self, key: bytes | None) -> bool:
-        return key is None or self._lanes.has_room_for_parked(key.decode(errors="replace"))
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
         await self._reports.dead_letter(record, reason)
@@ -361,8 +361,8 @@ class Sender:
             self._unblock(time.monotonic())
 
     def _unblock(self, now: float) -> None:
-        for tp, key in list(self._blocking.items()):
-            if self._has_room_for_parked(key) or self._passing.due(tp, now):
+        for tp, webhook_id in list(self._blocking.items()):
+            if self._lanes.has_room_for_parked(webhook_id) or self._passing.due(tp, now):
                 del self._blocking[tp]
                 self._consumer.resume(tp)
 

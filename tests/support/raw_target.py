@@ -69,7 +69,7 @@ async def listening(handler: Handler, host: str = "127.0.0.1", **options: Any) -
 
 async def request_from(reader: asyncio.StreamReader) -> bytes:
     """Read a request to its end; the whole of it."""
-    return await reader.readuntil(REQUEST.body)
+    return await reader.readuntil(REQUEST.body[-1:])  # of any object that holds none
 
 
 def answering(*parts: bytes, then: str = "close") -> Handler:

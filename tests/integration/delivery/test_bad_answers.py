@@ -1,6 +1,5 @@
 """Answers that are none, through a sender, a relay and a recorder: each is a recorded attempt, and tried again."""
 
-import asyncio
 import gzip
 from contextlib import AsyncExitStack
 
@@ -12,7 +11,7 @@ from dispatcher.recording.recorder import Recorder
 from tests.support.clickhouse import a_database
 from tests.support.delivering import Delivering
 from tests.support.kafka import MakeTopics
-from tests.support.raw_target import Handler, listening
+from tests.support.raw_target import answering, listening
 from tests.support.waiting import eventually
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -45,15 +44,6 @@ SUCCESSES = {
 }
 
 
-def saying(raw: bytes) -> Handler:
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"}")
-        writer.write(raw)
-        await writer.drain()
-
-    return handler
-
-
 @pytest.fixture
 async def topics(make_topics: MakeTopics) -> Topics:
     return await make_topics(("0s", "1s"))
@@ -65,7 +55,7 @@ async def test_each_is_a_recorded_attempt(delivering: Delivering, engine: str) -
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
         for number, raw in enumerate([*(raw for raw, _ in FAILURES.values()), *SUCCESSES.values()]):
-            target = await stack.enter_async_context(listening(saying(raw)))
+            target = await stack.enter_async_context(listening(answering(raw)))
             await delivering.webhook(f"wh-{number}", target.url)
         await delivering.sender()
         await delivering.relay()

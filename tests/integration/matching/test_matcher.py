@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from dispatcher.errors import KafkaUnavailable
@@ -141,7 +140,7 @@ async def test_a_device_without_an_id_costs_neither_the_operation_nor_its_other_
 async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, topics: Topics) -> None:
     small = a_webhook(ALERTS, id="wh-small", payload_template={"name": "#alert_name"})
     large = a_webhook(ALERTS, id="wh-large", payload_template={"all": "#alert_information"})
-    with structlog.testing.capture_logs() as logs:
+    with capture_logs() as logs:
         async with (
             matching(clients, topics, following(large, small)),
             Reader(clients, topics.deliveries, topics.bulk) as deliveries,
