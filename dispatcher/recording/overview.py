@@ -6,7 +6,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
@@ -19,8 +19,7 @@ _MOST_LISTED = 10_000
 """So many hours are named in a statement; more are asked for within it, which takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class DayOfMessages:
+class DayOfMessages(NamedTuple):
     """How many messages of a day (UTC) ended in which way."""
 
     successful: int = 0

@@ -18,6 +18,8 @@ _UNSEEN = re.compile(
 )
 _UNSEEN_OR_LINE = re.compile(f"{_UNSEEN.pattern[:-1]}\t\n]")
 
+_ISOLATED, _END = Markup("<bdi>"), Markup("</bdi>")
+
 
 def plain(text: object, limit: int = LONGEST) -> str:
     """The text on one line, for titles and attributes."""
@@ -26,7 +28,7 @@ def plain(text: object, limit: int = LONGEST) -> str:
 
 def shown(text: object, limit: int = LONGEST) -> Markup:
     """The text on one line, as markup."""
-    return Markup("<bdi>{}</bdi>").format(_marked(_UNSEEN_OR_LINE, _cut(str(text), limit)))
+    return _ISOLATED + _marked(_UNSEEN_OR_LINE, _cut(str(text), limit)) + _END
 
 
 def shown_block(text: object, limit: int = LONGEST_BLOCK) -> Markup:

@@ -22,20 +22,20 @@ class Sparkline:
 
 def sparkline(days: Sequence[DayOfMessages]) -> Sparkline:
     """The picture of some days, the earliest first; the busiest fills the height."""
-    most = max((day.successful + day.failed for day in days), default=0)
+    most = max((successful + failed for successful, failed in days), default=0)
     good, bad, empty = [], [], []
-    for number, day in enumerate(days):
-        x, total = number * _STEP, day.successful + day.failed
+    for number, (successful, failed) in enumerate(days):
+        x, total = number * _STEP, successful + failed
         if total == 0:
             empty.append(_bar(x, HEIGHT - 1.5, 1.5))
             continue
         height = max(3.0, HEIGHT * total / most)
         # A failure among thousands is still to be seen.
-        failed = 0.0 if not day.failed else max(2.0, height * day.failed / total) if day.successful else height
-        if day.successful:
-            good.append(_bar(x, HEIGHT - (height - failed), height - failed))
+        of_failed = 0.0 if not failed else max(2.0, height * failed / total) if successful else height
+        if successful:
+            good.append(_bar(x, HEIGHT - (height - of_failed), height - of_failed))
         if failed:
-            bad.append(_bar(x, HEIGHT - height, failed))
+            bad.append(_bar(x, HEIGHT - height, of_failed))
     return Sparkline(len(days) * _STEP, "".join(good), "".join(bad), "".join(empty))
 
 
