@@ -141,7 +141,7 @@ class Portal:
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply, often_asked=True)
             missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, self._clock)
             clickhouse = self._clickhouse
-            erasure = Erasure(clients, topics, producer, self._follower, changes, clickhouse, self._clock)
+            erasure = Erasure(clients, topics, producer, self._follower, changes, audit, clickhouse, self._clock)
             resender = Resender(self._log, directory, producer, topics, self._monotonic)
             recoveries = Recoveries(
                 RecoverableMessages(clickhouse), resender, directory, producer, topics, self._clock, self._monotonic

@@ -1,13 +1,14 @@
 """The audit: who changed what, written to ``webhooks.audit`` and read back from there.
 
-Every portal follows the topic from its beginning and keeps the latest entries of each webhook in memory. An entry may
-be in the topic twice, written by who made the change and by who missed it (``portal/missing_entries.py``): it is one.
+Every portal follows the topic from its beginning and keeps the latest entries of each webhook in memory, and the latest
+changes of each organization's webhooks, which stay when a webhook is deleted. An entry may be in the topic twice,
+written by who made the change and by who missed it (``portal/missing_entries.py``): it is one.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from secrets import token_hex
-from typing import Literal
+from typing import Literal, TypeVar, get_args
 
 import orjson
 import structlog
@@ -19,15 +20,22 @@ from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.validation import members_of
 from dispatcher.webhooks.webhook import Person, Webhook
 
-Action = Literal[
-    "created", "updated", "enabled", "disabled", "deleted", "tested", "secret_rotated", "resent", "recovered"
-]
+Change = Literal["created", "updated", "enabled", "disabled", "deleted", "secret_rotated"]
+Use = Literal["tested", "resent", "recovered"]
+Action = Literal[Change, Use, "erased"]
 
 KEPT_OF_WEBHOOK = 1_000
-"""How many entries of a webhook are shown at most, the latest."""
+"""How many changes of a webhook are shown at most, and how many uses, the latest."""
+
+KEPT_OF_ORGANIZATION = 1_000
+"""How many changes of an organization's webhooks are shown at most, the latest."""
+
+_USES = frozenset(get_args(Use))
 
 # A change and its entry are seconds apart, and so are two copies of one entry.
 _REMEMBERED = 20_000
+
+_Kept = TypeVar("_Kept")
 
 log = structlog.get_logger()
 
@@ -51,7 +59,7 @@ class UnreadableAudit(ValueError):
 
 
 class AuditRecord(BaseModel):
-    """A record of ``webhooks.audit``."""
+    """A record of ``webhooks.audit``; about an organization as a whole, it is of no webhook."""
 
     v: Literal[1]
     organization_id: str
@@ -77,40 +85,66 @@ def read_audit_record(value: bytes | None) -> AuditRecord:
 
 
 class AuditTrail:
-    """The entries of all webhooks, by webhook, the latest of each."""
+    """The latest entries: of each webhook there is, and of what was changed in each organization."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, dict[str, AuditEntry]] = {}
+        self._changes: dict[str, dict[str, AuditEntry]] = {}
+        self._uses: dict[str, dict[str, AuditEntry]] = {}
+        self._in_organization: dict[str, dict[str, AuditRecord]] = {}
+        self._erased: dict[str, datetime] = {}
         self._lately: dict[str, None] = {}
 
     def apply(self, consumed: ConsumerRecord) -> None:
-        """Take in a record; a webhook that is deleted takes its entries with it."""
+        """Take in a record."""
         try:
             record = read_audit_record(consumed.value)
         except UnreadableAudit as error:
             log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
             return
-        if self.has(record):
+        entry, erased = record.entry, self._erased.get(record.organization_id)
+        # An entry that was missing may come after the erasure that it was to be a part of.
+        if self.has(record) or (erased is not None and entry.time < erased):
             return
-        self._lately[record.entry.id] = None
-        if len(self._lately) > _REMEMBERED:
-            del self._lately[next(iter(self._lately))]
-        if record.entry.action == "deleted":
-            self._entries.pop(record.webhook_id, None)
+        _keep(self._lately, entry.id, None, _REMEMBERED)
+        if entry.action in _USES:
+            _keep(self._uses.setdefault(record.webhook_id, {}), entry.id, entry, KEPT_OF_WEBHOOK)
+            return
+        if entry.action == "erased":
+            self._in_organization.pop(record.organization_id, None)
+            self._erased[record.organization_id] = entry.time
+        elif entry.action == "deleted":
+            self._changes.pop(record.webhook_id, None)
+            self._uses.pop(record.webhook_id, None)
         else:
-            kept = self._entries.setdefault(record.webhook_id, {})
-            kept[record.entry.id] = record.entry
-            if len(kept) > KEPT_OF_WEBHOOK:
-                del kept[next(iter(kept))]
+            _keep(self._changes.setdefault(record.webhook_id, {}), entry.id, entry, KEPT_OF_WEBHOOK)
+        in_organization = self._in_organization.setdefault(record.organization_id, {})
+        _keep(in_organization, entry.id, record, KEPT_OF_ORGANIZATION)
 
     def has(self, record: AuditRecord) -> bool:
         """Whether an entry is there; one that is not kept any more is known while it is one of the last that came."""
-        return record.entry.id in self._lately or record.entry.id in self._entries.get(record.webhook_id, ())
+        id = record.entry.id
+        return (
+            id in self._lately
+            or id in self._in_organization.get(record.organization_id, ())
+            or id in self._changes.get(record.webhook_id, ())
+            or id in self._uses.get(record.webhook_id, ())
+        )
 
     def of(self, webhook_id: str) -> Sequence[AuditEntry]:
-        """The entries of a webhook, the latest first: one that was missing stands where it belongs."""
-        entries = self._entries.get(webhook_id, {}).values()
-        return tuple(sorted(entries, key=lambda entry: entry.time)[::-1])
+        """The entries of a webhook that is not deleted, the latest first: a missing one stands where it belongs."""
+        kept = [*self._changes.get(webhook_id, {}).values(), *self._uses.get(webhook_id, {}).values()]
+        return sorted(kept, key=lambda entry: entry.time)[::-1]
+
+    def of_organization(self, organization_id: str) -> Sequence[AuditRecord]:
+        """What was changed in an organization, deleted webhooks included, the latest first."""
+        kept = self._in_organization.get(organization_id, {}).values()
+        return sorted(kept, key=lambda record: record.entry.time)[::-1]
+
+
+def _keep(kept: dict[str, _Kept], id: str, one: _Kept, most: int) -> None:
+    kept[id] = one
+    if len(kept) > most:
+        del kept[next(iter(kept))]
 
 
 class Audit:
@@ -133,7 +167,7 @@ class Audit:
     ) -> AuditRecord:
         """That somebody does something now."""
         entry = AuditEntry(
-            id=f"aud_{token_hex(12)}",
+            id=_new_id(),
             time=self._clock(),
             by=by,
             action=action,
@@ -149,6 +183,11 @@ class Audit:
             entry=entry,
         )
 
+    def erased(self, organization_id: str, by: Person) -> AuditRecord:
+        """That somebody now erases everything about an organization, what was changed in it included."""
+        entry = AuditEntry(id=_new_id(), time=self._clock(), by=by, action="erased")
+        return AuditRecord(v=1, organization_id=organization_id, webhook_id="", webhook_name="", entry=entry)
+
     async def write(self, record: AuditRecord) -> None:
         """Write an entry.
 
@@ -156,7 +195,7 @@ class Audit:
             KafkaError: whether it was written is unknown.
         """
         # One partition, however many the topic has: entries have one order, and their readers follow one log.
-        key = record.webhook_id.encode()
+        key = (record.webhook_id or record.organization_id).encode()
         await self._producer.send_and_wait(self._topic, record.encode(), key=key, partition=0)
 
     async def record(self, record: AuditRecord) -> None:
@@ -165,3 +204,7 @@ class Audit:
             await self.write(record)
         except KafkaError:
             log.exception("an audit entry is not written", **record.model_dump(mode="json", exclude_none=True))
+
+
+def _new_id() -> str:
+    return f"aud_{token_hex(12)}"

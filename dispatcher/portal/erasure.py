@@ -24,6 +24,7 @@ from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.audit import Audit
 from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import DISPATCHER, Erase
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
@@ -62,6 +63,7 @@ class Erasure:
         producer: AIOKafkaProducer,
         follower: ConfigFollower,
         changes: Changes,
+        audit: Audit,
         clickhouse: ClickHouse,
         clock: Callable[[], datetime],
     ) -> None:
@@ -70,6 +72,7 @@ class Erasure:
         self._producer = producer
         self._follower = follower
         self._changes = changes
+        self._audit = audit
         self._clickhouse = clickhouse
         self._clock = clock
         self._found: dict[str, Counter[str]] = {}
@@ -84,7 +87,8 @@ class Erasure:
         """Erase an organization; how much there was, with what earlier tries of this ``request`` here had found.
 
         The ids of its webhooks are remembered first, so that what is still reported about them is not recorded; then
-        they are deleted, so that nothing more is sent; then what was recorded goes.
+        they are deleted, so that nothing more is sent; then what was recorded goes, and who changed what is shown no
+        more.
 
         Raises:
             DispatcherError: Kafka or ClickHouse does not do it now.
@@ -95,6 +99,7 @@ class Erasure:
             found["resources"] += await self._delete_resources(organization_id)
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
             await erase_stragglers(self._clickhouse)
+            await self._audit.write(self._audit.erased(organization_id, DISPATCHER))
         except (Problem, QueryFailed) as error:
             raise NotErased(f"{organization_id} is not erased yet: {error}") from error
         del self._found[request]

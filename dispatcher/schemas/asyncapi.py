@@ -180,8 +180,8 @@ _AUDIT_RECORD = {
     "properties": {
         "v": {"const": 1},
         "organization_id": {"type": "string"},
-        "webhook_id": {"type": "string"},
-        "webhook_name": {"type": "string"},
+        "webhook_id": {"type": "string", "description": "Empty where it is the organization as a whole: it is erased"},
+        "webhook_name": {"type": "string", "description": "Before the change"},
         "entry": {"$ref": _SCHEMA.format(model="AuditEntry")},
     },
 }

@@ -128,6 +128,7 @@ async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api,
         f"/{webhook['id']}",
         f"/{webhook['id']}?asks=delete",
         f"/{webhook['id']}?tab=audit",
+        "/../audit",
     ):
         for width in (400, 1400):
             await page.set_viewport_size({"width": width, "height": 900})

@@ -1,14 +1,17 @@
-"""Reading the audit of a webhook."""
+"""Reading the audit: of a webhook, and of all that was changed in an organization."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, Operation, Query
+from dispatcher.portal.api.operation import ORGANIZATION, Answer, AnyOperation, Call, NoBody, Operation, Query
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor, read_cursor, write_cursor
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
-from dispatcher.portal.audit import AuditEntry, AuditTrail
+from dispatcher.portal.audit import AuditEntry, AuditRecord, AuditTrail
 from dispatcher.webhooks.directory import Directory
+
+_Entry = TypeVar("_Entry", bound=AuditEntry)
 
 
 class AuditQuery(Query):
@@ -25,8 +28,34 @@ class AuditList(BaseModel):
     next_cursor: str | None
 
 
+class ChangedWebhook(BaseModel):
+    """A webhook when it was changed; it may have another name now, or be deleted."""
+
+    id: str
+    name: str
+
+
+class OrganizationAuditEntry(AuditEntry):
+    """Something that somebody changed in an organization."""
+
+    webhook: ChangedWebhook | None = Field(description="Null where it was the organization as a whole")
+
+    @classmethod
+    def of(cls, record: AuditRecord) -> Self:
+        """The entry of a record."""
+        webhook = ChangedWebhook(id=record.webhook_id, name=record.webhook_name) if record.webhook_id else None
+        return cls(**record.entry.model_dump(), webhook=webhook)
+
+
+class OrganizationAuditList(BaseModel):
+    """A page of entries, the latest first."""
+
+    items: list[OrganizationAuditEntry]
+    next_cursor: str | None
+
+
 class AuditApi:
-    """The operation that shows who changed what."""
+    """The operations that show who changed what."""
 
     def __init__(self, directory: Directory, trail: AuditTrail, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._directory = directory
@@ -46,6 +75,16 @@ class AuditApi:
                 AuditList,
                 problems=(404, 503),
             ),
+            Operation(
+                "GET",
+                f"{ORGANIZATION}/audit",
+                "List who changed which webhook, deleted ones included, the latest first",
+                self.list_organization_audit,
+                AuditQuery,
+                NoBody,
+                OrganizationAuditList,
+                problems=(503,),
+            ),
         )
 
     def latest_read(self, webhook_id: str) -> str:
@@ -57,13 +96,23 @@ class AuditApi:
         """A page of entries, those of a moment ago included."""
         webhook = webhook_of(call, self._directory)
         await self._catch_up()
-        entries = self._trail.of(webhook.id)
-        if call.query.cursor is not None:
-            _, last = read_cursor(call.query.cursor)
-            places = [place for place, entry in enumerate(entries) if entry.id == last]
-            if not places:
-                raise bad_cursor()
-            entries = entries[places[0] + 1 :]
-        page = entries[: call.query.limit]
-        next_cursor = write_cursor((0, page[-1].id)) if len(entries) > len(page) else None
-        return Answer(AuditList(items=list(page), next_cursor=next_cursor))
+        page, next_cursor = _page(self._trail.of(webhook.id), call.query)
+        return Answer(AuditList(items=page, next_cursor=next_cursor))
+
+    async def list_organization_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[OrganizationAuditList]:
+        """A page of what was changed in the organization, that of a moment ago included."""
+        await self._catch_up()
+        records = self._trail.of_organization(call.organization_id)
+        page, next_cursor = _page([OrganizationAuditEntry.of(record) for record in records], call.query)
+        return Answer(OrganizationAuditList(items=page, next_cursor=next_cursor))
+
+
+def _page(entries: Sequence[_Entry], query: AuditQuery) -> tuple[list[_Entry], str | None]:
+    if query.cursor is not None:
+        _, last = read_cursor(query.cursor)
+        places = [place for place, entry in enumerate(entries) if entry.id == last]
+        if not places:
+            raise bad_cursor()
+        entries = entries[places[0] + 1 :]
+    page = list(entries[: query.limit])
+    return page, write_cursor((0, page[-1].id)) if len(entries) > len(page) else None

@@ -7,6 +7,7 @@ from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.pages import home
 from dispatcher.portal.pages.attempt import AttemptPages
+from dispatcher.portal.pages.audit import AuditPages
 from dispatcher.portal.pages.metrics import MetricsPages
 from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.overview import OverviewPage
@@ -31,6 +32,7 @@ def all_pages(
 
     ``people`` are those of a demonstration, ``provider`` where others sign in; ``waits`` the retry schedule's.
     """
+    audit = AuditPages(apis.audit, apis.webhooks)
     metrics = MetricsPages(apis, waits, clock)
     return (
         *home.pages(secure=site.secure),
@@ -38,7 +40,8 @@ def all_pages(
         *OverviewPage(apis.webhooks, recent, clock).pages(),
         # Before the page whose path names a webhook: no webhook is called "new".
         *WebhookForm(apis).pages(),
-        *WebhookPage(apis, [metrics.tab()]).pages(),
+        *WebhookPage(apis, [metrics.tab(), audit.tab()]).pages(),
         *metrics.pages(),
         *AttemptPages(apis).pages(),
+        *audit.pages(),
     )

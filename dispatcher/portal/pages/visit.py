@@ -91,6 +91,11 @@ class Visit:
         """An address under the organization's webhooks, such as ``organization_url("new")``."""
         return webhooks_url(self.organization_id, *path, **query)
 
+    @property
+    def audit_url(self) -> str:
+        """The address of the organization's audit."""
+        return f"/organizations/{quote(self.organization_id, safe='')}/audit"
+
     def here(self, **changes: str | None) -> str:
         """This page's address with other query parameters; None removes one."""
         query = {name: value for name, value in self.request.query.items() if value}

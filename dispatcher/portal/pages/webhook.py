@@ -9,7 +9,6 @@ from aiohttp import web
 from dispatcher.events.types import DESCRIPTIONS
 from dispatcher.events.variables import names_of
 from dispatcher.portal.api.apis import Apis
-from dispatcher.portal.api.audit_log import AuditQuery
 from dispatcher.portal.api.concurrency import IF_MATCH
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import TESTS
@@ -19,7 +18,7 @@ from dispatcher.portal.pages import overview
 from dispatcher.portal.pages.failures_in_words import failure_in_words
 from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.verifying import samples
-from dispatcher.portal.pages.visit import Visit, query_of
+from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
 
 PATH = overview.PATH + "/{webhook_id}"
@@ -40,11 +39,10 @@ class Tab:
 class WebhookPage:
     """Shows a webhook, and does what its buttons say. Each action ends on the page again."""
 
-    def __init__(self, apis: Apis, tabs: Sequence[Tab] = ()) -> None:
+    def __init__(self, apis: Apis, tabs: Sequence[Tab]) -> None:
         self._apis = apis
         overview_tab = Tab("overview", N_("Overview"), "list", "webhook_overview.html", self._overview)
-        audit_tab = Tab("audit", N_("Audit"), "history", "webhook_audit.html", self._audit)
-        self._tabs = {tab.key: tab for tab in (overview_tab, *tabs, audit_tab)}
+        self._tabs = {tab.key: tab for tab in (overview_tab, *tabs)}
 
     def pages(self) -> Sequence[Page]:
         """What is served."""
@@ -125,34 +123,6 @@ class WebhookPage:
             "variables": names_of(webhook.event_type),
             "samples": samples(),
         }
-
-    async def _audit(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:  # noqa: ARG002 - as a Tab has it
-        query = query_of(AuditQuery, {"cursor": visit.request.query.get("cursor", "")})
-        page = (await self._apis.audit.list_audit(visit.call(query))).body
-        actions = {
-            "created": visit.gettext("Created"),
-            "updated": visit.gettext("Changed"),
-            "enabled": visit.gettext("Enabled"),
-            "disabled": visit.gettext("Disabled"),
-            "deleted": visit.gettext("Deleted"),
-            "tested": visit.gettext("Tested"),
-            "secret_rotated": visit.gettext("Signing secret rotated"),
-            "resent": visit.gettext("Message sent again"),
-            "recovered": visit.gettext("Failed messages sent again"),
-        }
-        members = {
-            "name": visit.gettext("Name"),
-            "event_type": visit.gettext("Event Type"),
-            "target_url": visit.gettext("Target URL"),
-            "items": visit.gettext("Selected Resources"),
-            "payload_template": visit.gettext("Payload Template"),
-            "headers": visit.gettext("Headers"),
-            "rate_limit": visit.gettext("Rate limit"),
-            "status": visit.gettext("Status"),
-            "disabled_reason": visit.gettext("Reason"),
-            "secrets": visit.gettext("Signing secret"),
-        }
-        return {"entries": page.items, "next_cursor": page.next_cursor, "actions": actions, "members": members}
 
 
 async def _back(visit: Visit) -> web.Response:

@@ -16,6 +16,7 @@ from dispatcher.delivery.outcome import encode_outcome
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.removal import NobodyAnswers, remove
+from dispatcher.portal.commands import DISPATCHER
 from dispatcher.recording.batches import BatchPolicy
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.erasing import TABLES
@@ -83,6 +84,9 @@ async def test_everything_goes_and_nothing_comes_back(
     assert erased == {"webhooks": 3, "resources": 1, "messages": 3, "undecipherable": 0}
     assert (await api("GET", "/webhooks")).body["items"] == []
     assert len((await other("GET", "/webhooks")).body["items"]) == 1
+    [entry] = (await api("GET", "/audit")).body["items"]
+    assert (entry["action"], entry["by"]["id"], entry["webhook"]) == ("erased", DISPATCHER.id, None)
+    assert [each["action"] for each in (await other("GET", "/audit")).body["items"]] == ["created"]
     assert await recorded(clickhouse) == everywhere(OTHER_ORGANIZATION)
     for topic, keys in (
         (topics.config, {one["id"] for one in webhooks}),

@@ -62,6 +62,24 @@ async def test_lives_and_goes(api: Api) -> None:
     assert (await api("GET", f"/webhooks/{id}")).status == 404
     assert (await api("DELETE", f"/webhooks/{id}")).status == 404
 
+    everything = (await api("GET", "/audit")).body["items"]
+    assert [(entry["action"], entry["webhook"]["name"]) for entry in everything] == [
+        ("deleted", "Other"),
+        ("disabled", "Other"),
+        ("updated", "Tickets"),
+        ("secret_rotated", "Tickets"),
+        ("enabled", "Tickets"),
+        ("created", "Tickets"),
+    ]
+    assert {entry["webhook"]["id"] for entry in everything} == {id}
+    assert everything[0]["by"] == {"id": "user-1", "name": "Ada"}
+    page = await api("GET", "/audit?limit=4")
+    rest = await api("GET", f"/audit?cursor={page.body['next_cursor']}")
+    assert page.body["items"] + rest.body["items"] == everything
+    assert (await api("GET", "/audit?cursor=nonsense")).status == 422
+    assert (await replace(api, organization=OTHER_ORGANIZATION)("GET", "/audit")).body["items"] == []
+    assert (await replace(api, organization="org-reader")("GET", "/audit")).status == 403
+
 
 async def test_refuses_the_same_configuration(api: Api) -> None:
     first = await api.create()

@@ -159,6 +159,20 @@ async def test_the_audit_says_who_did_what(visitor: Visitor, api: Api, webhook: 
     assert page.text.index("Changed Name, Rate limit") < page.text.index("Created", page.text.index("Details"))
 
 
+async def test_the_organization_s_audit_has_deleted_webhooks(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    gone = await api.create(name="<b>Gone</b>", target_url="https://gone.example/")
+    await api("DELETE", f"/webhooks/{gone['id']}")
+    assert 'href="/organizations/org-contoso/audit"' in (await visitor.get(visitor.webhooks)).html
+    page = await visitor.get("/organizations/org-contoso/audit")
+    assert page.text.index("<b>Gone</b> Deleted") < page.text.index("<b>Gone</b> Created")
+    assert page.html.count(f"{visitor.webhooks}/{webhook['id']}") == 1
+    assert gone["id"] not in page.html
+    assert (await visitor.get("/organizations/org-contoso/audit?cursor=nonsense")).status == 422
+    assert "Deleted" not in (await visitor.get("/organizations/org-fabrikam/audit")).text
+
+
 async def test_why_the_dispatcher_disabled_it_is_explained(
     visitor: Visitor, api: Api, webhook: dict[str, Any], clients: KafkaClients, topics: Topics
 ) -> None:

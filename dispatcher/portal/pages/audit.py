@@ -1,0 +1,85 @@
+"""Who changed what: a tab of each webhook's page, and a page of the organization, which has deleted ones too."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from dispatcher.portal.api.audit_log import AuditApi, AuditQuery
+from dispatcher.portal.api.operation import API, ORGANIZATION
+from dispatcher.portal.api.webhook_views import WebhookView
+from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
+from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.visit import Visit, query_of
+from dispatcher.portal.pages.webhook import Tab
+from dispatcher.portal.pages.wiring import Page
+
+PATH = ORGANIZATION.removeprefix(API) + "/audit"
+
+_ACTIONS = {
+    "created": N_("Created"),
+    "updated": N_("Changed"),
+    "enabled": N_("Enabled"),
+    "disabled": N_("Disabled"),
+    "deleted": N_("Deleted"),
+    "tested": N_("Tested"),
+    "secret_rotated": N_("Signing secret rotated"),
+    "resent": N_("Message sent again"),
+    "recovered": N_("Failed messages sent again"),
+    "erased": N_("Everything about the organization erased"),
+}
+
+_MEMBERS = {
+    "name": N_("Name"),
+    "event_type": N_("Event Type"),
+    "target_url": N_("Target URL"),
+    "items": N_("Selected Resources"),
+    "payload_template": N_("Payload Template"),
+    "headers": N_("Headers"),
+    "rate_limit": N_("Rate limit"),
+    "status": N_("Status"),
+    "disabled_reason": N_("Reason"),
+    "secrets": N_("Signing secret"),
+}
+
+
+class AuditPages:
+    """Shows the entries of the audit, the latest first."""
+
+    def __init__(self, audit: AuditApi, webhooks: WebhooksApi) -> None:
+        self._audit = audit
+        self._webhooks = webhooks
+
+    def tab(self) -> Tab:
+        """The tab of a webhook's page."""
+        return Tab("audit", N_("Audit"), "history", "webhook_audit.html", self._of_webhook)
+
+    def pages(self) -> Sequence[Page]:
+        """What is served."""
+        return (Page(PATH, get=self.show),)
+
+    async def show(self, visit: Visit) -> web.Response:
+        """What was changed in the organization."""
+        answer = await self._audit.list_organization_audit(visit.call(_query(visit)))
+        return visit.render(
+            "audit.html",
+            entries=answer.body.items,
+            next_cursor=answer.body.next_cursor,
+            present={webhook.id for webhook in self._webhooks.found(visit.organization_id, WebhookQuery())},
+            **_words(visit),
+        )
+
+    async def _of_webhook(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:  # noqa: ARG002 - as a Tab has it
+        answer = await self._audit.list_audit(visit.call(_query(visit)))
+        return {"entries": answer.body.items, "next_cursor": answer.body.next_cursor, **_words(visit)}
+
+
+def _query(visit: Visit) -> AuditQuery:
+    return query_of(AuditQuery, {"cursor": visit.request.query.get("cursor", "")})
+
+
+def _words(visit: Visit) -> Mapping[str, Any]:
+    return {
+        "actions": {action: visit.gettext(text) for action, text in _ACTIONS.items()},
+        "members": {member: visit.gettext(text) for member, text in _MEMBERS.items()},
+    }
