@@ -1,5 +1,7 @@
 """The Helm chart: what it renders is Kubernetes', and its names are the program's."""
 
+import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,14 @@ from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import load_topics
 from dispatcher.settings import PREFIX, Settings, default_topics_file
 from dispatcher.supervision import STOP_SECONDS
+from tests.support.custom_resources import OF_OPERATORS, validate
 from tests.support.helm import CHART, KUBERNETES, Manifest, Refused, rendered
 
 ROOT = CHART.parents[2]
 VALUES = Path(__file__).parent / "values"
-OF_OPERATORS = {"keda.sh/v1alpha1", "monitoring.coreos.com/v1"}
+PREFIX_OF_EVERYTHING = "blue."
+KNOWN = {PREFIX + name.upper() for name in Settings.model_fields}
+OF_ONE_MACHINE = {"DISPATCHER_DATA_DIR", "DISPATCHER_CLICKHOUSE_HTTP_PORT"}
 
 
 @pytest.fixture(params=["minimal", "everything"])
@@ -30,11 +35,34 @@ def manifests(values: dict[str, Any], tmp_path: Path) -> list[Manifest]:
     return rendered(values, tmp_path)
 
 
+@pytest.fixture
+def everything(tmp_path: Path) -> list[Manifest]:
+    return rendered(yaml.safe_load((VALUES / "everything.yaml").read_text()), tmp_path)
+
+
 def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
     return {
         manifest["spec"]["template"]["spec"]["containers"][0]["name"]: manifest
         for manifest in manifests
         if manifest["kind"] in {"Deployment", "StatefulSet"}
+    }
+
+
+def component(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def secrets_of(workload: Manifest) -> set[tuple[str, str]]:
+    """The secrets that a workload reads, each with the key: as variables, and the files of Kafka's certificates."""
+    references = (each.get("valueFrom", {}).get("secretKeyRef") for each in environment(workload).values())
+    files = {Path(each["value"]) for each in environment(workload).values() if "kafka-tls" in each.get("value", "")}
+    volumes = {
+        volume["name"]: volume["secret"]["secretName"]
+        for volume in workload["spec"]["template"]["spec"]["volumes"]
+        if "secret" in volume
+    }
+    return {(each["name"], each["key"]) for each in references if each} | {
+        (volumes[file.parent.name], file.name) for file in files
     }
 
 
@@ -53,23 +81,29 @@ def test_the_chart_installs_this_version() -> None:
 
 
 def test_kubernetes_knows_every_field(manifests: list[Manifest]) -> None:
-    validate = pytest.importorskip(
+    schemas = pytest.importorskip(
         "kubernetes_validate", reason="no schemas: uv pip install --require-hashes -r requirements-deploy.txt"
-    ).validate
+    )
     ours = [manifest for manifest in manifests if manifest["apiVersion"] not in OF_OPERATORS]
     assert ours
     for manifest in ours:
-        validate(manifest, KUBERNETES, strict=True)
+        schemas.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_operators_know_every_field(everything: list[Manifest]) -> None:
+    theirs = [manifest for manifest in everything if manifest["apiVersion"] in OF_OPERATORS]
+    assert {manifest["kind"] for manifest in theirs} == {"ScaledObject", "TriggerAuthentication", "PodMonitor"}
+    for manifest in theirs:
+        validate(manifest)
 
 
 def test_every_role_is_run_with_settings_that_exist(manifests: list[Manifest]) -> None:
     found = workloads(manifests)
     assert set(found) == set(RoleName)
     jobs = [manifest for manifest in manifests if manifest["kind"] == "Job"]
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
     for workload in (*found.values(), *jobs):
         names = [each["name"] for each in workload["spec"]["template"]["spec"]["containers"][0]["env"]]
-        assert set(names) <= known
+        assert set(names) <= KNOWN
         assert len(names) == len(set(names))
     for role, workload in found.items():
         assert workload["spec"]["template"]["spec"]["containers"][0]["args"] == ["run", role]
@@ -102,28 +136,82 @@ def test_pods_may_do_little_and_have_the_time_to_stop(manifests: list[Manifest])
             assert container[probe]["httpGet"]["port"] in ports
 
 
-def test_static_members_are_named_after_their_pods(tmp_path: Path) -> None:
-    found = workloads(rendered(yaml.safe_load((VALUES / "everything.yaml").read_text()), tmp_path))
-    for role, workload in found.items():
+def test_static_members_are_named_after_their_pods(everything: list[Manifest]) -> None:
+    for role, workload in workloads(everything).items():
         static = role in {"sender", "relay"}
         assert (workload["kind"] == "StatefulSet") == static
         assert ("DISPATCHER_KAFKA_GROUP_INSTANCE_ID" in environment(workload)) == static
 
 
-def test_keda_looks_at_groups_and_topics_that_exist(tmp_path: Path) -> None:
-    values = yaml.safe_load((VALUES / "everything.yaml").read_text())
-    scaled = [manifest for manifest in rendered(values, tmp_path) if manifest["kind"] == "ScaledObject"]
-    topics = load_topics(default_topics_file(), values["kafka"]["prefix"])
+def test_keda_looks_at_groups_and_topics_that_exist(everything: list[Manifest]) -> None:
+    topics = load_topics(default_topics_file(), PREFIX_OF_EVERYTHING)
     partitions = {topic.name: topic.partitions for topic in topics.declared}
-    assert {each["spec"]["triggers"][0]["metadata"]["consumerGroup"] for each in scaled} == {
-        topics.group(Group.MATCHER),
-        topics.group(Group.SENDER),
+    scaled = {component(each): each["spec"] for each in everything if each["kind"] == "ScaledObject"}
+    looked_at = {
+        # Without a topic, KEDA adds up all that the group reads.
+        "matcher": (Group.MATCHER, [None], topics.events.values()),
+        "sender": (Group.SENDER, [topics.deliveries, topics.bulk], [topics.deliveries, topics.bulk]),
     }
-    for each in scaled:
-        metadata = each["spec"]["triggers"][0]["metadata"]
-        topic = metadata.get("topic", next(iter(topics.events.values())))
-        assert each["spec"]["maxReplicaCount"] <= partitions[topic]
-        assert all(isinstance(value, str) for value in metadata.values())
+    assert scaled.keys() == looked_at.keys()
+    for role, (group, named, read) in looked_at.items():
+        triggers = [trigger["metadata"] for trigger in scaled[role]["triggers"]]
+        assert [each.get("topic") for each in triggers] == named
+        assert {each["consumerGroup"] for each in triggers} == {topics.group(group)}
+        assert all(isinstance(value, str) for each in triggers for value in each.values())
+        assert scaled[role]["maxReplicaCount"] <= min(partitions[topic] for topic in read)
+
+
+def test_keda_scales_and_signs_in_with_what_there_is(everything: list[Manifest]) -> None:
+    there = {(each["kind"], each["metadata"]["name"]): each for each in everything}
+    secrets = {reference for workload in workloads(everything).values() for reference in secrets_of(workload)}
+    for each in everything:
+        if each["kind"] == "ScaledObject":
+            target = each["spec"]["scaleTargetRef"]
+            workload = there[target["kind"], target["name"]]
+            assert component(workload) == component(each)
+            assert "replicas" not in workload["spec"], "Helm would undo what KEDA does"
+            for trigger in each["spec"]["triggers"]:
+                assert ("TriggerAuthentication", trigger["authenticationRef"]["name"]) in there
+        elif each["kind"] == "TriggerAuthentication":
+            for one in each["spec"]["secretTargetRef"]:
+                assert (one["name"], one["key"]) in secrets
+
+
+def test_whatever_is_selected_is_there(manifests: list[Manifest]) -> None:
+    pods = [each["spec"]["template"] for each in manifests if each["kind"] in {"Deployment", "StatefulSet", "Job"}]
+    for manifest in manifests:
+        spec, kind = manifest.get("spec", {}), manifest["kind"]
+        selector = spec.get("podSelector") or spec.get("selector")
+        if selector is None:
+            continue
+        labels = selector if kind == "Service" else selector["matchLabels"]
+        selected = [pod for pod in pods if labels.items() <= pod["metadata"]["labels"].items()]
+        assert selected, f"{kind} {manifest['metadata']['name']} selects nothing"
+        ports = {
+            "Service": [port["targetPort"] for port in spec.get("ports", ())],
+            "NetworkPolicy": [port["port"] for rule in spec.get("ingress", ()) for port in rule["ports"]],
+            "PodMonitor": [endpoint["port"] for endpoint in spec.get("podMetricsEndpoints", ())],
+        }.get(kind, [])
+        for pod in selected:
+            if "ports" in pod["spec"]["containers"][0]:
+                assert set(ports) <= {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+                assert set(spec.get("podTargetLabels", ())) <= pod["metadata"]["labels"].keys()
+
+
+def test_the_values_name_every_secret_that_is_read(everything: list[Manifest]) -> None:
+    told = set(re.findall(rf"{PREFIX}[A-Z_]+", (CHART / "values.yaml").read_text()))
+    read = {key for workload in workloads(everything).values() for _, key in secrets_of(workload) if key in KNOWN}
+    # This installation has a provider of keys instead.
+    assert told == read | {"DISPATCHER_AUTH_SECRET"}
+
+
+def test_settings_that_may_be_given_are_those_that_no_value_stands_for(everything: list[Manifest]) -> None:
+    of_the_chart = {name for workload in workloads(everything).values() for name in environment(workload)}
+    given = {PREFIX + name for name in yaml.safe_load((VALUES / "everything.yaml").read_text())["settings"]}
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]
+    assert {PREFIX + name for name in schema["propertyNames"]["enum"]} == (
+        KNOWN - (of_the_chart - given) - OF_ONE_MACHINE - {"DISPATCHER_AUTH_SECRET"}
+    )
 
 
 def test_the_configmap_is_a_topics_file(manifests: list[Manifest], tmp_path: Path) -> None:
@@ -145,6 +233,8 @@ def test_the_configmap_is_a_topics_file(manifests: list[Manifest], tmp_path: Pat
         ({"kafka": {"bootstrapServers": "kafka"}}, "bootstrapServers"),
         ({"sendr": {}}, "sendr"),
         ({"settings": {"DISPATCHER_LOG_LEVEL": "debug"}}, "DISPATCHER_LOG_LEVEL"),
+        ({"settings": {"REQUEST_TIMEOUTS": "10s"}}, "REQUEST_TIMEOUTS"),
+        ({"settings": {"METRICS_PORT": 9091}}, "METRICS_PORT"),
         ({"roles": {"sender": {"autoscaling": {"enabled": True, "maxReplicas": 13}}}}, "maxReplicas"),
     ],
 )

