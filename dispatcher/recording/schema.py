@@ -48,6 +48,20 @@ async def pending_migrations(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     return tuple(migration for migration in migrations() if migration.number not in applied)
 
 
+async def later_migrations(clickhouse: ClickHouse) -> tuple[str, ...]:
+    """Numbers and names of the migrations that a later version than this one has applied, in order.
+
+    Raises:
+        ClickHouseUnavailable: nothing answers.
+        QueryFailed: the user may not ask, or there is no schema yet.
+    """
+    rows = await clickhouse.query(
+        "SELECT DISTINCT number, name FROM schema_migrations WHERE number > {last:UInt32} ORDER BY number",
+        {"last": migrations()[-1].number},
+    )
+    return tuple(f"{row['number']:04} {row['name']}" for row in rows)
+
+
 async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
     """Bring the database up to date; returns what was applied."""
     await clickhouse.create_database()

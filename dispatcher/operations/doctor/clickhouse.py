@@ -8,7 +8,7 @@ from dispatcher.operations.doctor.machine import judge_room
 from dispatcher.operations.wording import counted
 from dispatcher.recording.beside import Beside, NothingStored, clickhouse_beside
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
-from dispatcher.recording.schema import migrate, migrations, pending_migrations
+from dispatcher.recording.schema import later_migrations, migrate, migrations, pending_migrations
 from dispatcher.settings import Settings
 
 _OBJECTS = ("attempts", "messages", "success_rate_hourly", "success_rate_daily")
@@ -62,12 +62,17 @@ async def _schema(beside: Beside) -> list[Finding]:
             await beside.clickhouse.query(f"SELECT 1 FROM {name} LIMIT 0")  # noqa: S608 - names of our own
         except QueryFailed:
             missing.append(name)
+    later = ", ".join(await later_migrations(beside.clickhouse))
     if missing:
-        remedy = "create them again: the statements are in dispatcher/recording/migrations"
-        return [
-            problem("schema", f"{', '.join(missing)} cannot be asked, although every migration was applied", remedy)
-        ]
-    return [fine("schema", f"all {len(migrations())} migrations are applied")]
+        what = f"{', '.join(missing)} cannot be asked, although every migration was applied"
+        if later:
+            return [problem("schema", f"{what}, and of a later version {later}", "run that version again")]
+        return [problem("schema", what, "create them again: the statements are in dispatcher/recording/migrations")]
+    found = f"all {len(migrations())} migrations are applied"
+    if later:
+        remedy = "nothing, after a rollback: this version works beside it. Else bring this process up to that version"
+        return [notice("schema", f"{found}, and of a later version {later}", remedy)]
+    return [fine("schema", found)]
 
 
 async def _room(clickhouse: ClickHouse) -> list[Finding]:

@@ -11,7 +11,11 @@ from cryptography.fernet import Fernet
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.recording.schema import migrations
+from dispatcher.operations.doctor.clickhouse import check_clickhouse
+from dispatcher.operations.doctor.finding import Finding
+from dispatcher.operations.lag import Level
+from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.schema import migrate, migrations
 from dispatcher.settings import Settings
 from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.vault import Vault
@@ -60,6 +64,32 @@ async def test_applies_topics_and_migrations_only_when_asked_to(
     assert "→ start `dispatcher run matcher`" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert done.stderr == ""
+
+
+async def test_migrations_of_a_later_version_are_told(settings: Settings, server: ClickHouseServer) -> None:
+    await server.ready()
+    url = f"{server.url}/{settings.kafka_prefix.strip('.')}"
+    store = ClickHouse(url)
+    try:
+        await migrate(store)
+
+        async def schema() -> Finding:
+            found = await check_clickhouse(settings.model_copy(update={"clickhouse_url": url}))
+            return next(one for one in found if one.subject == "schema")
+
+        assert (await schema()).level is Level.FINE
+        await store.command("INSERT INTO schema_migrations (number, name) VALUES (9001, 'of_tomorrow')")
+        after_a_rollback = await schema()
+        assert after_a_rollback.level is Level.NOTICE
+        assert "9001 of_tomorrow" in after_a_rollback.found
+        await store.command("RENAME TABLE success_rate_daily TO of_tomorrow")
+        too_far = await schema()
+        assert too_far.level is Level.PROBLEM
+        assert too_far.found.startswith("success_rate_daily cannot be asked")
+        assert "9001 of_tomorrow" in too_far.found
+        assert too_far.remedy == "run that version again"
+    finally:
+        await store.close()
 
 
 async def test_webhooks_that_no_key_decrypts(
