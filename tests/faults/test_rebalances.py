@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.assembly import RoleName
 from dispatcher.kafka.topics import Topics
+from tests.support.exposed import total
 from tests.support.fault_table import FaultTable, Row, quantile
 from tests.support.fleet import Fleet, RoleProcess
 from tests.support.kafka import MakeTopics
@@ -32,7 +33,7 @@ async def topics(make_topics: MakeTopics) -> Topics:
     ("role", "sizes"),
     [
         pytest.param(RoleName.SENDER, (1, 4, 2, 1), id="senders-1-4-2-1", marks=full),
-        pytest.param(RoleName.MATCHER, (1, 3, 1), id="matchers-1-3-1", marks=full),
+        pytest.param(RoleName.MATCHER, (1, 4, 2, 1), id="matchers-1-4-2-1", marks=full),
         pytest.param(RoleName.RELAY, (1, 3, 1), id="relays-1-3-1", marks=full),
         pytest.param(RoleName.SENDER, (1, 2, 1), id="senders-1-2-1"),
     ],
@@ -47,16 +48,20 @@ async def test_joining_and_leaving(
     for organization in ORGANIZATIONS:
         await traffic.webhook(f"target-of-{organization}", after(0.05), organization)
     others = tuple(each for each in (RoleName.MATCHER, RoleName.SENDER, RoleName.RELAY) if each is not role)
-    first, _ = await fleet.start_all((role,), others)
+    first, bystander = await fleet.start_all((role,), others)
     members = [first]
     flowing = Flow(traffic)
+    rebalances = []
     for size in sizes[1:]:
         await flowing.for_a_while()
+        rebalances += [await rebalances_of(member, role) for member in members]
         members = await resize(fleet, members, role, size)
     await flowing.for_a_while()
     await flowing.end()
     await traffic.have_arrived()
     await traffic.quiet()
+    rebalances += [await rebalances_of(member, role) for member in members]
+    changes = sum(abs(later - earlier) for earlier, later in pairwise(sizes))
     stalls = stalls_of(traffic)
     twice = traffic.tally.made_more_than_once().total()
     table.add(
@@ -66,15 +71,20 @@ async def test_joining_and_leaving(
             lost=len(traffic.lost()),
             twice=twice,
             worst_delay=max(traffic.delays()),
-            notes=f"longest time without any arrival {max(stalls):.2f} s",
+            notes=(
+                f"longest time without any arrival {max(stalls):.2f} s; {changes} came or went, "
+                f"{max(rebalances)} rebalances at most of a member"
+            ),
         )
     )
     assert twice == 0
     assert not traffic.tally.ids_that_changed()
     assert max(stalls) < MOST_SECONDS
     assert max(traffic.delays()) < MOST_SECONDS, "a part of the partitions stood still"
-    # One stall at most for each member that came or went: no storm.
-    assert sum(stall > 1 for stall in stalls) <= sum(abs(later - earlier) for earlier, later in pairwise(sizes))
+    # One stall at most for each member that came or went, and one rebalance, beside that of its own start: no storm.
+    assert sum(stall > 1 for stall in stalls) <= changes
+    assert max(rebalances) <= 1 + changes
+    assert [await rebalances_of(bystander, each) for each in others] == [1] * len(others)
 
 
 @full
@@ -180,6 +190,11 @@ class Flow:
     async def _publish(self) -> None:
         while not self._over:
             await self._traffic.publish(30, ORGANIZATIONS, RATE)
+
+
+async def rebalances_of(member: RoleProcess, role: RoleName) -> int:
+    """How often its role was given partitions until now."""
+    return round(total(await member.metrics(), "dispatcher_rebalances_total", group=role))
 
 
 async def resize(fleet: Fleet, members: list[RoleProcess], role: RoleName, size: int) -> list[RoleProcess]:

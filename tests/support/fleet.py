@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
+import aiohttp
+
 from dispatcher.assembly import RoleName
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.up.sender_process import READY
+from tests.support.exposed import Samples, samples
 from tests.support.waiting import eventually
 
 _START_SECONDS = 60.0
@@ -54,9 +57,15 @@ class RoleProcess:
         def is_ready() -> bool:
             if not self.running:
                 raise RuntimeError(f"{self.name} ended with {self._process.returncode}:\n{self.log.read_text()}")
-            return READY in self._output.read_text().splitlines()
+            return bool(self._said())
 
         await eventually(is_ready, timeout=_START_SECONDS, what=f"{self.name} is ready")
+
+    async def metrics(self) -> Samples:
+        """What it tells operators' systems; it is ready."""
+        _, address = self._said()
+        async with aiohttp.ClientSession() as session, session.get(address) as response:
+            return samples(await response.text())
 
     async def kill(self) -> None:
         """SIGKILL; it is gone afterwards."""
@@ -68,6 +77,11 @@ class RoleProcess:
         self._process.send_signal(signal.SIGTERM)
         await self._gone(_STOP_SECONDS)
         assert self._process.returncode == 0, f"{self.name} ended with {self._process.returncode}"
+
+    def _said(self) -> list[str]:
+        """The words of the line that says that it is ready, where it has said so."""
+        lines = [line.split() for line in self._output.read_text().splitlines()]
+        return next((words for words in lines if words[:1] == [READY]), [])
 
     async def _gone(self, within: float) -> None:
         await eventually(lambda: not self.running, timeout=within, every=0.005, what=f"{self.name} is gone")
@@ -139,6 +153,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "HTTP_PORT": settings.http_port,
         "ALLOWED_TARGET_NETWORKS": ",".join(str(each) for each in settings.allowed_target_networks),
         "REQUEST_TIMEOUT": f"{round(settings.request_timeout.total_seconds())}s",
+        "METRICS_PORT": 0,
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "warning",
     }
