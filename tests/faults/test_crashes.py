@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-from collections import Counter
 
 import pytest
 
 from dispatcher.assembly import RoleName
 from tests.support.fault_table import FaultTable, Row
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, RoleProcess
 from tests.support.mixed_targets import (
     ORGANIZATIONS,
     ROLES,
@@ -16,11 +15,14 @@ from tests.support.mixed_targets import (
     make_webhooks,
     metrics_are_exact,
 )
-from tests.support.tally import Message, after, ok
+from tests.support.tally import Call, after, by_attempt, ok
 from tests.support.traffic import Traffic
-from tests.support.waiting import eventually
 
 MATCHER, SENDER, RELAY, RECORDER = ROLES
+
+KILLS_IN_A_ROW = 5
+MOST_SECONDS = 5.0
+"""A restarted role is killed again within so many."""
 
 full = pytest.mark.faults_full
 
@@ -56,12 +58,12 @@ async def test_sigkill(
     alone = await fleet.start_all(*((role,) for role in killed), *([others] if others else []))
     members, staying = dict(zip(killed, alone, strict=False)), alone[len(killed) :]
     publishing = asyncio.create_task(traffic.publish(events, ORGANIZATIONS, rate))
-    in_flight: Counter[tuple[Message, int]] = Counter()
+    in_flight: set[Call] = set()
     for kill in range(kills):
         await traffic.calls(round(events * (kill + chance.uniform(0.2, 0.8)) / kills))
         await asyncio.gather(*(members[role].kill() for role in killed))
         if SENDER in killed:
-            in_flight += await in_flight_of_the_dead(traffic)
+            in_flight |= await traffic.in_flight_of_the_dead()
         members.update(zip(killed, await fleet.start_all(*((role,) for role in killed)), strict=True))
     await publishing
     await everything_was_delivered(traffic)
@@ -72,18 +74,71 @@ async def test_sigkill(
             messages=len(traffic.expected),
             lost=len(traffic.lost()),
             twice=twice.total(),
-            in_flight=in_flight.total(),
+            in_flight=len(in_flight),
             worst_delay=max(traffic.delays()),
             notes=f"seed {seed}",
         )
     )
     # A second chain of retries would repeat attempts that nobody had in his hands when he was killed.
-    assert twice <= in_flight
+    assert twice <= by_attempt(in_flight)
     await metrics_are_exact(traffic)
     fleet.assert_running(*members.values(), *staying)
 
 
-async def in_flight_of_the_dead(traffic: Traffic) -> Counter[tuple[Message, int]]:
-    """What a sender that has just been killed, the only one, had in its hands."""
-    await eventually(lambda: not traffic.tally.open_connections, what="the end of its connections")
-    return Counter((call.message, call.attempt) for call in await traffic.in_flight())
+@full
+@pytest.mark.parametrize("static", [False, True], ids=["dynamic", "static"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        pytest.param((SENDER,), id="sender"),
+        pytest.param((MATCHER,), id="matcher"),
+        pytest.param((RELAY,), id="relay"),
+        pytest.param((RECORDER,), id="recorder"),
+        pytest.param(ROLES, id="all"),
+    ],
+)
+async def test_sigkill_again_and_again(
+    fleet: Fleet, traffic: Traffic, table: FaultTable, seed: int, killed: tuple[RoleName, ...], static: bool
+) -> None:
+    """Some seconds after each restart: while it starts, joins its group, takes over, or has just gone on."""
+    chance = random.Random(seed)
+    moments = {role: [chance.uniform(0, MOST_SECONDS) for _ in range(KILLS_IN_A_ROW)] for role in killed}
+    await make_webhooks(traffic, after(0.3))
+    others = tuple(role for role in ROLES if role not in killed)
+    staying = [await fleet.start(*others)] if others else []
+    name = "the-same" if static else ""
+    in_flight: set[Call] = set()
+
+    async def kill_again_and_again(role: RoleName, member: RoleProcess) -> RoleProcess:
+        for moment in (0, *moments[role]):
+            await asyncio.sleep(moment)
+            assert member.running, member.log.read_text()
+            await member.kill()
+            if role is SENDER:
+                in_flight.update(await traffic.in_flight_of_the_dead())
+            (member,) = fleet.begin((role,), KAFKA_GROUP_INSTANCE_ID=name)
+        await member.ready()
+        return member
+
+    members = await fleet.start_all(*((role,) for role in killed), KAFKA_GROUP_INSTANCE_ID=name)
+    publishing = asyncio.create_task(traffic.publish(2_000, ORGANIZATIONS, rate=100))
+    await traffic.calls(100)
+    members = await asyncio.gather(*map(kill_again_and_again, killed, members))
+    await publishing
+    await everything_was_delivered(traffic, timeout=90)
+    twice = traffic.tally.made_more_than_once()
+    shown = "; ".join(", ".join(f"{moment:.1f}" for moment in moments[role]) for role in killed)
+    table.add(
+        Row(
+            f"SIGKILL of {', '.join(killed)}, again after each restart, {'static' if static else 'dynamic'} members",
+            messages=len(traffic.expected),
+            lost=len(traffic.lost()),
+            twice=twice.total(),
+            in_flight=len(in_flight),
+            worst_delay=max(traffic.delays()),
+            notes=f"{shown} s after restarts, seed {seed}",
+        )
+    )
+    assert twice <= by_attempt(in_flight)
+    await metrics_are_exact(traffic, timeout=90)
+    fleet.assert_running(*members, *staying)

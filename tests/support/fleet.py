@@ -109,13 +109,18 @@ class Fleet:
 
     async def start_all(self, *sets: tuple[RoleName, ...], **settings: str) -> list[RoleProcess]:
         """Processes with a set of roles each, started at once; they are ready."""
+        members = self.begin(*sets, **settings)
+        await asyncio.gather(*(member.ready() for member in members))
+        return members
+
+    def begin(self, *sets: tuple[RoleName, ...], **settings: str) -> list[RoleProcess]:
+        """The same, and they have just begun to start."""
         environment = {**self._environment, **{f"{PREFIX}{name}": value for name, value in settings.items()}}
         members = []
         for roles in sets:
             name = f"{'-'.join(roles)}-{next(self._numbers)}"
             members.append(RoleProcess(roles, environment, self._directory, name))
         self.members += members
-        await asyncio.gather(*(member.ready() for member in members))
         return members
 
     def assert_running(self, *members: RoleProcess) -> None:

@@ -9,7 +9,7 @@ import re
 import socket
 import struct
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -69,7 +69,7 @@ class Tally:
 
     def made_more_than_once(self) -> Counter[tuple[Message, int]]:
         """How often too often an attempt was made, where it was."""
-        counted = Counter((call.message, call.attempt) for call in self.calls)
+        counted = by_attempt(self.calls)
         return Counter({attempt: times - 1 for attempt, times in counted.items() if times > 1})
 
     def ids_that_changed(self) -> list[Message]:
@@ -85,6 +85,11 @@ class Tally:
         self.arrived.setdefault(call.message, call.at)
         self.unanswered[call.path] += 1
         self.most_unanswered[call.path] = max(self.most_unanswered[call.path], self.unanswered[call.path])
+
+
+def by_attempt(calls: Iterable[Call]) -> Counter[tuple[Message, int]]:
+    """How many calls there are of each attempt."""
+    return Counter((call.message, call.attempt) for call in calls)
 
 
 class Connection(asyncio.Protocol):

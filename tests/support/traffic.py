@@ -160,11 +160,12 @@ class Traffic:
         outcomes = [dict(record.headers) for record in records]
         return {(each["message"].decode(), int(each["attempt"])) for each in outcomes if each["final"] == b"1"}
 
-    async def in_flight(self) -> list[Call]:
-        """Calls that came and have no outcome: what a crash at this moment may repeat."""
+    async def in_flight_of_the_dead(self) -> set[Call]:
+        """Calls without an outcome of a sender that has just been killed, the only one: each may come once more."""
+        await eventually(lambda: not self.tally.open_connections, what="the end of its connections")
         calls = list(self.tally.calls)
         finished = await self.finished()
-        return [call for call in calls if (call.message_id, call.attempt) not in finished]
+        return {call for call in calls if (call.message_id, call.attempt) not in finished}
 
     async def waiting(self) -> int:
         """How many events, attempts and retries are before somebody: the lag of all groups but the recorder's."""
