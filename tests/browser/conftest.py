@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -28,6 +29,9 @@ __all__ = ["clickhouse", "engine", "follower", "settings"]
 ADA = "demo-ada"
 PRIYA = "demo-priya"
 TOM = "demo-tom"
+
+ZONE = ZoneInfo("Asia/Kabul")
+"""Where everybody is: four and a half hours from UTC, in summer too."""
 
 expect.set_options(timeout=10_000)
 
@@ -108,7 +112,9 @@ class Person:
 @pytest.fixture
 async def person(browser: Browser, portal: Portal) -> AsyncIterator[Person]:
     """Somebody who has not signed in yet. No script may fail, and nothing may be refused by the page's policy."""
-    context = await browser.new_context(base_url=portal.url, viewport={"width": 1400, "height": 900}, locale="en-US")
+    context = await browser.new_context(
+        base_url=portal.url, viewport={"width": 1400, "height": 900}, locale="en-US", timezone_id=ZONE.key
+    )
     page = await context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -98,7 +98,7 @@ class MetricsPages:
 
     async def recover(self, visit: Visit) -> web.Response:
         """Send again what failed in a span of time, and say how many messages that is."""
-        typed = TypedSpan.of(visit.fields)
+        typed = TypedSpan.of(visit.fields, self._clock())
         if typed.span is None:
             return visit.see(_url(visit, asks="recover", **typed.parameters()))
         since, until = typed.span
@@ -140,7 +140,8 @@ class MetricsPages:
             )
             figures, plots = counted or (None, None)
         attempts, first_page = page or (AttemptList(items=[], next_cursor=None), True)
-        typed = TypedSpan.of(asked) if "since" in asked else TypedSpan.suggested(self._clock() - _RECOVERED_BY_DEFAULT)
+        now = self._clock()
+        typed = TypedSpan.of(asked, now) if "since" in asked else TypedSpan.suggested(_RECOVERED_BY_DEFAULT, now)
         return {
             "figures": [(*figure, figures and figures[figure[0]]) for figure in FIGURES],
             "whole": whole,

@@ -2,35 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
 class TypedSpan:
-    """What somebody typed of a span of time: times on the clock of a zone, the end may be empty."""
+    """What somebody typed, at ``now``, of a span of the past: times on the clock of a zone, the end may be empty."""
 
     since: str
     until: str
     zone: str
+    now: datetime
     suggestion: bool = False
     """Whether it stands there before anybody typed; in UTC, until a script shows it in the person's zone."""
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> "TypedSpan":
+    def of(cls, fields: Mapping[str, str], now: datetime) -> "TypedSpan":
         """What a form or a link holds."""
-        return cls(fields.get("since", "")[:40], fields.get("until", "")[:40], fields.get("zone", "")[:60] or "UTC")
+        zone = fields.get("zone", "")[:60] or "UTC"
+        return cls(fields.get("since", "")[:40], fields.get("until", "")[:40], zone, now)
 
     @classmethod
-    def suggested(cls, since: datetime) -> "TypedSpan":
+    def suggested(cls, lasting: timedelta, now: datetime) -> "TypedSpan":
         """What a form begins with."""
-        return cls(since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M"), "", "UTC", suggestion=True)
+        return cls((now - lasting).astimezone(UTC).strftime("%Y-%m-%dT%H:%M"), "", "UTC", now, suggestion=True)
 
     @property
     def span(self) -> tuple[datetime, datetime | None] | None:
         """The span, if it is one."""
         since, until = self._moment(self.since), self._moment(self.until)
-        if since is None or (self.until and until is None) or (until is not None and since >= until):
+        if since is None or since >= self.now or (self.until and until is None) or (until and since >= until):
             return None
         return since, until
 
@@ -40,9 +42,15 @@ class TypedSpan:
         return self._moment(self.since) is None
 
     @property
+    def since_to_come(self) -> bool:
+        """Whether the beginning has not come yet."""
+        since = self._moment(self.since)
+        return since is not None and since >= self.now
+
+    @property
     def until_error(self) -> bool:
         """Whether the end is none, or not after the beginning."""
-        return not self.since_error and self.span is None
+        return not self.since_error and not self.since_to_come and self.span is None
 
     def parameters(self) -> dict[str, str]:
         """For the address of the form that shows it again."""
