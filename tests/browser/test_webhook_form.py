@@ -297,6 +297,40 @@ async def test_items_are_found_among_many_and_headers_come_and_go_by_the_keyboar
     assert (now["items"], sorted(now["headers"])) == ({"ids": ["alert-2"]}, ["X-Key", "X-Team"])
 
 
+async def test_what_others_wrote_stays_text_and_is_saved_as_it_was(person: Person, api: Api) -> None:
+    evil = "</textarea></script><img src=x onerror=alert(1)>\u202egnp.exe\x00\u200b"
+    name = "<img src=x onerror=alert(1)>\u202egnp.exe\u200b"
+    webhook = await api.create(
+        name=name,
+        target_url="https://target.example/'\"><script>alert(2)</script>",
+        items={"ids": [evil]},
+        payload_template={evil: f"{evil} #alert_name", "</script>": ["\x1b[31m", evil]},
+        headers={"X-Key": "'\"><script>alert(3)</script>"},
+    )
+    page = person.page
+    await person.sign_in()
+    await page.goto(f"/organizations/org-contoso/webhooks/{webhook['id']}/edit")
+    await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    await expect(page.locator("resource-picker[data-ready]")).to_be_visible()
+    await expect(page.locator("template-preview")).to_contain_text("[U+202E]gnp.exe")
+    await expect(page.locator("resource-picker")).to_contain_text("[U+202E]gnp.exe")
+    await expect(page.locator(".breadcrumbs")).to_contain_text("<img src=x onerror=alert(1)>[U+202E]gnp.exe[U+200B]")
+    assert "\u202e" not in await page.title()
+    await expect(page.locator(".cm-content")).not_to_contain_text("\u202e")
+    # Beside a widget, the editor has an image without a picture.
+    ours = "img:not(.cm-widgetBuffer), script:not([type='application/json'])"
+    await expect(page.locator("main").locator(ours)).to_have_count(0)
+    assert await problems(person, "edit") == []
+    # Whoever changes something else leaves it all as it was.
+    await page.get_by_label("Rate limit, in attempts a second").fill("5")
+    await page.locator(".save-bar").get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The webhook is saved.")).to_be_visible()
+    now = (await api("GET", f"/webhooks/{webhook['id']}")).body
+    assert now["rate_limit"] == 5
+    for member in ("name", "target_url", "items", "payload_template"):
+        assert now[member] == webhook[member], member
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api, theme: str) -> None:
     webhook = await api.create(name="N" * 200, headers={"X-Key": "hush"}, payload_template={"text": "y" * 2_000})
