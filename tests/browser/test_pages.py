@@ -1,11 +1,16 @@
 """The pages in a real browser: the ways in, the overview, a webhook's page; and what axe finds in each."""
 
+import re
+from datetime import datetime, timedelta
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
+from standardwebhooks import Webhook as Verifier
 
-from tests.browser.conftest import PRIYA, TOM, Person
+from tests.browser.conftest import PRIYA, TOM, ZONE, Person
 from tests.integration.portal.conftest import Api
+from tests.support.target import Target
 
 WEBHOOKS = "/organizations/org-contoso/webhooks"
 
@@ -96,12 +101,101 @@ async def test_language_and_theme_are_chosen_in_the_menu(person: Person) -> None
 
 async def test_times_are_in_the_person_s_zone_and_exact_on_hover(person: Person, api: Api) -> None:
     webhook = await api.create()
+    page = person.page
+    created = datetime.fromisoformat(webhook["created_on"])
     await person.sign_in()
-    await person.page.goto(f"{WEBHOOKS}/{webhook['id']}")
-    time = person.page.locator("time").first
-    await expect(time).to_have_attribute("data-localized", "")
-    assert webhook["created_on"] in (await time.get_attribute("title") or "")
-    assert "UTC" not in await time.inner_text()
+    for path, around in (("", "Created on"), ("?tab=audit", "Created")):
+        await page.goto(f"{WEBHOOKS}/{webhook['id']}{path}")
+        time = page.locator(".card.figure, tbody tr").filter(has_text=around).locator("time")
+        moment = await time.get_attribute("datetime") or ""
+        at = datetime.fromisoformat(moment).astimezone(ZONE)
+        assert abs(at - created) < timedelta(minutes=1)
+        day = f"{at:%b} {at.day}, {at.year}"
+        await expect(time).to_have_text(f"{day}, {at:%-I:%M %p}")
+        exact = f"{day}, {at:%I:%M:%S}.{at.microsecond // 1000:03} {at:%p} Afghanistan Time {moment}"
+        assert " ".join((await time.get_attribute("title") or "").split()) == exact
+
+
+async def test_a_new_secret_is_shown_once_and_the_old_one_signs_too(person: Person, api: Api, target: Target) -> None:
+    webhook = await api.create(target_url=target.url("hook"))
+    page = person.page
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await person.sign_in()
+    await page.goto(f"{WEBHOOKS}/{webhook['id']}")
+    card = page.locator("#secret")
+    rotate = card.get_by_role("link", name="Rotate")
+    dialog = page.get_by_role("dialog", name="Make a new signing secret?")
+    await expect(page.locator("body")).not_to_contain_text("whsec_", use_inner_text=True)
+    await rotate.click()
+    await expect(dialog).to_contain_text("For 24 hours, messages are signed with the old one too")
+    await dialog.get_by_role("link", name="Cancel").click()
+    await expect(rotate).to_be_focused()
+    await rotate.click()
+    await dialog.get_by_role("button", name="Make a new secret").click()
+    await expect(card).to_contain_text("Copy the signing secret now")
+    new = await card.locator(".copyable code").inner_text()
+    assert new.startswith("whsec_")
+    assert new != webhook["secret"]
+    await card.get_by_role("button", name="Copy").click()
+    await expect(card.get_by_role("button", name="Copied")).to_be_visible()
+    assert await page.evaluate("navigator.clipboard.readText()") == new
+    await page.reload()
+    await expect(card).to_be_visible()
+    await expect(page.locator("body")).not_to_contain_text("whsec_", use_inner_text=True)
+
+    # Whoever knows either of the two can tell that a message is ours.
+    await page.get_by_role("main").get_by_role("button", name="Test").click()
+    await expect(page.locator("#test")).to_contain_text("Successful")
+    [sent] = target.at("hook")
+    for secret in (new, webhook["secret"]):
+        assert Verifier(secret).verify(sent.body, dict(sent.headers)) == webhook["payload_template"]
+
+
+async def test_what_is_chosen_is_in_the_address_and_can_be_shared(person: Person, api: Api) -> None:
+    for name, host, type in (
+        ("Chat", "b", "active_alert"),
+        ("Tickets", "c", "active_alert"),
+        ("Ads", "a", "object_created"),
+    ):
+        webhook = await api.create(
+            name=name, target_url=f"https://{host}.example/", event_type=type, items={"all": True}
+        )
+    page = person.page
+    names = page.locator("tbody .row-link")
+    by_url = page.get_by_role("columnheader", name="Target URL")
+    await person.sign_in()
+    await expect(names).to_have_text(["Ads", "Chat", "Tickets"])
+    await by_url.get_by_role("link").click()
+    await expect(names).to_have_text(["Ads", "Chat", "Tickets"])
+    await by_url.get_by_role("link").click()
+    await expect(names).to_have_text(["Tickets", "Chat", "Ads"])
+    await expect(by_url).to_have_attribute("aria-sort", "descending")
+    # What is chosen applies at once, and the order stays.
+    await page.get_by_label("Event Type").select_option(label="Active alert")
+    await expect(names).to_have_text(["Tickets", "Chat"])
+    await page.get_by_label("Status").select_option(label="Disabled")
+    await expect(page).to_have_url(re.compile("status=disabled"))
+    await expect(names).to_have_text(["Tickets", "Chat"])
+    shared = page.url
+    await page.get_by_role("link", name="Clear").click()
+    await expect(names).to_have_text(["Ads", "Chat", "Tickets"])
+    await page.goto(shared)
+    await expect(names).to_have_text(["Tickets", "Chat"])
+    await expect(by_url).to_have_attribute("aria-sort", "descending")
+    await expect(page.get_by_label("Event Type")).to_have_value("active_alert")
+    await expect(page.get_by_label("Status")).to_have_value("disabled")
+    await page.go_back()
+    await expect(names).to_have_text(["Ads", "Chat", "Tickets"])
+
+    # So it is with the range of the plots and the filter of the attempts.
+    await page.goto(f"{WEBHOOKS}/{webhook['id']}?tab=metrics")
+    await page.get_by_role("button", name="7 days").click()
+    await expect(page).to_have_url(re.compile("range=7d"))
+    await page.get_by_role("link", name="Failed attempts").click()
+    await expect(page).to_have_url(re.compile("status=failed"))
+    await expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_role("link", name="Failed attempts")).to_have_attribute("aria-current", "true")
+    await expect(page.get_by_text("Times are those of Asia/Kabul.").first).to_be_visible()
 
 
 async def test_what_others_wrote_stays_text(person: Person, api: Api) -> None:

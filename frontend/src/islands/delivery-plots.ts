@@ -164,6 +164,7 @@ class DeliveryPlots extends HTMLElement {
     const url = new URL(location.href);
     url.searchParams.set("range", range);
     history.replaceState(history.state, "", url);
+    keepInLinks(url, range);
     void this.refresh();
   }
 
@@ -484,6 +485,18 @@ class Plot {
 }
 
 /** The bucket that a time is in; bars begin at their bucket's start. */
+/** The links to other views of this page, such as the filters of its table, keep the range. */
+function keepInLinks(page: URL, range: Range): void {
+  const tab = page.searchParams.get("tab");
+  for (const link of document.querySelectorAll<HTMLAnchorElement>("a[href]")) {
+    const url = new URL(link.href);
+    if (url.pathname === page.pathname && url.searchParams.get("tab") === tab) {
+      url.searchParams.set("range", range);
+      link.href = url.href;
+    }
+  }
+}
+
 function bucketAt(plot: uPlot, seconds: number): number {
   const times = plot.data[0];
   const size = (times[1] ?? 0) - (times[0] ?? 0) || 1;

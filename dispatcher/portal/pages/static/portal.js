@@ -93,7 +93,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   const text = label.textContent;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.dataset.copy);
-    label.textContent = button.dataset.copied ?? "✓";
+    label.textContent = button.dataset.copied;
     setTimeout(() => (label.textContent = text), 2000);
   });
 }
