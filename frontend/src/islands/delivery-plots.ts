@@ -484,7 +484,6 @@ class Plot {
   }
 }
 
-/** The bucket that a time is in; bars begin at their bucket's start. */
 /** The links to other views of this page, such as the filters of its table, keep the range. */
 function keepInLinks(page: URL, range: Range): void {
   const tab = page.searchParams.get("tab");
@@ -497,6 +496,7 @@ function keepInLinks(page: URL, range: Range): void {
   }
 }
 
+/** The bucket that a time is in; bars begin at their bucket's start. */
 function bucketAt(plot: uPlot, seconds: number): number {
   const times = plot.data[0];
   const size = (times[1] ?? 0) - (times[0] ?? 0) || 1;
