@@ -189,7 +189,8 @@ class CompactedTopic:
             if error is None:
                 self._ended.set_result(None)
             else:
-                log.error("reading has ended", topic=self.topic, error=repr(error))
+                # Logged by whoever waits, once and with its traceback.
+                error.add_note(f"while {self.topic} was read")
                 self._ended.set_exception(error)
 
 
