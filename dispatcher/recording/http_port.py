@@ -138,26 +138,43 @@ def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
 
 
 async def _statement(request: web.Request) -> Statement | None:
-    """What is asked for: the parameter ``query`` followed by the body; None where there is neither."""
-    body = await request.read()
+    """What is asked for: the parameter ``query`` followed by the body; None where there is neither.
+
+    Raises:
+        Refused: the body is not one that this port reads.
+    """
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding not in _DECODED:
         raise Refused(f"Code: 344. DB::Exception: this port does not read {encoding}, send the body as it is")
-    text = request.query.get("query", "")
+    given = dict(request.query)
+    body = b""
+    if request.content_type == "multipart/form-data":
+        # How clients send parameters that are too long for an address.
+        given |= await _fields(request)
+    else:
+        body = await request.read()
+    text = given.get("query", "")
     if not text and not body:
         return None
-    parameters = {name.removeprefix("param_"): value for name, value in request.query.items() if _is_parameter(name)}
-    settings = {
-        name: value for name, value in request.query.items() if name not in _OF_THE_PROTOCOL and not _is_parameter(name)
-    }
     return Statement(
         sql=text.encode(),
         body=body,
-        database=request.query.get("database") or request.headers.get("X-ClickHouse-Database"),
-        format=request.query.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",
-        parameters=parameters,
-        settings=settings,
+        database=given.get("database") or request.headers.get("X-ClickHouse-Database"),
+        format=given.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",
+        parameters={name.removeprefix("param_"): value for name, value in given.items() if _is_parameter(name)},
+        settings={
+            name: value for name, value in given.items() if name not in _OF_THE_PROTOCOL and not _is_parameter(name)
+        },
     )
+
+
+async def _fields(request: web.Request) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in (await request.post()).items():
+        if not isinstance(value, str):
+            raise Refused(f"Code: 48. DB::Exception: this port takes no external data, and {name} is such")
+        fields[name] = value
+    return fields
 
 
 def _is_parameter(name: str) -> bool:

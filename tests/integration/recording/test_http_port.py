@@ -52,6 +52,29 @@ async def test_the_real_client_asks(port: HttpPort, embedded: ClickHouse) -> Non
     assert await asyncio.to_thread(session) == ([("m", "successful", 1)], [("a'b", 3)])
 
 
+async def test_parameters_that_are_too_long_for_an_address(
+    port: HttpPort, http: aiohttp.ClientSession, embedded: ClickHouse
+) -> None:
+    store = ClickHouse(f"http://127.0.0.1:{port.port}", database=embedded.database)
+    ids = [f"msg_{number:026}" for number in range(2_000)]
+    try:
+        [row] = await store.query(
+            "SELECT length({ids:Array(String)}) AS n, {ids:Array(String)}[-1] AS last", {"ids": ids}
+        )
+    finally:
+        await store.close()
+    assert row == {"n": 2_000, "last": ids[-1]}
+
+    external = aiohttp.FormData({"query": "SELECT * FROM t"})
+    external.add_field("t", b"1", filename="t")
+    async with http.post("/", data=external) as answer:
+        assert answer.status == 500
+        assert "takes no external data, and t is such" in await answer.text()
+    written = aiohttp.FormData({"query": "DROP TABLE outcomes"}, default_to_multipart=True)
+    async with http.post("/", data=written) as answer:
+        assert answer.status == 403
+
+
 async def test_our_own_client_asks_as_doctor_and_report_do(port: HttpPort, embedded: ClickHouse) -> None:
     store = ClickHouse(f"http://127.0.0.1:{port.port}", database=embedded.database)
     assert (await DeliveryLog(store).metrics(ORGANIZATION, WEBHOOK)).successful == 1
