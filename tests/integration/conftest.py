@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import chdb
 import pytest
 
+from tests.support.clickhouse_container import a_clickhouse_container
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -13,3 +15,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     held = chdb.connect(str(path))
     yield f"chdb://{path}"
     held.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a ClickHouse server in a container; skips where there is none."""
+    with a_clickhouse_container() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def clickhouse_url(request: pytest.FixtureRequest) -> str:
+    """The embedded engine's; in tests that are marked ``ON_A_SERVER_TOO``, that and a server's."""
+    url: str = request.getfixturevalue(getattr(request, "param", "engine"))
+    return url

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES
 from dispatcher.kafka.embedded import EmbeddedKafka
+from tests.support.docker import docker_runs
 
 RUNNING_ALREADY = os.environ.get("DISPATCHER_TEST_KAFKA")
 """Bootstrap servers of a cluster to test on; read before tests are given an environment of their own."""
@@ -32,7 +32,7 @@ def a_kafka(directory: Path) -> Iterator[str]:
     if RUNNING_ALREADY:
         yield RUNNING_ALREADY
     else:
-        container = _container() if _docker_runs() else None
+        container = _container() if docker_runs() else None
         with _embedded(directory) if container is None else container as servers:
             yield servers
 
@@ -45,12 +45,6 @@ def _embedded(directory: Path) -> Iterator[str]:
         yield servers
     finally:
         asyncio.run(broker.stop())
-
-
-def _docker_runs() -> bool:
-    # In a process of its own: where Docker does not answer, its client leaves a socket open, which is a warning.
-    asking = [sys.executable, "-c", "import docker; docker.from_env(timeout=5).ping()"]
-    return subprocess.run(asking, capture_output=True, check=False).returncode == 0
 
 
 def _container() -> AbstractContextManager[str] | None:

@@ -5,10 +5,15 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.recording.clickhouse import ClickHouse
+
+ON_A_SERVER_TOO = pytest.mark.parametrize("clickhouse_url", ["engine", "server"], indirect=True, scope="module")
+"""For tests of what is asked of ClickHouse: once with the embedded engine, and once with a server where Docker runs."""
 
 ORGANIZATION = "org-contoso"
 WEBHOOK = "wh-1"

@@ -1,4 +1,4 @@
-"""A portal on real Kafka and the embedded ClickHouse, and somebody who asks it."""
+"""A portal on a real Kafka and ClickHouse, and somebody who asks it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -97,8 +97,8 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def clickhouse(engine: str) -> AsyncIterator[ClickHouse]:
-    store = ClickHouse(engine, database=a_database())
+async def clickhouse(clickhouse_url: str) -> AsyncIterator[ClickHouse]:
+    store = ClickHouse(clickhouse_url, database=a_database())
     await migrate(store)
     yield store
     await store.close()

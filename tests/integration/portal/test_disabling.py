@@ -28,10 +28,12 @@ from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.webhook import Webhook
 from tests.integration.portal.conftest import Api, vault_of
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
+
+pytestmark = ON_A_SERVER_TOO
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=30)

@@ -14,8 +14,11 @@ from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from tests.integration.portal.conftest import vault_of
+from tests.support.clickhouse import ON_A_SERVER_TOO
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
+
+pytestmark = ON_A_SERVER_TOO
 
 RESOURCE = b'{"organization_id": "org-contoso", "kind": "alert", "id": "alert-1", "name": "Disk"}'
 

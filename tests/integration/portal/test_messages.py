@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.integration.portal.conftest import Api
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+
+pytestmark = ON_A_SERVER_TOO
 
 NOW = int(datetime.now(UTC).timestamp() * 1000)
 

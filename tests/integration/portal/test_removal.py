@@ -23,7 +23,7 @@ from dispatcher.recording.erasing import TABLES
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import PREFIX, Settings
 from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api
-from tests.support.clickhouse import delivery, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, delivery, outcome
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually
 
@@ -62,6 +62,7 @@ def everywhere(*organizations: str) -> set[tuple[str, str]]:
     return {(table, who) for table in TABLES for who in organizations}
 
 
+@ON_A_SERVER_TOO
 async def test_everything_goes_and_nothing_comes_back(
     api: Api, recorder: Recorder, clients: KafkaClients, topics: Topics, clickhouse: ClickHouse
 ) -> None:
@@ -143,6 +144,7 @@ async def command(settings: Settings, *arguments: str) -> tuple[int | None, str,
     return process.returncode, out.decode(), err.decode()
 
 
+@ON_A_SERVER_TOO
 async def test_the_command(api: Api, settings: Settings) -> None:
     await api.create()
     status, _, err = await command(settings, ORGANIZATION)

@@ -25,10 +25,12 @@ from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.target_headers import MASK
 from tests.integration.portal.conftest import ORGANIZATION, Api
-from tests.support.clickhouse import delivery
+from tests.support.clickhouse import ON_A_SERVER_TOO, delivery
 from tests.support.kafka import consume_all
 from tests.support.target import Received, Target, a_target
 from tests.support.waiting import eventually
+
+pytestmark = ON_A_SERVER_TOO
 
 PASSWORD = "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
 API_KEY = "k3y-of-the-itsm-system"

@@ -1,30 +1,14 @@
 """Every ClickHouse that can be reached: the embedded engine, the HTTP client against its port, a real server."""
 
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from testcontainers.community.clickhouse import ClickHouseContainer
 
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.http_port import HttpPort
 from dispatcher.recording.schema import migrate
 from tests.support.clickhouse import a_database
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The URL of a ClickHouse server in a container."""
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("needs a running Docker: start it, and the tests ask a real ClickHouse server too")
-    with ClickHouseContainer() as container:
-        host, port = container.get_container_host_ip(), container.get_exposed_port(8123)
-        yield f"http://{container.username}:{container.password}@{host}:{port}"
 
 
 @asynccontextmanager

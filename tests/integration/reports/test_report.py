@@ -9,13 +9,12 @@ from pathlib import Path
 from dispatcher.delivery.outcome import Outcome
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.reports.report import Period, Subject, make_report
-from tests.support.clickhouse_server import ClickHouseServer
 from tests.support.dispatcher import environment, run
 from tools.sample_deliveries import last_midnight, sample_outcomes
 
 
-def call(server: ClickHouseServer, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**environment(CLICKHOUSE_URL=server.url, CLICKHOUSE_HTTP_PORT=0), "COLUMNS": "80"}
+def call(url: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**environment(CLICKHOUSE_URL=url, CLICKHOUSE_HTTP_PORT=0), "COLUMNS": "80"}
     return run("report", *arguments, env=env, cwd=directory)
 
 
@@ -70,8 +69,8 @@ async def test_is_about_one_webhook_alone_where_that_is_asked(sample: ClickHouse
     assert nobody.totals.rate is None
 
 
-def test_in_a_terminal_as_json_and_as_a_page(sample_server: ClickHouseServer, tmp_path: Path) -> None:
-    shown = call(sample_server, tmp_path, "--limit", "3")
+def test_in_a_terminal_as_json_and_as_a_page(sample_url: str, tmp_path: Path) -> None:
+    shown = call(sample_url, tmp_path, "--limit", "3")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()
     assert lines[0] == "Deliveries of all organizations"
@@ -80,7 +79,7 @@ def test_in_a_terminal_as_json_and_as_a_page(sample_server: ClickHouseServer, tm
         assert part in shown.stdout
 
     written = call(
-        sample_server, tmp_path, "--json", "--html", "page.html", "--since", "24h", "--organization", "org-nobody"
+        sample_url, tmp_path, "--json", "--html", "page.html", "--since", "24h", "--organization", "org-nobody"
     )
     told = json.loads(written.stdout)
     assert told["totals"] == {"messages": 0, "successful": 0, "failed": 0, "rate": None}
@@ -88,11 +87,11 @@ def test_in_a_terminal_as_json_and_as_a_page(sample_server: ClickHouseServer, tm
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_what_cannot_be_done_is_one_clear_line(sample_server: ClickHouseServer, tmp_path: Path) -> None:
-    too_long = call(sample_server, tmp_path, "--since", "20000d")
+def test_what_cannot_be_done_is_one_clear_line(sample_url: str, tmp_path: Path) -> None:
+    too_long = call(sample_url, tmp_path, "--since", "20000d")
     assert too_long.returncode == 2
     assert "--since" in too_long.stderr
-    nowhere = call(sample_server, tmp_path, "--html", "no/such/page.html")
+    nowhere = call(sample_url, tmp_path, "--html", "no/such/page.html")
     assert nowhere.returncode == 1
     assert nowhere.stderr == "error: no/such/page.html cannot be written: No such file or directory\n"
     away = run("report", env=environment(CLICKHOUSE_URL="http://127.0.0.1:1"), cwd=tmp_path)

@@ -10,8 +10,10 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.integration.portal.conftest import Api
 from tests.integration.portal.pages.conftest import Visitor
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume
+
+pytestmark = ON_A_SERVER_TOO
 
 NOW = int(datetime.now(UTC).timestamp() * 1000)
 HOSTILE = "<script>alert(1)</script>\u202egnp.exe"

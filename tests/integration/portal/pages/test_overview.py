@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.integration.portal.conftest import Api
 from tests.integration.portal.pages.conftest import Shown, Visitor
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+
+pytestmark = ON_A_SERVER_TOO
 
 
 def names_in(page: Shown) -> list[str]:

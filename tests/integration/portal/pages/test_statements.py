@@ -12,7 +12,9 @@ import pytest
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.integration.portal.conftest import Api
 from tests.integration.portal.pages.conftest import Visitor
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+
+pytestmark = ON_A_SERVER_TOO
 
 # At most: around the turn of an hour, or of a day, it may be one less.
 PAGES = {
