@@ -57,8 +57,9 @@ class Reports:
                 command = disable_command(delivery.webhook_id, outcome["error"], work.target.as_of)
                 following.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
             await _until_acknowledged(following)
+        began = self._clock.elapsed()
         [stored] = await _until_acknowledged([lambda: self._send_outcome(work, outcome, final=True)])
-        self._clock.learn(stored.timestamp)
+        self._clock.learn(stored.timestamp, began)
         return int(stored.offset)
 
     def _what_follows(self, work: Work, conclusion: Conclusion) -> _Send:

@@ -31,6 +31,7 @@ from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.target import TargetClient
 from dispatcher.delivery.work import Partition, Work
 from dispatcher.errors import ConfigurationError
+from dispatcher.kafka.broker_time import leaders_time
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
@@ -426,6 +427,7 @@ class Sender:
     async def _take_over(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         while True:
             try:
+                await self._ask_the_time()
                 positions = {tp: await self._consumer.position(tp) for tp in tps}
                 await take_over(
                     self._clients,
@@ -440,6 +442,20 @@ class Sender:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
             else:
                 return positions
+
+    async def _ask_the_time(self) -> None:
+        """Learn Kafka's time before the first call is signed, and before it is asked what was made lately."""
+        if self._clock.confirmed:
+            return
+        admin = self._clients.admin()
+        await admin.start()
+        try:
+            began = self._clock.elapsed()
+            told = await leaders_time(admin)
+        finally:
+            await admin.close()
+        if told is not None:
+            self._clock.learn(told, began)
 
     def _drop_waiting(self) -> None:
         for work in self._lanes.drop_waiting():

@@ -85,25 +85,32 @@ class ClockDifference:
     within: int
 
 
+async def leaders_time(admin: AIOKafkaAdminClient) -> int | None:
+    """The time of the leader of the controllers, in milliseconds since the epoch.
+
+    None where it cannot be known: an older Kafka, or the user may not ask.
+    """
+    try:
+        return _time_in(await admin._send_request(_DescribeQuorum()))  # noqa: SLF001 - aiokafka has no such method
+    except (KafkaError, NotImplementedError):
+        return None
+
+
 async def clock_difference(admin: AIOKafkaAdminClient, wall: Callable[[], float]) -> ClockDifference | None:
-    """Ask the leader of the controllers; None where it cannot be known: an older Kafka, or the user may not ask.
+    """How far apart the clocks are; None where it cannot be known.
 
     ``wall`` is this machine's time in seconds since the epoch.
     """
     before = wall()
-    try:
-        response = await admin._send_request(_DescribeQuorum())  # noqa: SLF001 - aiokafka has no such method
-    except (KafkaError, NotImplementedError):
-        return None
+    there = await leaders_time(admin)
     after = wall()
-    there = _leaders_time(response)
     if there is None:
         return None
     middle = (before + after) / 2 * 1000
     return ClockDifference(round(there - middle), round((after - before) / 2 * 1000) + 1)
 
 
-def _leaders_time(response: Any) -> int | None:
+def _time_in(response: Any) -> int | None:
     if response.error_code:
         return None
     for _, partitions, _ in response.topics:

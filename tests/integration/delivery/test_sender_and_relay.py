@@ -38,18 +38,37 @@ async def test_a_delivery_is_signed_sent_and_reported(delivering: Delivering, ta
     assert "s3cret" not in record.value.decode()
 
 
+HOUR_OFF = pytest.mark.parametrize("off", [-3_600, 3_600], ids=["behind", "ahead"])
+
+
+@HOUR_OFF
 async def test_a_sender_whose_machine_is_an_hour_off_signs_with_the_broker_s_time(
-    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch, off: int
 ) -> None:
     webhook = await delivering.webhook("wh", target.url("in"))
-    monkeypatch.setattr("dispatcher.delivery.target.time", lambda: time() - 3_600)
-    await delivering.sender(BrokerClock(wall=lambda: time() - 3_600))
+    monkeypatch.setattr("dispatcher.delivery.target.time", lambda: time() + off)
+    await delivering.sender(BrokerClock(wall=lambda: time() + off))
     await delivering.deliver("wh", "msg_1")
-    await delivering.outcomes(1)
-    await delivering.deliver("wh", "msg_2")
-    await eventually(lambda: len(target.received) == 2)
-    last = target.received[-1]
-    assert StandardWebhook(webhook.secrets[0].value).verify(last.body, dict(last.headers)) == {"number": 0}
+    (first,) = await eventually(lambda: target.received)
+    assert StandardWebhook(webhook.secrets[0].value).verify(first.body, dict(first.headers)) == {"number": 0}
+
+
+@HOUR_OFF
+async def test_a_sender_whose_machine_is_an_hour_off_knows_what_others_made_lately(
+    delivering: Delivering, target: Target, off: int
+) -> None:
+    await delivering.webhook("wh", target.url("in"))
+    sender = await delivering.sender()
+    await delivering.deliver("wh", *IDS)
+    await eventually(lambda: len(target.received) >= len(IDS))
+    await sender.stop()
+    await delivering.sender(BrokerClock(wall=lambda: time() + off))
+    await delivering.deliver("wh", *IDS)
+    await delivering.deliver("wh", *IDS, run=2)
+    outcomes = await delivering.outcomes(2 * len(IDS))
+    made = [(each["message_id"], each["run"]) for each in outcomes]
+    assert sorted(made) == sorted((id, run) for id in IDS for run in (1, 2))
+    assert len(target.received) == 2 * len(IDS)
 
 
 async def test_repeated_deliveries_are_sent_once(delivering: Delivering, target: Target) -> None:
@@ -223,7 +242,7 @@ async def test_a_waiting_retry_survives_the_relay(delivering: Delivering, target
     }
 
 
-@pytest.mark.parametrize("off", [-3_600, 3_600], ids=["behind", "ahead"])
+@HOUR_OFF
 async def test_a_relay_whose_machine_is_an_hour_off_is_on_time_from_the_first_record_on(
     delivering: Delivering, target: Target, off: int
 ) -> None:
