@@ -48,7 +48,8 @@ def stores(topics: Topics) -> Iterator[Store]:
     yield Store(topics.dead_letter, "records that could not be read", "kept", kept(topics.dead_letter))
     yield Store(topics.notices, "messages that failed, this erasure", "kept", kept(topics.notices))
     yield Store(topics.commands, "this request", "kept", kept(topics.commands))
-    yield Store(topics.audit, "who changed what", "not shown any more", kept(topics.audit))
+    names = "who changed what, with names of people and webhooks"
+    yield Store(topics.audit, names, "kept as evidence, not shown any more", kept(topics.audit))
     yield Store("portals' memory", "answers by Idempotency-Key", "kept", "within a day, or at the portal's restart")
 
 

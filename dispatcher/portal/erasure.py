@@ -28,7 +28,7 @@ from dispatcher.portal.audit import Audit
 from dispatcher.portal.changes import Changes
 from dispatcher.portal.commands import DISPATCHER, Erase
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
-from dispatcher.recording.erasing import erase_organization, erase_stragglers, forget_webhooks
+from dispatcher.recording.erasing import erase_forgotten, erase_organization, forget_webhooks
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.notices import ErasedOrganization, OrganizationErased
 from dispatcher.webhooks.vault import UndecipherableConfig
@@ -98,7 +98,7 @@ class Erasure:
             await self._delete_webhooks(organization_id, found)
             found["resources"] += await self._delete_resources(organization_id)
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
-            await erase_stragglers(self._clickhouse)
+            await erase_forgotten(self._clickhouse)
             await self._audit.write(self._audit.erased(organization_id, DISPATCHER))
         except (Problem, QueryFailed) as error:
             raise NotErased(f"{organization_id} is not erased yet: {error}") from error
@@ -161,7 +161,7 @@ class Sweeping(Background):
         await asyncio.sleep(_FIRST_SWEEP_SECONDS)
         while True:
             try:
-                if await erase_stragglers(self._clickhouse):
+                if await erase_forgotten(self._clickhouse):
                     log.info("late rows about erased webhooks were removed")
             except (DispatcherError, QueryFailed) as error:
                 log.warning("late rows about erased webhooks are removed later", error=str(error))

@@ -71,7 +71,8 @@ async def forget_webhooks(clickhouse: ClickHouse, webhook_ids: Iterable[str]) ->
 async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> int:
     """Remove everything that was recorded of an organization; how many messages that were.
 
-    Nothing more is recorded of the webhooks that are found here either.
+    Nothing more is recorded of the webhooks that are found here either. What says what to remove stays on the disk
+    for long, in a list of mutations, and so it is the webhooks: it must not name the organization.
 
     Returns when no active part on the disk has any of it. Inactive parts go within ten minutes.
 
@@ -87,16 +88,15 @@ async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> in
     for table in _EVERYWHERE:
         rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {OF_ORGANIZATION}", parameters)
         ids.update(row["webhook_id"] for row in rows)
-    if ids:
-        await forget_webhooks(clickhouse, ids)
-        for table in _EVERYWHERE:
-            await clickhouse.command(f"{_alter(clickhouse, table)} DELETE WHERE {OF_ORGANIZATION}", parameters)
-        await _until_mutated(clickhouse)
+    await forget_webhooks(clickhouse, ids)
+    await erase_forgotten(clickhouse)
     return int(counted["messages"])
 
 
-async def erase_stragglers(clickhouse: ClickHouse) -> bool:
-    """Remove what was inserted about erased webhooks by a recorder that did not know yet; whether there was any.
+async def erase_forgotten(clickhouse: ClickHouse) -> bool:
+    """Remove what is there of webhooks of which nothing is recorded any more; whether there was anything.
+
+    A recorder that did not know yet may insert some of it later.
 
     Raises:
         ClickHouseUnavailable: it does not answer, or cannot remove it.
