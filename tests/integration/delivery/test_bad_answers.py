@@ -27,6 +27,10 @@ FAILURES = {
     "a broken chunk": (CHUNKED + b"zz\r\nabc\r\n", "the answer is not valid HTTP"),
     "a chunk that breaks off": (CHUNKED + b"10\r\nabc", "the answer broke off before its end"),
     "too many headers": (OK + b"X: a\r\n" * 200 + b"\r\n", "the answer is not valid HTTP"),
+    "trailers without end": (
+        CHUNKED + b"2\r\nok\r\n0\r\n" + b"X: a\r\n" * 200_000,
+        "the answer is not valid HTTP: Too many headers received",
+    ),
     "nothing": (b"", "the target closed the connection without an answer"),
     "elsewhere": (
         b"HTTP/1.1 302 Found\r\nLocation: /x\xff\r\nContent-Length: 0\r\n\r\n",

@@ -164,6 +164,22 @@ async def test_endless_heads_end_early(parts: tuple[bytes, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("trailer", "words"),
+    [(b"X: a\r\n", "Too many headers received"), (b"a", "a header, or its first line, is too long")],
+    ids=["trailers", "a trailer"],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_endless_trailers_end_early(trailer: bytes, words: str, at_once: bool) -> None:
+    """Whether they come in one piece with the body or while the rest of it is being read."""
+    body, many = CHUNKED + b"2\r\nok\r\n0\r\n", trailer * 30_000
+    parts = (body + many, trailer) if at_once else (body, many, trailer)
+    async with listening(answering(*parts, then="endless")) as target:
+        answer = await call(target.url, timeout="60s")
+    assert failure_of(answer) == ("broken_answer", f"the answer is not valid HTTP: {words}")
+    assert answer.duration_ms < 5_000
+
+
+@pytest.mark.parametrize(
     ("head", "drop", "words"),
     [
         (b"HTTP/1.1 200 OK\r\nX: ", b"a", "the target began to answer, but its answer's headers did not end within"),
@@ -174,6 +190,7 @@ async def test_endless_heads_end_early(parts: tuple[bytes, ...]) -> None:
             "the target answered 200, but its answer did not end",
         ),
         (CHUNKED, b"1\r\na\r\n", "the target answered 200, but its answer did not end within"),
+        (CHUNKED + b"0\r\n", b"X: a\r\n", "the target answered 200, but its answer did not end within"),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"a", "the target answered 200, but its answer did not end"),
     ],
 )

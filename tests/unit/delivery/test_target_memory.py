@@ -25,13 +25,18 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (answering(CHUNKED, b"1\r\nx\r\n", then="endless"), 1024 * KIB),
         (answering(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n", then="endless"), 1024 * KIB),
         (answering(b"HTTP/1.1 200 OK\r\nX: ", b"a", then="endless"), 1024 * KIB),
+        (answering(CHUNKED + b"1\r\nx\r\n0\r\n", b"X: a\r\n", then="endless"), 1024 * KIB),
+        (answering(CHUNKED + b"1\r\nx\r\n0\r\nX: ", b"a", then="endless"), 1024 * KIB),
         (answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", then="endless"), 8 * 1024 * KIB),
         (
             answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(BOMB), BOMB)),
             512 * KIB,
         ),
     ],
-    ids=["body", "one chunk", "small chunks", "headers", "a header", "interim answers", "compressed bomb"],
+    ids=[
+        *("body", "one chunk", "small chunks", "headers", "a header", "trailers", "a trailer"),
+        *("interim answers", "compressed bomb"),
+    ],
 )
 async def test_memory_of_a_call_is_bounded(handler: Handler, limit: int) -> None:
     """``limit`` is in bytes for one call, at its peak, the target's own buffers among them."""
