@@ -1,8 +1,10 @@
 """Attempts that wait: on time when many come due, and neither early, skipped nor repeated, whatever happens."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import monotonic, time
 
+import orjson
 import pytest
 
 from dispatcher.assembly import RoleName
@@ -10,8 +12,8 @@ from dispatcher.delivery.relay import Relay
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import Topics
 from tests.support.fault_table import FaultTable, Row, quantile
-from tests.support.fleet import Fleet, RoleProcess
-from tests.support.kafka import MakeTopics
+from tests.support.fleet import Fleet, RoleProcess, WrongClock
+from tests.support.kafka import MakeTopics, consume_all
 from tests.support.mixed_targets import ORGANIZATIONS
 from tests.support.tally import fail_first
 from tests.support.traffic import Traffic
@@ -147,3 +149,56 @@ async def test_a_machine_whose_clock_is_an_hour_off(
     )
     assert min(lateness) >= 0
     assert max(lateness) < 3
+
+
+@full
+@pytest.mark.parametrize("jump", [-3_600.0, 3_600.0], ids=["back", "ahead"])
+@pytest.mark.parametrize(
+    ("role", "waiting"),
+    [
+        pytest.param(RELAY, True, id="relay-while-attempts-wait"),
+        pytest.param(SENDER, True, id="sender-while-attempts-wait"),
+        pytest.param(SENDER, False, id="sender-from-its-start"),
+    ],
+)
+async def test_a_clock_that_jumps(
+    fleet: Fleet, traffic: Traffic, table: FaultTable, tmp_path: Path, role: RoleName, waiting: bool, jump: float
+) -> None:
+    """Of a real process, by an hour; half of the attempts wait when it does, where it does not start like that."""
+    for organization in ORGANIZATIONS:
+        await traffic.webhook(f"heals-{organization}", fail_first(1), organization)
+    clock = WrongClock(tmp_path)
+    clock.is_off_by(0 if waiting else jump)
+    await fleet.start_all(*((each,) for each in (MATCHER, SENDER, RELAY) if each is not role))
+    await fleet.start(role, clock=clock)
+    await traffic.publish(100, ORGANIZATIONS)
+    await traffic.have_arrived()
+    clock.is_off_by(jump)
+    await traffic.publish(100, ORGANIZATIONS)
+    await traffic.calls(400, timeout=30)
+    await traffic.quiet()
+    lateness = lateness_of_retries(traffic)
+    twice = traffic.tally.made_more_than_once().total()
+    off = [abs(told - stored) for told, stored in await told_and_stored(traffic)]
+    table.add(
+        Row(
+            f"the {role}'s clock is an hour {'ahead' if jump > 0 else 'back'}, "
+            + ("from one moment to the next" if waiting else "from its start"),
+            messages=200,
+            lost=200 - len(lateness),
+            twice=twice,
+            worst_delay=max(lateness),
+            notes=f"too early: {sum(each < 0 for each in lateness)}; {max(off):.2f} s from the broker's time at most",
+        )
+    )
+    assert len(lateness) == 200
+    assert twice == 0
+    assert min(lateness) >= 0
+    assert max(lateness) < 3
+    assert max(off) < 2
+
+
+async def told_and_stored(traffic: Traffic) -> list[tuple[float, float]]:
+    """When each attempt was made, by its outcome, and when the broker stored that; in seconds since the epoch."""
+    records = await consume_all(traffic.clients, traffic.topics.attempts)
+    return [(orjson.loads(record.value)["executed_on"] / 1000, record.timestamp / 1000) for record in records]

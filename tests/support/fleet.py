@@ -15,6 +15,7 @@ import aiohttp
 from dispatcher.assembly import RoleName
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.up.sender_process import READY
+from tests.support import run_with_wrong_clock
 from tests.support.exposed import Samples, samples
 from tests.support.waiting import eventually
 
@@ -22,17 +23,43 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 12.0
 
 
+class WrongClock:
+    """The clock of a machine that is off by so many seconds, for processes that are started with it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "clock"
+        self.is_off_by(0)
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What Python is to run in place of ``-m dispatcher``."""
+        return "-P", run_with_wrong_clock.__file__, str(self._file)
+
+    def is_off_by(self, seconds: float) -> None:
+        """From now on, in processes that run too."""
+        written = self._file.with_suffix(".new")
+        written.write_text(str(seconds))
+        written.replace(self._file)
+
+
 class RoleProcess:
     """A process that runs roles. It ends with this one, however this one ends."""
 
-    def __init__(self, roles: tuple[str, ...], environment: dict[str, str], directory: Path, name: str) -> None:
+    def __init__(
+        self,
+        roles: tuple[str, ...],
+        environment: dict[str, str],
+        directory: Path,
+        name: str,
+        clock: "WrongClock | None" = None,
+    ) -> None:
         self.roles = roles
         self.name = name
         self._output = directory / f"{name}.out"
         self.log = directory / f"{name}.log"
         with self._output.open("wb") as output, self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dispatcher", "run", *roles, "--guarded"],
+                [sys.executable, *(clock.program if clock else ("-m", "dispatcher")), "run", *roles, "--guarded"],
                 env=environment,
                 cwd=directory,
                 stdin=subprocess.PIPE,
@@ -102,24 +129,26 @@ class Fleet:
         self._numbers = count(1)
         self.members: list[RoleProcess] = []
 
-    async def start(self, *roles: RoleName, **settings: str) -> RoleProcess:
+    async def start(self, *roles: RoleName, clock: WrongClock | None = None, **settings: str) -> RoleProcess:
         """A process with these roles, ready. ``settings`` are variables of its own, without their prefix."""
-        (member,) = await self.start_all(roles, **settings)
+        (member,) = await self.start_all(roles, clock=clock, **settings)
         return member
 
-    async def start_all(self, *sets: tuple[RoleName, ...], **settings: str) -> list[RoleProcess]:
+    async def start_all(
+        self, *sets: tuple[RoleName, ...], clock: WrongClock | None = None, **settings: str
+    ) -> list[RoleProcess]:
         """Processes with a set of roles each, started at once; they are ready."""
-        members = self.begin(*sets, **settings)
+        members = self.begin(*sets, clock=clock, **settings)
         await asyncio.gather(*(member.ready() for member in members))
         return members
 
-    def begin(self, *sets: tuple[RoleName, ...], **settings: str) -> list[RoleProcess]:
+    def begin(self, *sets: tuple[RoleName, ...], clock: WrongClock | None = None, **settings: str) -> list[RoleProcess]:
         """The same, and they have just begun to start."""
         environment = {**self._environment, **{f"{PREFIX}{name}": value for name, value in settings.items()}}
         members = []
         for roles in sets:
             name = f"{'-'.join(roles)}-{next(self._numbers)}"
-            members.append(RoleProcess(roles, environment, self._directory, name))
+            members.append(RoleProcess(roles, environment, self._directory, name, clock))
         self.members += members
         return members
 
