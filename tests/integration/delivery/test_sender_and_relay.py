@@ -3,12 +3,14 @@ from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 from time import time
+from unittest.mock import AsyncMock
 
 import orjson
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook as StandardWebhook
 
+from dispatcher.delivery import sender as sender_role
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import load_topics
 from dispatcher.moments import moment
@@ -51,6 +53,21 @@ async def test_a_sender_whose_machine_is_an_hour_off_signs_with_the_broker_s_tim
     await delivering.deliver("wh", "msg_1")
     (first,) = await eventually(lambda: target.received)
     assert StandardWebhook(webhook.secrets[0].value).verify(first.body, dict(first.headers)) == {"number": 0}
+
+
+@HOUR_OFF
+async def test_where_kafka_does_not_tell_the_time_the_first_outcome_does(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch, off: int
+) -> None:
+    monkeypatch.setattr(sender_role, "leaders_time", AsyncMock(return_value=None))
+    webhook = await delivering.webhook("wh", target.url("in"))
+    await delivering.sender(BrokerClock(wall=lambda: time() + off))
+    await delivering.deliver("wh", "msg_1")
+    await delivering.outcomes(1)
+    await delivering.deliver("wh", "msg_2")
+    await eventually(lambda: len(target.received) == 2)
+    last = target.received[-1]
+    assert StandardWebhook(webhook.secrets[0].value).verify(last.body, dict(last.headers)) == {"number": 0}
 
 
 @HOUR_OFF
