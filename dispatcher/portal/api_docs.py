@@ -35,9 +35,9 @@ _HEAD = f"""<link rel="stylesheet" href="{_BUILT}/swagger-ui.css">
 <script defer src="{_BUILT}/swagger-ui-bundle.js"></script>
 <script type="module" src="{_BUILT}/api-docs.js"></script>"""
 _DOCUMENT = '<a href="/api/openapi.json">/api/openapi.json</a>'
-_SHOWN = f"""<main id="api">
+_SHOWN = f"""<div id="api">
 <noscript><p class="api-docs-note">This page needs script; {_DOCUMENT} does not.</p></noscript>
-</main>"""
+</div>"""
 _NOT_BUILT = f"""<main>
 <p>The frontend is not built: run <code>make environment</code>. Until then: {_DOCUMENT}</p>
 </main>"""
