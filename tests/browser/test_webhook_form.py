@@ -9,7 +9,7 @@ from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.portal.app import Portal
 from tests.browser.conftest import ADA, PRIYA, Person
-from tests.browser.test_pages import problems
+from tests.browser.test_pages import LOOKS, NARROW, WIDE, looking, problems
 from tests.integration.portal.conftest import Api
 from tests.support.waiting import eventually
 
@@ -331,25 +331,25 @@ async def test_what_others_wrote_stays_text_and_is_saved_as_it_was(person: Perso
         assert now[member] == webhook[member], member
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "language"), LOOKS)
+async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api, theme: str, language: str) -> None:
     webhook = await api.create(name="N" * 200, headers={"X-Key": "hush"}, payload_template={"text": "y" * 2_000})
     page = person.page
-    await page.context.add_cookies([{"name": "theme", "value": theme, "url": person.url}])
+    await looking(person, theme, language)
     await person.sign_in()
     found: list[str] = []
     for path in ("new", f"{webhook['id']}/edit"):
-        for width in (400, 1400):
-            await page.set_viewport_size({"width": width, "height": 900})
+        for size in (NARROW, WIDE):
+            await page.set_viewport_size(size)
             await page.goto(f"/organizations/org-contoso/webhooks/{path}")
             await expect(page.locator("json-editor[data-ready]")).to_be_visible()
-            found += await problems(person, f"{path} at {width}")
-            await page.get_by_label("Target URL").fill("nonsense")
+            found += await problems(person, f"{path} at {size['width']}")
+            await page.locator("#target_url").fill("nonsense")
             await write_template(page, "{")
-            await page.locator(".save-bar").get_by_role("button", name="Save").click()
+            await page.locator(".save-bar").get_by_role("button").click()
             await expect(page.locator("#problem")).to_be_focused()
             await expect(page.locator("json-editor[data-ready]")).to_be_visible()
-            found += await problems(person, f"{path} with errors at {width}")
+            found += await problems(person, f"{path} with errors at {size['width']}")
     assert found == []
 
 
