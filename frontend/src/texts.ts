@@ -33,7 +33,8 @@ export const TEXTS = {
     label: "Preview of the message with sample values",
     waiting: "The preview appears when the template is valid JSON.",
     "too-large": "With these values the message is larger than 256 KiB and would not be sent.",
-    size: "{size} bytes",
+    size: "{size} bytes.",
+    beginning: "Only its first {shown} characters are shown here.",
   },
   "delivery-plots": {
     range: "Range",

@@ -205,6 +205,22 @@ async def test_what_depends_on_the_event_type_follows_it(opened: Callable[[str],
     await expect(page.locator(".rp-row a").first).to_have_attribute("href", "https://a.example/")
 
 
+async def test_of_a_long_message_the_preview_shows_the_beginning_and_says_so(opened: Callable[[str], Any]) -> None:
+    page = await opened(
+        '<label for="template">Message</label><textarea id="template"></textarea>'
+        '<template-preview for="template"></template-preview>'
+    )
+    area, code, note = page.locator("#template"), page.locator("template-preview code"), page.locator(".tp-note")
+    await area.fill(json.dumps({"n": [1] * 1_000}))
+    await expect(note).to_have_text("2,007 bytes.")
+    await area.fill(json.dumps({"n": [1] * 100_000}))
+    await expect(note).to_have_text("200,007 bytes. Only its first 65,536 characters are shown here.")
+    shown = await code.text_content()
+    assert shown is not None
+    assert shown.startswith('{\n  "n": [\n    1,\n')
+    assert len(shown) == 64 * 1024 + len("…")
+
+
 async def test_items_are_chosen_by_keyboard_and_posted_with_those_that_are_gone(opened: Callable[[str], Any]) -> None:
     page = await opened(FORM)
     rows = page.locator(".rp-row")

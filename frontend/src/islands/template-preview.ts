@@ -1,9 +1,9 @@
 /** `<template-preview>`: the message that a template in a textarea gives with sample values, as it is typed. */
 import { check } from "../lib/check.ts";
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
-import { plainBlock } from "../lib/hostile.ts";
+import { LONGEST_BLOCK, plainBlock } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
-import { bytesOf, layout, MAX_BYTES, render, textsOfValues } from "../lib/template.ts";
+import { beginning, bytesOf, layout, MAX_BYTES, render, textsOfValues } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
 import type { Variable } from "../lib/variables.ts";
 
@@ -72,17 +72,24 @@ class TemplatePreview extends HTMLElement {
     const variables = new Set(jsonAttribute<Variable[]>(this, "data-variables", []).map((one) => one.name));
     const values = textsOfValues(this.getAttribute("data-values") || "{}");
     const bytes = bytesOf(render(checked.tokens, variables, values));
-    note.textContent =
-      bytes > MAX_BYTES ? this.#texts.get("too-large") : this.#texts.get("size", { size: numbers().format(bytes) });
+    // A message of 256 KiB has more pieces than a browser lays out while somebody types.
+    const { pieces, more } = beginning(layout(checked.tokens, variables, values), LONGEST_BLOCK);
+    note.textContent = [
+      bytes > MAX_BYTES ? this.#texts.get("too-large") : this.#texts.get("size", { size: numbers().format(bytes) }),
+      more ? this.#texts.get("beginning", { shown: numbers().format(LONGEST_BLOCK) }) : "",
+    ]
+      .join(" ")
+      .trimEnd();
     note.classList.toggle("is-bad", bytes > MAX_BYTES);
     code.replaceChildren(
-      ...layout(checked.tokens, variables, values).map(({ kind, text: whole, variable }) => {
+      ...pieces.map(({ kind, text: whole, variable }) => {
         const text = plainBlock(whole);
         if (variable !== undefined) {
           return element("mark", { class: "json-variable", title: `#${variable}` }, text);
         }
         return kind === "space" || kind === "punctuation" ? text : element("span", { class: CLASSES[kind] }, text);
       }),
+      more ? "…" : "",
     );
   }
 }

@@ -2,6 +2,9 @@
 
 const LONGEST = 300;
 
+/** How many characters of a body or a template are shown. */
+export const LONGEST_BLOCK = 64 * 1024;
+
 /** The marks and overrides of writing direction, zero-width and line separators, tags: what has no look of its own. */
 export const MARKS =
   /[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/u;
@@ -15,7 +18,7 @@ export function plain(text: string, limit = LONGEST): string {
   return cut.replace(UNSEEN, standIn);
 }
 
-/** The text with its lines, in full. */
+/** The text with its lines, as long as it is. */
 export function plainBlock(text: string): string {
   return text.replace(UNSEEN, (character) => ("\t\n".includes(character) ? character : standIn(character)));
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { NotJson, readJson } from "./json.ts";
-import { formatted, layout, render, textsOfValues } from "./template.ts";
+import { beginning, formatted, layout, render, textsOfValues } from "./template.ts";
 
 // The server's own renderings: tests/unit/portal/test_frontend_vectors.py holds the file to them.
 const vectors = JSON.parse(readFileSync(new URL("template.vectors.json", import.meta.url), "utf8"));
@@ -24,6 +24,19 @@ for (const { title, template, rendered } of vectors.templates) {
     assert.equal(compact, rendered);
   });
 }
+
+test("a beginning ends within a piece, with whole characters", () => {
+  const pieces = layout(readJson('{"a": "\u{1f600}b"}'), new Set(), new Map());
+  const whole = pieces.map((piece) => piece.text).join("");
+  for (let limit = 0; limit <= whole.length; limit++) {
+    const begun = beginning(pieces, limit);
+    const text = begun.pieces.map((piece) => piece.text).join("");
+    assert.equal(begun.more, limit < whole.length);
+    assert.ok(whole.startsWith(text));
+    assert.ok(text.isWellFormed());
+    assert.ok(limit - text.length < 2);
+  }
+});
 
 for (const text of vectors.refused) {
   test(`refused as on the server: ${JSON.stringify(text)}`, () => {

@@ -134,6 +134,22 @@ export function layout(
   return pieces;
 }
 
+/** The pieces of the first so many characters, the last one cut, and whether there are more. */
+export function beginning(pieces: readonly Piece[], limit: number): { pieces: Piece[]; more: boolean } {
+  let left = limit;
+  const found: Piece[] = [];
+  for (const piece of pieces) {
+    if (piece.text.length > left) {
+      // No half of a surrogate pair stays.
+      found.push({ ...piece, text: piece.text.slice(0, left).replace(/[\ud800-\udbff]$/, "") });
+      return { pieces: found, more: true };
+    }
+    found.push(piece);
+    left -= piece.text.length;
+  }
+  return { pieces: found, more: false };
+}
+
 /** A JSON text laid out over lines, nothing replaced. */
 export function formatted(source: string): string {
   return layout(readJson(source), new Set(), new Map())

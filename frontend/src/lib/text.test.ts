@@ -7,5 +7,5 @@ test("names in a text are filled in, once, and those without a value stay", () =
 });
 
 test("without a catalogue texts are English", () => {
-  assert.equal(new Texts("template-preview").get("size", { size: 3 }), "3 bytes");
+  assert.equal(new Texts("template-preview").get("size", { size: 3 }), "3 bytes.");
 });
