@@ -25,7 +25,9 @@ CALLER = Caller(
 
 
 @asynccontextmanager
-async def serving(operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = ()) -> AsyncIterator[str]:
+async def serving(
+    operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = (), *, public_url: str | None = None
+) -> AsyncIterator[str]:
     """The URL; who calls is an admin of ``org-contoso``."""
 
     async def caller_of(_: web.Request) -> Caller:
@@ -34,7 +36,7 @@ async def serving(operations: Iterable[AnyOperation] = (), pages: Iterable[Page]
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
     vault = Vault(Fernet.generate_key().decode())
-    Site(vault, None, limits, EndedSessions(AsyncMock(), "sessions", _now), _now).add_to(app, pages)
+    Site(vault, public_url, limits, EndedSessions(AsyncMock(), "sessions", _now), _now).add_to(app, pages)
     async with listening(ProblemRunner(app, access_log=None)) as url:
         yield url
 

@@ -14,6 +14,10 @@ _ALWAYS = {
 }
 
 
+HTTPS_ONLY = {"Strict-Transport-Security": f"max-age={365 * 24 * 3600}"}
+"""For every answer where people come by https; whether that holds for sub-domains is not ours to say."""
+
+
 def security_headers(style_nonce: str | None = None) -> Mapping[str, str]:
     """For an answer of ours; ``style_nonce`` lets through the style elements of an editor that makes its own."""
     styles = f" 'nonce-{style_nonce}'" if style_nonce else ""

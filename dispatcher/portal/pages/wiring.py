@@ -17,11 +17,14 @@ from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import languages
 from dispatcher.portal.pages.guard import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
 from dispatcher.portal.pages.rendering import Renderer
-from dispatcher.portal.pages.security_headers import security_headers
+from dispatcher.portal.pages.security_headers import HTTPS_ONLY, security_headers
 from dispatcher.portal.pages.session import Seal, Session, Sessions
 from dispatcher.portal.pages.static_files import StaticFiles
 from dispatcher.portal.pages.visit import LANGUAGE_COOKIE, Handler, Visit
 from dispatcher.webhooks.vault import Vault
+
+MAX_FORM_MIB = 4
+"""A form holds what a body of the API does (1 MiB), and takes up to three times as much to send it."""
 
 _NOT_PAGES = ("/api/", "/health/", "/metrics", "/static/")
 
@@ -64,6 +67,8 @@ class Site:
     def add_to(self, app: web.Application, pages: Iterable[Page]) -> None:
         """Serve these pages."""
         app.middlewares.append(self._errors_as_pages)
+        if self.secure:
+            app.on_response_prepare.append(_by_https_only)
         app.router.add_get("/static/{name:.+}", self._static.serve)
         for page in pages:
             if page.get is not None:
@@ -106,7 +111,8 @@ class Site:
             raise Problem(401, visit.gettext("Your session has ended. Sign in again."))
         if request.method not in SAFE:
             check_origin(request, self._public_url)
-            visit.all_fields = await _fields(request)
+            # What is too long is told at its field, among all else that was typed; not to who did not sign in.
+            visit.all_fields = await _fields(request if page.open else _to_be_read(request))
             visit.fields = dict(reversed(list(visit.all_fields.items())))
             if visit.session is not None:
                 check_token(visit.session, visit.fields.get(CSRF_FIELD))
@@ -148,10 +154,21 @@ class Site:
             return self._finished(visit, session, error_page(visit, problem_of(request, error)))
 
 
+async def _by_https_only(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HTTPS_ONLY)
+
+
+def _to_be_read(request: web.Request) -> web.Request:
+    return request.clone(client_max_size=MAX_FORM_MIB * 1024 * 1024)
+
+
 async def _fields(request: web.Request) -> MultiDict[str]:
     """What a form holds, without files."""
     try:
         form = await request.post()
+    except web.HTTPRequestEntityTooLarge:
+        most = request.client_max_size // 1024 // 1024
+        raise Problem(413, f"The form is larger than {most} MiB; send less.") from None
     except (web.HTTPException, web.RequestPayloadError):
         raise
     except Exception as error:

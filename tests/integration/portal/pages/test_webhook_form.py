@@ -288,3 +288,22 @@ async def test_the_form_comes_soon_also_with_thousands_of_items(
     assert "Alert &lt;b&gt;0&lt;/b&gt;" in page.html
     page = await edit(visitor, page, item_ids="\n".join(f"alert-{number:05}" for number in range(3000)))
     assert "The webhook is saved." in page.text
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_message_that_is_too_long_is_told_at_its_field_and_kept(visitor: Visitor, api: Api) -> None:
+    await visitor.sign_in()
+    form = await visitor.get(f"{visitor.webhooks}/new")
+    # Each brace takes three characters on its way.
+    long = json.dumps({"text": "{" * 500_000})
+    fields = {**FIELDS, "csrf": form.csrf, "once": "1", "name": "Kept", "payload_template": long}
+    page = await visitor.post(f"{visitor.webhooks}/new", fields)
+    assert page.status == 422
+    assert error_at(page, "payload_template") == "The template is larger than 256 KiB. Make it shorter."
+    assert 'value="Kept"' in page.html
+    assert long in unescape(page.html)
+
+    page = await visitor.post(f"{visitor.webhooks}/new", {**fields, "payload_template": "{" * 1_500_000})
+    assert page.status == 413
+    assert "larger than 4 MiB, so nothing of it was saved. Go back, make the message shorter" in page.text
+    assert (await api("GET", "/webhooks")).body["items"] == []
