@@ -35,7 +35,8 @@ _HEAD = f"""<link rel="stylesheet" href="{_BUILT}/swagger-ui.css">
 <script defer src="{_BUILT}/swagger-ui-bundle.js"></script>
 <script type="module" src="{_BUILT}/api-docs.js"></script>"""
 _DOCUMENT = '<a href="/api/openapi.json">/api/openapi.json</a>'
-_SHOWN = f"""<div id="api">
+_SHOWN = f"""<header class="api-docs-top"><a href="/">← Portal Webhooks</a></header>
+<div id="api">
 <noscript><p class="api-docs-note">This page needs script; {_DOCUMENT} does not.</p></noscript>
 </div>"""
 _NOT_BUILT = f"""<main>
