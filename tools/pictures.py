@@ -29,10 +29,19 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 _PERSON = "demo-priya"
+_WITHOUT_ROLE = "demo-tom"
 _HEALTHY, _TROUBLED = "org-contoso", "org-fabrikam"
 _PAST_DAYS = 28
 _HOUR_MS = 3_600_000
 _SIZE = ViewportSize(width=1240, height=800)
+_WINDOW = ViewportSize(width=1080, height=740)
+_NARROW = ViewportSize(width=400, height=860)
+_DONE = {
+    "rotate-secret": "Copy the signing secret now",
+    "test": "Result of the test",
+    "disable": "The webhook is disabled.",
+    "enable": "The webhook is enabled.",
+}
 _STOP_SECONDS = 60
 _FAILS_TWICE_SECONDS = 180
 _SEEN_MS = 30_000
@@ -72,18 +81,24 @@ def browser_program() -> str | None:
 
 
 @contextmanager
-def visitor(url: str) -> Iterator[Page]:
+def visitor(url: str, person: str = _PERSON) -> Iterator[Page]:
     """A browser's page where somebody has signed in."""
+    with stranger(url) as page:
+        page.goto("/")
+        page.locator(f'button[value="{person}"]').click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        yield page
+
+
+@contextmanager
+def stranger(url: str) -> Iterator[Page]:
+    """A browser's page where nobody has signed in yet."""
     program = browser_program()
     if program is None:
         sys.exit("error: no Chrome or Chromium is installed: apt-get install chromium, or the like")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(base_url=url, viewport=_SIZE, locale="en-US", timezone_id="Europe/Madrid")
-        page.goto("/")
-        page.locator(f'button[value="{_PERSON}"]').click()
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        yield page
+        yield browser.new_page(base_url=url, viewport=_SIZE, locale="en-US", timezone_id="Europe/Madrid")
         browser.close()
 
 
@@ -123,9 +138,18 @@ async def record(past: list[Hook], data_dir: Path) -> None:
 
 
 def take(page: Page, name: str) -> None:
-    """Write a picture of what is seen."""
-    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
-    print(f"docs/images/{name}.png", flush=True)
+    """Write a picture of what is seen, and say how large it is: above 150 kB, show less."""
+    picture = page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    print(f"docs/images/{name}.png: {len(picture) // 1000} kB", flush=True)
+
+
+def ways_in(url: str) -> None:
+    """Where people sign in, and what somebody without the role is told."""
+    with stranger(url) as page:
+        page.goto("/")
+        take(page, "sign-in")
+    with visitor(url, _WITHOUT_ROLE) as page:
+        take(page, "no-role")
 
 
 def overview(page: Page) -> None:
@@ -140,6 +164,22 @@ def webhook(page: Page, address: str) -> None:
     take(page, "webhook")
 
 
+def audit(page: Page, address: str) -> None:
+    """Who changed what: somebody makes a new secret, tests it, pauses the webhook, and sets a limit."""
+    for action in ("rotate-secret", "test", "disable", "enable"):
+        page.goto(address)
+        page.locator(f'form[action$="/{action}"]').evaluate("(form) => form.requestSubmit()")
+        expect(page.get_by_text(_DONE[action]).first).to_be_visible()
+    page.goto(f"{address}/edit")
+    page.get_by_text("Headers and rate limit").click()
+    page.get_by_label("Rate limit, in attempts a second").fill("5")
+    page.locator(".save-bar").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The webhook is saved.")).to_be_visible()
+    page.goto(f"{address}?tab=audit")
+    expect(page.locator("tbody tr").first).to_contain_text("Rate limit")
+    take(page, "audit")
+
+
 def metrics(page: Page, address: str) -> None:
     """How it fares, in the light and in the dark."""
     for name, dark in (("metrics", False), ("metrics-dark", True)):
@@ -149,6 +189,40 @@ def metrics(page: Page, address: str) -> None:
         expect(page.locator("delivery-plots canvas")).to_have_count(2)
         take(page, name)
     page.emulate_media(color_scheme="light")
+
+
+def recover(page: Page, address: str) -> None:
+    """Sending again what failed."""
+    page.goto(f"{address}?tab=metrics")
+    expect(page.locator(".la-state")).to_have_text("Live")
+    page.get_by_role("link", name="Recover failed since…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Europe/Madrid")
+    take(page, "recover")
+
+
+def spanish(page: Page, address: str) -> None:
+    """A webhook's page in the other language."""
+    page.context.add_cookies([{"name": "language", "value": "es", "url": page.url}])
+    page.goto(address)
+    take(page, "spanish")
+    page.context.clear_cookies(name="language")
+
+
+def narrow(page: Page, address: str) -> None:
+    """What a telephone shows."""
+    page.set_viewport_size(_NARROW)
+    page.goto(f"{address}?tab=metrics&status=failed")
+    expect(page.locator(".la-state")).to_have_text("Live")
+    page.locator("#attempts").evaluate("(found) => found.scrollIntoView()")
+    take(page, "narrow")
+    page.set_viewport_size(_SIZE)
+
+
+def api_docs(page: Page) -> None:
+    """The API to read and to try."""
+    page.goto("/api/docs")
+    expect(page.get_by_role("heading", name="Portal webhooks")).to_be_visible()
+    take(page, "api-docs")
 
 
 def form(page: Page) -> None:
@@ -166,10 +240,12 @@ def form(page: Page) -> None:
 def attempt(page: Page, address: str) -> None:
     """One that failed, like the one before it, and will be made again."""
     id = failed_twice(page, address)
+    page.set_viewport_size(_WINDOW)
     page.goto(f"{address}?tab=metrics&status=failed")
     page.locator(f'live-attempts a[href$="/attempts/{id}"]').click()
     expect(page.get_by_role("dialog").get_by_role("heading", name="Attempt 2")).to_be_visible()
     take(page, "attempt")
+    page.set_viewport_size(_SIZE)
 
 
 def failed_twice(page: Page, address: str) -> str:
@@ -193,12 +269,19 @@ def main() -> None:
         asyncio.run(record([past_of(one, each) for each, found in webhooks.items() for one in found], data_dir))
         alert = next(one for one in webhooks[_TROUBLED] if one["event_type"] == "active_alert")
         address = f"/organizations/{_TROUBLED}/webhooks/{alert['id']}"
-        with demonstration(data_dir) as url, visitor(url) as page:
-            overview(page)
-            webhook(page, address)
-            metrics(page, address)
-            form(page)
-            attempt(page, address)
+        with demonstration(data_dir) as url:
+            ways_in(url)
+            with visitor(url) as page:
+                overview(page)
+                webhook(page, address)
+                metrics(page, address)
+                recover(page, address)
+                form(page)
+                attempt(page, address)
+                audit(page, address)
+                spanish(page, address)
+                narrow(page, address)
+                api_docs(page)
 
 
 if __name__ == "__main__":
