@@ -5,6 +5,7 @@ directory that is removed afterwards: 10,000 webhooks (``--webhooks``), one of w
 sizes fall off, so that most are small. Rows go in as the recorder's do, in the order of time; nine of ten messages
 succeed at once. It is measured while all hours are open, when all are closed, and with messages of the last half hour
 beside them, which is how it usually is. A directory (``--directory``) that has attempts already is measured as it is.
+``--questions`` asks what is in docs/querying.md too, at the end.
 """
 
 import argparse
@@ -19,11 +20,13 @@ from pathlib import Path
 
 from benchmarks.events import ORGANIZATION
 from dispatcher.delivery.outcome import Status
-from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.overview import RecentDeliveries
 from dispatcher.recording.schema import migrate
+from dispatcher.reports.questions import QUESTIONS
+from tools.querying import statement
 
 DAYS = 28
 LARGE = "wh-00000"
@@ -140,6 +143,19 @@ async def measure(clickhouse: ClickHouse, times: int, small: str) -> None:
         print(f"{what:26}{ms:8.1f} ms{cpu:8.1f} ms", flush=True)
 
 
+async def measure_questions(clickhouse: ClickHouse, times: int) -> None:
+    """Print what each of the statements in docs/querying.md takes."""
+    print("questions of analysts; best and CPU", flush=True)
+    for place, question in enumerate(QUESTIONS, start=1):
+        asked = functools.partial(clickhouse.query, statement(question))
+        try:
+            ms, cpu = await measured(asked, times)
+        except ClickHouseTimedOut:
+            print(f"{place:2}. {question.title:62}   not in time", flush=True)
+        else:
+            print(f"{place:2}. {question.title:62}{ms:8.1f} ms{cpu:8.1f} ms", flush=True)
+
+
 async def _tab(log: DeliveryLog, webhook_id: str, until: datetime) -> None:
     await asyncio.gather(
         log.metrics_and_history(ORGANIZATION, webhook_id, "hour", until - timedelta(days=1), until),
@@ -160,7 +176,7 @@ async def sizes(clickhouse: ClickHouse, attempts: int) -> None:
     print(f"{'all':24}{sum(row['bytes'] for row in rows) / attempts:>41.1f} bytes/attempt")
 
 
-async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_rest: bool) -> None:
+async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_rest: bool, questions: bool) -> None:
     small = f"wh-{webhooks // 2:05}"
     clickhouse = ClickHouse(f"chdb://{directory}")
     try:
@@ -179,6 +195,8 @@ async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_r
         await generate_the_last_half_hour(clickhouse, attempts, webhooks)
         print("and the last half hour open", flush=True)
         await measure(clickhouse, times, small)
+        if questions:
+            await measure_questions(clickhouse, times)
         await sizes(clickhouse, attempts)
     finally:
         await clickhouse.close()
@@ -196,10 +214,19 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="how often each reading is measured")
     parser.add_argument("--directory", type=Path, help="keep what is generated there, instead of removing it")
     parser.add_argument("--at-rest", action="store_true", help="do not measure while all hours are open, which is slow")
+    parser.add_argument("--questions", action="store_true", help="measure the statements of docs/querying.md too")
     given = parser.parse_args()
     directory = given.directory or Path(tempfile.mkdtemp(prefix="benchmark-clickhouse-"))
     try:
-        asyncio.run(run(given.attempts, given.webhooks, given.times, directory, at_rest=given.at_rest))
+        measuring = run(
+            given.attempts,
+            given.webhooks,
+            given.times,
+            directory,
+            at_rest=given.at_rest,
+            questions=given.questions,
+        )
+        asyncio.run(measuring)
     finally:
         if given.directory is None:
             shutil.rmtree(directory)
