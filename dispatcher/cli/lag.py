@@ -237,6 +237,8 @@ def _line_of_partition(each: PartitionLag, level: Level, columns: Sequence[str])
     name = Text(f"      {each.partition:>4}", "dim")
     if each.member is None:
         name.append("  unassigned", "yellow")
+    elif each.host is not None:
+        name.append(f"  {each.host}", "dim")
     if each.not_due:
         name.append(f"  {each.not_due:,} not due yet")
     return _Line(name, _figures(each, level, columns))

@@ -1,7 +1,7 @@
 """How far the consumer groups are behind: what two looks at a cluster, a moment apart, say."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 from functools import cached_property
@@ -43,11 +43,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Who is in a group; ``assigned`` has the member that each partition is given to."""
+    """Who is in a group; ``assigned`` has the member that each partition is given to, ``hosts`` its address."""
 
     state: str
     members: int
     assigned: Mapping[Place, str]
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rebalancing(self) -> bool:
@@ -74,6 +75,8 @@ class PartitionLag:
     """Records a second that come, or come due."""
     done: float
     member: str | None = None
+    host: str | None = None
+    """Where the member runs, as Kafka sees it."""
 
     @property
     def behind(self) -> int:
@@ -181,6 +184,7 @@ class TopicLag:
                     "end": each.end,
                     **each.as_json(),
                     "member": each.member,
+                    "host": each.host,
                 }
                 for each in self.partitions
             ],
@@ -282,6 +286,7 @@ def _partition_lag(
     waited_from = None if stamp is None else stamp + (milliseconds_of(delay) if delay is not None else 0)
     seconds = last.at - first.at
     was_there = place in first.ends
+    member = membership.assigned.get(place)
     return PartitionLag(
         partition=place[1],
         committed=committed,
@@ -292,7 +297,8 @@ def _partition_lag(
         oldest=max(now - waited_from, 0) / 1000 if waited_from is not None and ready > position else None,
         arriving=rate(first.ready[place], last.ready[place], seconds) if was_there else 0.0,
         done=rate(first.position(place), position, seconds) if was_there else 0.0,
-        member=membership.assigned.get(place),
+        member=member,
+        host=None if member is None else membership.hosts.get(member),
     )
 
 

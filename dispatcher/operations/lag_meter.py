@@ -172,11 +172,13 @@ async def _membership(admin: Administrator, group: str) -> Membership:
     (response,) = await _patiently(lambda: admin.describe_consumer_groups([group]))
     ((_, _, state, _, _, members, *_),) = response.groups
     assigned: dict[Place, str] = {}
-    for member_id, _, _, _, assignment, *_ in members:
+    hosts: dict[str, str] = {}
+    for member_id, _, host, _, assignment, *_ in members:
+        hosts[member_id] = host.lstrip("/")
         if assignment:
             for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
                 assigned[tp.topic, tp.partition] = member_id
-    return Membership(state, len(members), assigned)
+    return Membership(state, len(members), assigned, hosts)
 
 
 async def _patiently(ask: Callable[[], Any]) -> Any:

@@ -1,6 +1,8 @@
 """``dispatcher lag`` beside a real Kafka."""
 
+import asyncio
 import json
+import re
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -89,7 +91,7 @@ async def test_what_is_overdue_and_what_waits_until_it_is_due(
     assert [group["role"] for group in found["groups"]] == ["relay"]
 
 
-async def test_members_rates_and_unassigned_partitions(clients: KafkaClients, topics: Topics) -> None:
+async def test_members_rates_and_unassigned_partitions(clients: KafkaClients, topics: Topics, command: Command) -> None:
     await write(clients, topics.deliveries, *([10] * 20))
     group = topics.group(Group.SENDER)
     consumer = clients.consumer(topics.deliveries, group=group)
@@ -99,6 +101,7 @@ async def test_members_rates_and_unassigned_partitions(clients: KafkaClients, to
         await consumer.commit({place: 5})
         measuring = LagMeter(clients, topics, seconds=0.01, monotonic=iter([0.0, 10.0, *([10.0] * 100)]).__next__)
         measured = await measuring.measure()
+        shown = await asyncio.to_thread(command, "lag", *QUICK, "--group", "sender", "--partitions")
     finally:
         await consumer.stop()
     [sender] = [each for each in measured.groups if each.reader.name == "sender"]
@@ -106,6 +109,8 @@ async def test_members_rates_and_unassigned_partitions(clients: KafkaClients, to
     assert sender.membership.members == 1
     assert deliveries.unassigned == ()
     assert deliveries.total.lag == 15
+    assert {each.host for each in deliveries.partitions} == {"127.0.0.1"}
+    assert re.search(r"^ +0  127\.0\.0\.1 +15 ", shown.stdout, re.MULTILINE)
     [parked] = [each for each in sender.topics if each.topic == topics.parked]
     assert parked.unassigned == (0, 1, 2)
     assert parked.verdict[1] == "partitions 0, 1, 2 of 3 unassigned"
