@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -75,8 +74,7 @@ class Reports:
         """That the attempt is being made; shown for a few seconds, and so not worth a second try."""
         if work.target is not None:
             outcome = in_progress(work.delivery, work.target, work.due_at, work.started_at)
-            with suppress(KafkaError):
-                await self._send_outcome(work, outcome, final=False)
+            await self._send_outcome(work, outcome, final=False)
 
     async def dead_letter(self, record: Record, reason: str) -> None:
         """The record could not be understood."""

@@ -77,6 +77,7 @@ class BatchingProducer:
             for acknowledged in batch.acknowledged:
                 if not acknowledged.done():
                     acknowledged.set_exception(error)
+                    acknowledged.exception()  # Known, even if nobody waits: not everything is worth a second try.
         else:
             for number, acknowledged in enumerate(batch.acknowledged):
                 if not acknowledged.done():

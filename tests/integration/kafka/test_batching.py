@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 from aiokafka.errors import ProducerClosed
@@ -46,3 +47,19 @@ async def test_who_waits_hears_of_an_error_and_giving_up_concerns_nobody_else(
     await producer.stop()
     with pytest.raises(ProducerClosed):
         await batches.send(topics.attempts, 0, key=b"w", value=b"2", headers=[])
+
+
+async def test_an_error_for_which_nobody_waits_is_no_line_of_log(clients: KafkaClients, topics: Topics) -> None:
+    loop, told = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    producer = clients.producer()
+    await producer.start()
+    batches = BatchingProducer(producer, linger=0.01)
+    await batches.send(topics.attempts, 0, key=b"w", value=b"1", headers=[])
+    await producer.stop()
+    ignored, waited_for = (batches.send(topics.attempts, 0, key=b"w", value=b"1", headers=[]) for _ in range(2))
+    with pytest.raises(ProducerClosed):
+        await waited_for
+    del ignored
+    gc.collect()
+    assert told == []
