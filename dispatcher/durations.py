@@ -39,8 +39,16 @@ def milliseconds_of(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
+def _with_its_unit(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit; write a whole number and ms, s, m, h or d, such as 15s")  # noqa: TRY004
+    return parse_duration(value)
+
+
 Duration = Annotated[
     timedelta,
-    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
+    BeforeValidator(_with_its_unit),
     PlainSerializer(format_duration, return_type=str),
 ]

@@ -34,6 +34,9 @@ def token(
         raise typer.BadParameter(str(error), param_hint="--ttl") from None
     if not lifetime:
         raise typer.BadParameter("a token that is valid for no time is of no use", param_hint="--ttl")
+    for option, text in (("--user", user), ("--role", role)):
+        if not text:
+            raise typer.BadParameter("is empty; such a token opens nothing", param_hint=option)
     settings = load_settings()
     if settings.auth_jwks_url is not None:
         raise ConfigurationError(

@@ -9,28 +9,36 @@ from yarl import URL
 from dispatcher.webhooks.target_headers import MASK
 
 _SECRET_SEGMENT = re.compile(r"[^/]{20,}")
+_TELLS_OF_A_SECRET = re.compile(r"auth|cookie|credential|key|pass|secret|sign|token", re.IGNORECASE)
 _MASK_BYTES = MASK.encode()
 _SECRET_ANSWER_HEADERS = frozenset({"set-cookie", "www-authenticate", "authorization", "proxy-authenticate"})
 
 
-def mask_url(url: URL) -> str:
+def mask_url(url: URL, *, whole_path: bool = False) -> str:
     """The URL without the values of its query, and without path segments and names long enough to be tokens.
 
-    The URLs of Slack and Microsoft Teams are secrets: whoever knows them can post.
+    The URLs of Slack and Microsoft Teams are secrets: whoever knows them can post. ``whole_path``: the path stays.
     """
-    path = _SECRET_SEGMENT.sub(MASK, url.raw_path)
+    path = url.raw_path if whole_path else _SECRET_SEGMENT.sub(MASK, url.raw_path)
     names = ((_SECRET_SEGMENT.sub(MASK, name), equals) for name, equals, _ in _query(url))
     query = "&".join(f"{name}={MASK}" if equals else name for name, equals in names)
     return f"{url.scheme}://{url.raw_authority}{path}" + (f"?{query}" if query else "")
 
 
+def shown_to_its_owner(masked: str, target_url: str) -> str:
+    """A URL that was masked, with its path if the webhook still has it: who may read this may read the webhook."""
+    url = URL(target_url, encoded=True)
+    return mask_url(url, whole_path=True) if mask_url(url) == masked else masked
+
+
 def secrets_of(url: URL, headers: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be shown of a webhook's URL and headers, wherever it turns up: targets echo what they are sent.
 
-    Values of a few characters are left out: they would mask words that have nothing to do with them.
+    Values of a few characters are left out, and those of a word where the header's name tells of no secret: they would
+    mask words that have nothing to do with them.
     """
     parts = [piece for value in headers.values() for piece in value.split() if len(piece) >= 8]
-    values = [value for value in headers.values() if len(value) >= 4]
+    values = [value for name, value in headers.items() if len(value) >= (4 if _TELLS_OF_A_SECRET.search(name) else 8)]
     # Both as they are sent, which is how a redirect repeats them, and as whoever reads them understands them.
     queried = {*url.query.values(), *(value for _, _, value in _query(url))}
     bare = [name for name, _, _ in _query(url) if _SECRET_SEGMENT.fullmatch(name)]

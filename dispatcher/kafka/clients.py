@@ -114,13 +114,7 @@ class KafkaClients:
 def _security(settings: Settings) -> dict[str, Any]:
     security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
     if "SSL" in settings.kafka_security_protocol:
-        try:
-            context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-            if settings.kafka_ssl_certfile is not None:
-                context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-        except OSError as error:
-            raise ConfigurationError(f"DISPATCHER_KAFKA_SSL_*: a certificate cannot be read: {error}") from error
-        security["ssl_context"] = context
+        security["ssl_context"] = _tls(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
             raise ConfigurationError(
@@ -131,3 +125,17 @@ def _security(settings: Settings) -> dict[str, Any]:
         security["sasl_plain_username"] = settings.kafka_sasl_username
         security["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
     return security
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    named = f"DISPATCHER_KAFKA_SSL_CAFILE={settings.kafka_ssl_cafile}"
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+        if settings.kafka_ssl_certfile is not None:
+            named = f"DISPATCHER_KAFKA_SSL_CERTFILE={settings.kafka_ssl_certfile}"
+            if settings.kafka_ssl_keyfile is not None:
+                named += f" with DISPATCHER_KAFKA_SSL_KEYFILE={settings.kafka_ssl_keyfile}"
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+    except OSError as error:
+        raise ConfigurationError(f"{named} cannot be used: {error}") from error
+    return context

@@ -17,7 +17,7 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import Topics
 from dispatcher.moments import milliseconds
-from dispatcher.recording.history import Message
+from dispatcher.recording.history import MOST_RUNS, Message
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
@@ -44,6 +44,10 @@ class StillPending(Exception):
 
 class BodyGone(Exception):
     """What was sent is no longer kept."""
+
+
+class SentTooOften(Exception):
+    """The message has as many runs as there can be."""
 
 
 class UnknownMessage(Exception):
@@ -74,7 +78,7 @@ class Resender:
         """Queue another run of a message and return its number; the broker has it then.
 
         Raises:
-            UnknownMessage, StillPending, BodyGone: it cannot be sent again.
+            UnknownMessage, StillPending, SentTooOften, BodyGone: it cannot be sent again.
         """
         lock = self._locks.setdefault((webhook.id, message_id), asyncio.Lock())
         async with lock:
@@ -133,6 +137,8 @@ class Resender:
             raise UnknownMessage
         if message.status in ("pending", "in_progress") or self.is_queued(webhook, message):
             raise StillPending
+        if message.runs >= MOST_RUNS:
+            raise SentTooOften
         body = await self._messages.body(webhook.organization_id, webhook.id, message_id)
         if body is None:
             raise BodyGone

@@ -102,6 +102,10 @@ class AttemptDetails:
     response: Response
 
 
+MOST_RUNS = 255
+"""How often a message can be sent, all in all: the tables for analysts count in a byte."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message. ``attempts`` were made or are being made, in all of its runs."""

@@ -11,14 +11,14 @@ from typing import Any
 
 from dispatcher.moments import milliseconds, moment
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.history import Message
+from dispatcher.recording.history import MOST_RUNS, Message
 from dispatcher.recording.hours import OF_WEBHOOK
 
 _PAGE = 8_000
 _BODIES_AT_ONCE = 200  # of 256 KiB at most
 
 _FAILED = f"""
-    {OF_WEBHOOK} AND status = 'failed'
+    {OF_WEBHOOK} AND status = 'failed' AND runs < {MOST_RUNS}
     AND finished_on >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')
     AND finished_on < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
 """

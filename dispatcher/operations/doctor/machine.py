@@ -22,6 +22,8 @@ def check_data_dir(directory: Path) -> Finding:
 
 def judge_room(subject: str, free: int, total: int) -> Finding:
     """Whether so many bytes of so many are enough."""
+    if not total:
+        return problem(subject, "has no room at all: that is no disk", "put it on a disk")
     share = free / total
     found = f"{free / _GIB:,.1f} of {total / _GIB:,.1f} GiB free ({share:.0%})"
     if share < _HARDLY_ANY and free < _ENOUGH_BYTES:

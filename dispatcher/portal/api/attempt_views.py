@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dispatcher.delivery.masking import shown_to_its_owner
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
@@ -130,11 +131,12 @@ def attempt_view(attempt: Attempt) -> AttemptView:
     return AttemptView(**_members(attempt))
 
 
-def details_view(details: AttemptDetails) -> AttemptDetailsView:
-    """An attempt with what was sent and answered, as the API shows it."""
+def details_view(details: AttemptDetails, target_url: str) -> AttemptDetailsView:
+    """An attempt with what was sent and answered, as the API shows it to whom may see the webhook's ``target_url``."""
+    request = SentRequest.model_validate(details.request)
     return AttemptDetailsView(
         **_members(details.attempt),
-        request=SentRequest.model_validate(details.request),
+        request=request.model_copy(update={"url": shown_to_its_owner(request.url, target_url)}),
         response=ReceivedResponse.model_validate(details.response),
     )
 

@@ -12,7 +12,8 @@ from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
 from dispatcher.portal.recovery import Recoveries
-from dispatcher.portal.resending import BodyGone, Resender, StillPending, UnknownMessage
+from dispatcher.portal.resending import BodyGone, Resender, SentTooOften, StillPending, UnknownMessage
+from dispatcher.recording.history import MOST_RUNS
 from dispatcher.recording.recoverable import Span
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
@@ -94,8 +95,10 @@ class ResendingApi:
             raise not_found("message") from None
         except StillPending:
             raise Problem(409, "The message is still being sent. Wait until it has succeeded or failed.") from None
+        except SentTooOften:
+            raise Problem(409, f"The message was sent {MOST_RUNS} times, which is as often as one can be.") from None
         except BodyGone:
-            raise Problem(410, "What was sent is no longer kept (28 days), so it cannot be sent again.") from None
+            raise Problem(410, _GONE) from None
         entry = self._audit.entry(webhook, call.caller.person, "resent", message_id=message_id)
         await self._audit.record(entry)
         return Answer(Resent(message_id=message_id, run=run))
@@ -113,6 +116,9 @@ class ResendingApi:
         if queued:
             await self._audit.record(self._audit.entry(webhook, call.caller.person, "recovered"))
         return Answer(Recovered(queued=queued))
+
+
+_GONE = "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again."
 
 
 def _require_enabled(webhook: Webhook) -> None:

@@ -51,7 +51,9 @@ PayloadTemplate = Annotated[
     Field(description="A JSON object; each #variable of the event type in its strings is replaced by its value"),
     AfterValidator(check_template),
 ]
-RateLimit = Annotated[float, Field(gt=0, le=10_000, description="Attempts a second, at most; null: no limit")]
+RateLimit = Annotated[
+    float, Field(ge=0.001, le=10_000, description="Attempts a second, at most: 0.001 to 10,000; null: no limit")
+]
 Headers = Annotated[
     dict[str, str], Field(description=f"Sent with every attempt; a value of {target_headers.MASK} means unchanged")
 ]

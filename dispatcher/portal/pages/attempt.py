@@ -11,15 +11,12 @@ from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempt_views import AttemptView
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.pages.failures_in_words import failure_in_words
-from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.webhook import PATH
 from dispatcher.portal.pages.wiring import Page
 
-_REFUSALS = {
-    409: N_("The message is still being sent, or the webhook is disabled. Look again in a moment."),
-    410: N_("What was sent is no longer kept (28 days), so it cannot be sent again."),
-}
+_REFUSALS = (409, 410)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class AttemptPages:
         except Problem as problem:
             if problem.status not in _REFUSALS:
                 raise
-            visit.flash("error", visit.gettext(_REFUSALS[problem.status]))
+            visit.flash("error", problem_in_words(problem.details.detail, visit.gettext))
         else:
             text = visit.gettext(
                 "The message is sent again. This is run %(run)s of it; its attempts show within seconds.",

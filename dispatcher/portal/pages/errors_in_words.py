@@ -130,7 +130,9 @@ _WORDS = Phrases(
         ),
         # Rate limit
         WRITE_A_NUMBER: N_("Write a number, such as 5 or 0.5."),
-        "Input should be greater than %(least)s": N_("Write a number greater than %(least)s, or leave it empty."),
+        "Input should be greater than or equal to %(least)s": N_(
+            "Write a number of at least %(least)s, or leave it empty."
+        ),
         "Input should be less than or equal to %(most)s": N_("Write a number up to %(most)s, or leave it empty."),
     }
 )

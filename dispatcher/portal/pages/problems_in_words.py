@@ -37,8 +37,11 @@ _PROBLEMS = Phrases(
         "The message is still being sent. Wait until it has succeeded or failed.": N_(
             "The message is still being sent. It can be sent again when it has succeeded or failed."
         ),
-        "What was sent is no longer kept (28 days), so it cannot be sent again.": N_(
-            "What was sent is no longer kept (28 days), so it cannot be sent again."
+        "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again.": N_(
+            "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again."
+        ),
+        "The message was sent %(most)s times, which is as often as one can be.": N_(
+            "The message was sent %(most)s times, which is as often as one can be."
         ),
         "The webhook is disabled. Enable it first, then send again.": N_(
             "The webhook is disabled. Enable it first, then send again."

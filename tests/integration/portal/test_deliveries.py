@@ -279,6 +279,15 @@ async def test_sends_a_message_again(api: Api, clickhouse: ClickHouse, clients: 
     audit = (await api("GET", f"/webhooks/{id}/audit")).body["items"]
     assert (audit[0]["action"], audit[0]["message_id"]) == ("resent", "msg_1")
 
+    await keep_body(clickhouse, id, "msg_often")
+    await failed_message(clickhouse, id, "msg_often", run=254)
+    often = f"/webhooks/{id}/messages/msg_often/resend"
+    assert (await api("POST", often)).body == {"message_id": "msg_often", "run": 255}
+    await failed_message(clickhouse, id, "msg_often", run=255)
+    reply = await api("POST", often)
+    assert (reply.status, "sent 255 times" in reply.body["detail"]) == (409, True)
+    assert (await api("POST", f"/webhooks/{id}/recover", {"since": "2026-01-01T00:00:00Z"})).body == {"queued": 0}
+
 
 async def test_recovers_what_failed(api: Api, clickhouse: ClickHouse, clients: KafkaClients, topics: Topics) -> None:
     id = (await api.create())["id"]

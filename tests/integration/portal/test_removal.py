@@ -150,6 +150,8 @@ async def test_the_command(api: Api, settings: Settings) -> None:
     status, _, err = await command(settings, ORGANIZATION)
     assert status == 2
     assert "--yes" in err
+    status, out, _ = await command(settings, f"{'x' * 250}\t", "--yes", "--json")
+    assert (status, json.loads(out)["organization_id"]) == (0, f"{'x' * 250}\t")
     status, out, _ = await command(settings, ORGANIZATION, "--yes", "--json")
     assert status == 0
     told = json.loads(out)

@@ -45,3 +45,8 @@ def test_says_that_there_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("DISPATCHER_DATA_DIR", str(tmp_path))
     with pytest.raises(ConfigurationError, match="DISPATCHER_AUTH_SECRET"):
         run()
+
+
+@pytest.mark.parametrize("option", ["--user", "--role"])
+def test_a_token_of_nobody_is_not_made(option: str) -> None:
+    assert "is empty; such a token opens nothing" in run(option, "")

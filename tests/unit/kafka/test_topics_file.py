@@ -23,6 +23,8 @@ def load(tmp_path: Path, before: str, instead: str) -> None:
     [
         ("[0s, 5s,", "[5s, 5s,", "retry.schedule: retry.schedule starts with 0s"),
         ("[0s, 5s,", "[0s, 0s,", "every entry of retry.schedule after the first is longer than 0s"),
+        ("[0s, 5s,", "[0s, 5,", "retry.schedule.1: 5 has no unit; write a whole number and ms, s, m, h or d"),
+        ("[0s, 5s,", "[0s, true,", "retry.schedule.1: True has no unit"),
         ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: '5 seconds' is not a duration"),
         ("retention: 7d", "retention: a week", "events.retention: 'a week' is not a duration"),
         ("partitions: 12", "partitions: 0", "deliveries.partitions: Input should be greater than or equal to 1"),

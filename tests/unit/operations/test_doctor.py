@@ -97,6 +97,10 @@ def test_room(free: int, total: int, level: Level) -> None:
     assert judge_room("disk", free, total).level is level
 
 
+def test_what_has_no_size_is_no_disk() -> None:
+    assert judge_room("disk of /proc", 0, 0).level is Level.PROBLEM
+
+
 def test_a_directory_that_is_not_there_yet_has_the_room_of_where_it_will_be(tmp_path: Path) -> None:
     assert "free" in check_data_dir(tmp_path / "not" / "yet").found
     assert not (tmp_path / "not").exists()

@@ -171,10 +171,10 @@ async def test_a_message_is_sent_again_from_the_details(
     (queued,) = await consume(clients, topics.deliveries, 1)
     assert (dict(queued.headers)["run"], queued.value) == (b"2", HOSTILE.encode())
     page = await visitor.post(f"{visitor.webhooks}/{id}/messages/msg_bad/resend", form)
-    assert "The message is still being sent, or the webhook is disabled." in page.text
+    assert "The message is still being sent. It can be sent again when it has succeeded or failed." in page.text
     await insert(clickhouse, [outcome("msg_old", 1, "failed", at=NOW - 9_000, webhook_id=id)])
     page = await visitor.post(f"{visitor.webhooks}/{id}/messages/msg_old/resend", {**form, "attempt": "msg_old-1-1"})
-    assert "no longer kept (28 days)" in page.text
+    assert "is not kept, after 28 days or because it was too large" in page.text
     await api("POST", f"/webhooks/{id}/disable")
     assert "Enable it to send the message again." in (await visitor.get(url)).text
 

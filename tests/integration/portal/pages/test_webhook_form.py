@@ -159,7 +159,7 @@ async def test_what_cannot_be_is_said_at_its_field_and_everything_typed_is_kept(
     page = await create(visitor, name="  ", payload_template="\r\n[1]", rate_limit="0", all_items="true")
     assert error_at(page, "name") == "Write a name; it cannot be blank."
     assert error_at(page, "payload_template") == "A template is a JSON object: begin it with { and end it with }."
-    assert error_at(page, "rate_limit") == "Write a number greater than 0, or leave it empty."
+    assert error_at(page, "rate_limit") == "Write a number of at least 0.001, or leave it empty."
     assert typed(page) == "\n[1]"
 
 
