@@ -22,9 +22,12 @@ _WITH_ITEMS = "wh-with-items"
 _ITEMS = 1_000
 _RESOURCES = 5_000
 _PAGES = {
-    "overview": _WEBHOOKS,
-    "overview, by success rate": f"{_WEBHOOKS}?sort=-success_rate",
-    "overview, searched": f"{_WEBHOOKS}?search=wh-00",
+    "overview: the page": _WEBHOOKS,
+    "overview: what follows it": f"{_WEBHOOKS}?whole=",
+    "overview, by success rate: the page": f"{_WEBHOOKS}?sort=-success_rate",
+    "overview, by success rate: what follows it": f"{_WEBHOOKS}?sort=-success_rate&whole=",
+    "overview, searched: the page": f"{_WEBHOOKS}?search=wh-00",
+    "overview, searched: what follows it": f"{_WEBHOOKS}?search=wh-00&whole=",
     "new": f"{_WEBHOOKS}/new",
     "webhook": _OF_LARGE,
     "webhook with 1,000 items": f"{_WEBHOOKS}/{_WITH_ITEMS}",

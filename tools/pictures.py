@@ -139,6 +139,7 @@ async def record(past: list[Hook], data_dir: Path) -> None:
 
 def take(page: Page, name: str) -> None:
     """Write a picture of what is seen, and say how large it is: above 150 kB, show less."""
+    expect(page.locator("[data-deferred]")).to_have_count(0)
     picture = page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
     print(f"docs/images/{name}.png: {len(picture) // 1000} kB", flush=True)
 

@@ -19,12 +19,12 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.conftest import engine
+from tests.integration.conftest import clickhouse_url, engine
 from tests.integration.portal.conftest import Api, a_token, clickhouse, follower, settings, vault_of
 from tests.support.target import Target, a_target
 from tools.pictures import browser_program
 
-__all__ = ["clickhouse", "engine", "follower", "settings"]
+__all__ = ["clickhouse", "clickhouse_url", "engine", "follower", "settings"]
 
 ADA = "demo-ada"
 PRIYA = "demo-priya"

@@ -32,9 +32,6 @@ T = TypeVar("T")
 
 ON_A_PAGE = 50
 KEY = "metrics"
-WHOLE_HEADER = "X-Whole-Page"
-"""Whoever asks with this header, or with ``whole`` in the query, waits for the figures, plots and attempts."""
-
 ISLANDS = ("delivery-plots", "live-attempts", "live-metrics", "attempt-window")
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -131,9 +128,7 @@ class MetricsPages:
         range_ = range_ if range_ in RANGES else "24h"
         status: Any = asked.get("status") if asked.get("status") in FILTERS else None
         figures, plots, page = None, None, None
-        # What ClickHouse takes a while for comes after the page, which is seen at once.
-        whole = "whole" in asked or WHOLE_HEADER in visit.request.headers
-        if whole:
+        if visit.whole:
             counted, page = await asyncio.gather(
                 _or_none(self._figures_and_plots(visit, range_)),
                 _or_none(self._page(visit, status, asked.get("cursor", ""))),
@@ -144,8 +139,7 @@ class MetricsPages:
         typed = TypedSpan.of(asked, now) if "since" in asked else TypedSpan.suggested(_RECOVERED_BY_DEFAULT, now)
         return {
             "figures": [(*figure, figures and figures[figure[0]]) for figure in FIGURES],
-            "whole": whole,
-            "without_deliveries": whole and (page is None or figures is None),
+            "without_deliveries": visit.whole and (page is None or figures is None),
             "ranges": RANGES,
             "range": range_,
             "plots": plots,

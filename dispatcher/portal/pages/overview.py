@@ -29,6 +29,8 @@ class OverviewQuery(WebhookQuery):
 
     sort: Annotated[str, Field(pattern=r"^-?(name|event_type|target_url|status|success_rate)$")] = "name"
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    whole: str = ""
+    """As ``Visit.whole`` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Row:
 
 
 class OverviewPage:
-    """Shows 50 webhooks at a time; whatever it shows is asked from ClickHouse at once."""
+    """Shows 50 webhooks at a time. How they went is asked from ClickHouse at once, and follows the page."""
 
     def __init__(self, api: WebhooksApi, recent: RecentDeliveries, clock: Callable[[], datetime]) -> None:
         self._api = api
@@ -76,15 +78,16 @@ class OverviewPage:
         found = self._api.found(visit.organization_id, query)
         last = max(1, -(-len(found) // ON_A_PAGE))
         number = min(query.page, last)
+        by_rate = column == "success_rate"
         # Of those on other pages nothing need be known, unless it decides who is on this one.
         recent: Mapping[str, RecentDays] | None = None
-        if column == "success_rate":
+        if visit.whole and by_rate:
             recent = await self._recently(visit.organization_id, span[0], None)
         rows = [Row(webhook, (recent or {}).get(webhook.id)) for webhook in found]
         rows.sort(key=lambda row: (row.webhook.name.casefold(), row.webhook.id))
         rows.sort(key=_keys(visit)[column], reverse=backwards)
         page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
-        if column != "success_rate":
+        if visit.whole and not by_rate:
             recent = await self._recently(visit.organization_id, span[0], [row.webhook.id for row in page])
             page = [Row(row.webhook, (recent or {}).get(row.webhook.id)) for row in page]
         return visit.render(
@@ -92,13 +95,14 @@ class OverviewPage:
             query=query,
             column=column,
             backwards=backwards,
-            rows=[(row, _picture(row, span)) for row in page],
+            rows=[(row, _picture(row, span) if visit.whole else None) for row in page],
+            rows_follow=by_rate and not visit.whole,
             found=len(found),
             filtered=bool(query.search.strip() or query.event_type or query.status),
             number=number,
             last=last,
             event_types=[*EventType],
-            without_deliveries=recent is None,
+            without_deliveries=visit.whole and recent is None,
             days=DAYS,
         )
 

@@ -19,6 +19,9 @@ from dispatcher.portal.pages.session import Flash, Session
 
 THEME_COOKIE = "theme"
 LANGUAGE_COOKIE = "language"
+WHOLE_HEADER = "X-Whole-Page"
+"""Whoever asks with this header, or with ``whole`` in the query, waits for what ClickHouse is asked for."""
+
 THEMES = ("system", "light", "dark")
 
 M = TypeVar("M", bound=BaseModel)
@@ -90,6 +93,11 @@ class Visit:
     def organization_url(self, *path: str, **query: str) -> str:
         """An address under the organization's webhooks, such as ``organization_url("new")``."""
         return webhooks_url(self.organization_id, *path, **query)
+
+    @property
+    def whole(self) -> bool:
+        """Whether what takes ClickHouse a while is asked for too; else it follows the page, which is seen at once."""
+        return "whole" in self.request.query or WHOLE_HEADER in self.request.headers
 
     @property
     def audit_url(self) -> str:

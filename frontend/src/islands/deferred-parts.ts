@@ -6,6 +6,8 @@ async function fill(): Promise<void> {
   if (waiting.length === 0) {
     return;
   }
+  let leaving = false;
+  addEventListener("beforeunload", () => (leaving = true), { once: true });
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Whole-Page": "yes" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -17,6 +19,9 @@ async function fill(): Promise<void> {
       part.replaceWith(...(came === null ? [] : [document.importNode(came, true)]));
     }
   } catch {
+    if (leaving) {
+      return; // Whoever goes elsewhere ends what was on its way.
+    }
     // The page itself says what is wrong.
     const whole = new URL(location.href);
     whole.searchParams.set("whole", "yes");

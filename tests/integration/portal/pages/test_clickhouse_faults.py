@@ -80,7 +80,7 @@ async def assert_it_says_so(api: Api, visitor: Visitor, webhook_id: str, attempt
     async with asyncio.TaskGroup() as asking:
         for what in asked:
             asking.create_task(ask(what))
-    page = await visitor.get(visitor.webhooks)
+    page = await visitor.get(f"{visitor.webhooks}?whole=")
     assert (page.status, "Tickets" in page.text, _UNAVAILABLE in page.text) == (200, True, True)
     page = await visitor.get(f"{visitor.webhooks}/{webhook_id}?tab=metrics&whole=")
     assert (page.status, _UNAVAILABLE in page.text) == (200, True)
@@ -92,7 +92,7 @@ async def assert_it_says_so(api: Api, visitor: Visitor, webhook_id: str, attempt
 async def assert_all_is_well(api: Api, visitor: Visitor, webhook_id: str, attempt_id: str) -> None:
     reply = await api("GET", f"/webhooks/{webhook_id}/metrics")
     assert (reply.status, reply.body["successful"]) == (200, 1)
-    page = await visitor.get(visitor.webhooks)
+    page = await visitor.get(f"{visitor.webhooks}?whole=")
     assert (page.status, _UNAVAILABLE in page.text) == (200, False)
     assert (await visitor.get(f"{visitor.webhooks}/{webhook_id}/attempts/{attempt_id}")).status == 200
 

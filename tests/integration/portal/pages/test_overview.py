@@ -3,12 +3,20 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.integration.portal.conftest import Api
 from tests.integration.portal.pages.conftest import Shown, Visitor
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 
 pytestmark = ON_A_SERVER_TOO
+
+
+@pytest.fixture(autouse=True)
+def _whole_pages(visitor: Visitor) -> None:
+    """As the script asks for what follows the page."""
+    visitor.headers["X-Whole-Page"] = "yes"
 
 
 def names_in(page: Shown) -> list[str]:
@@ -81,6 +89,29 @@ async def test_each_webhook_has_its_success_rate(visitor: Visitor, api: Api, cli
     assert "75%" in page.text
     assert "3 successful, 1 failed" in page.html
     assert order(await visitor.get(f"{visitor.webhooks}?sort=success_rate"), "good", "bad") == ["bad", "good"]
+
+
+async def test_the_page_is_there_at_once_and_how_deliveries_went_follows(visitor: Visitor, api: Api) -> None:
+    made = [await api.create(name=name, target_url=f"https://{name}.example/") for name in ("good", "bad")]
+    await visitor.sign_in()
+    del visitor.headers["X-Whole-Page"]
+    page = await visitor.get(visitor.webhooks)
+    assert order(page, "good", "bad") == ["bad", "good"]
+    for webhook in made:
+        assert f'data-part="rate-{webhook["id"]}" data-deferred' in page.html
+    assert "No messages" not in page.text
+    # Without script, the browser goes on to the whole page by itself.
+    assert f'content="0; url={visitor.webhooks}?whole=yes"' in page.html
+    whole = await visitor.get(f"{visitor.webhooks}?whole=yes")
+    assert (whole.text.count("No messages"), "data-deferred" in whole.html, "http-equiv" in whole.html) == (
+        2,
+        False,
+        False,
+    )
+
+    page = await visitor.get(f"{visitor.webhooks}?sort=success_rate")
+    assert ('data-part="rows" data-deferred' in page.html, names_in(page)) == (True, [])
+    assert "data-deferred" not in (await visitor.get(f"{visitor.webhooks}?search=nothing")).html
 
 
 async def test_many_webhooks_are_shown_in_pages(visitor: Visitor, api: Api) -> None:
