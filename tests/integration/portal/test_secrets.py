@@ -134,6 +134,8 @@ class Witness:
         assert response.status < 500
         # A webhook shows its own URL to the organization's admins, who wrote it and may change it.
         text = re.sub(r'"target_url": ?"[^"]*"', "", text)
+        # So it does with its path where it was called; what follows the path is masked.
+        text = re.sub(r'"request": ?{"url": ?"[^"?]*', "", text)
         self.answers[f"{method} {path}"] = text
 
 
