@@ -9,7 +9,9 @@ from yarl import URL
 from dispatcher.webhooks.target_headers import MASK
 
 _SECRET_SEGMENT = re.compile(r"[^/]{20,}")
-_TELLS_OF_A_SECRET = re.compile(r"auth|cookie|credential|key|pass|secret|sign|token", re.IGNORECASE)
+_TELLS_OF_A_SECRET = re.compile(
+    r"access|auth|bearer|code|cookie|credential|hmac|key|otp|pass|pin|pwd|secret|sign|token", re.IGNORECASE
+)
 _MASK_BYTES = MASK.encode()
 _SECRET_ANSWER_HEADERS = frozenset({"set-cookie", "www-authenticate", "authorization", "proxy-authenticate"})
 
@@ -25,20 +27,14 @@ def mask_url(url: URL, *, whole_path: bool = False) -> str:
     return f"{url.scheme}://{url.raw_authority}{path}" + (f"?{query}" if query else "")
 
 
-def shown_to_its_owner(masked: str, target_url: str) -> str:
-    """A URL that was masked, with its path if the webhook still has it: who may read this may read the webhook."""
-    url = URL(target_url, encoded=True)
-    return mask_url(url, whole_path=True) if mask_url(url) == masked else masked
-
-
 def secrets_of(url: URL, headers: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be shown of a webhook's URL and headers, wherever it turns up: targets echo what they are sent.
 
-    Values of a few characters are left out, and those of a word where the header's name tells of no secret: they would
-    mask words that have nothing to do with them.
+    Values of a few characters are left out, and short words and numbers where the header's name tells of no secret:
+    they would mask what has nothing to do with them.
     """
     parts = [piece for value in headers.values() for piece in value.split() if len(piece) >= 8]
-    values = [value for name, value in headers.items() if len(value) >= (4 if _TELLS_OF_A_SECRET.search(name) else 8)]
+    values = [value for name, value in headers.items() if len(value) >= 4 and not _is_a_word(name, value)]
     # Both as they are sent, which is how a redirect repeats them, and as whoever reads them understands them.
     queried = {*url.query.values(), *(value for _, _, value in _query(url))}
     bare = [name for name, _, _ in _query(url) if _SECRET_SEGMENT.fullmatch(name)]
@@ -96,3 +92,7 @@ def mask_answer_headers(
 def _query(url: URL) -> list[tuple[str, str, str]]:
     """The parts of the query as they are sent: name, equals sign and value, the latter two empty for a bare name."""
     return [part.partition("=") for part in url.raw_query_string.split("&") if part]
+
+
+def _is_a_word(name: str, value: str) -> bool:
+    return len(value) < 8 and (value.isalpha() or value.isdecimal()) and not _TELLS_OF_A_SECRET.search(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
@@ -89,10 +89,13 @@ async def leaders_time(admin: AIOKafkaAdminClient) -> int | None:
     """The time of the leader of the controllers, in milliseconds since the epoch.
 
     None where it cannot be known: an older Kafka, or the user may not ask.
+
+    Raises:
+        KafkaError: it may be known at another time.
     """
     try:
         return _time_in(await admin._send_request(_DescribeQuorum()))  # noqa: SLF001 - aiokafka has no such method
-    except (KafkaError, NotImplementedError):
+    except (IncompatibleBrokerVersion, NotImplementedError):
         return None
 
 
@@ -102,7 +105,10 @@ async def clock_difference(admin: AIOKafkaAdminClient, wall: Callable[[], float]
     ``wall`` is this machine's time in seconds since the epoch.
     """
     before = wall()
-    there = await leaders_time(admin)
+    try:
+        there = await leaders_time(admin)
+    except KafkaError:
+        return None
     after = wall()
     if there is None:
         return None

@@ -6,7 +6,7 @@ written by who made the change and by who missed it (``portal/missing_entries.py
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Literal, TypeVar, get_args
 
@@ -22,7 +22,7 @@ from dispatcher.webhooks.webhook import Person, Webhook
 
 Change = Literal["created", "updated", "enabled", "disabled", "deleted", "secret_rotated"]
 Use = Literal["tested", "resent", "recovered"]
-Action = Literal[Change, Use, "erased"]
+Action = Literal[Change, Use]
 
 KEPT_OF_WEBHOOK = 1_000
 """How many changes of a webhook are shown at most, and how many uses, the latest."""
@@ -31,6 +31,7 @@ KEPT_OF_ORGANIZATION = 1_000
 """How many changes of an organization's webhooks are shown at most, the latest."""
 
 _USES = frozenset(get_args(Use))
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 # A change and its entry are seconds apart, and so are two copies of one entry.
 _REMEMBERED = 20_000
@@ -59,7 +60,10 @@ class UnreadableAudit(ValueError):
 
 
 class AuditRecord(BaseModel):
-    """A record of ``webhooks.audit``; about an organization as a whole, it is of no webhook."""
+    """A record of ``webhooks.audit``. That no webhook was deleted says that everything of the organization was.
+
+    So that versions that know of nothing but webhooks read it, and go on.
+    """
 
     v: Literal[1]
     organization_id: str
@@ -101,24 +105,26 @@ class AuditTrail:
         except UnreadableAudit as error:
             log.warning("an audit record cannot be read", offset=consumed.offset, reason=str(error))
             return
-        entry, erased = record.entry, self._erased.get(record.organization_id)
-        # An entry that was missing may come after the erasure that it was to be a part of.
-        if self.has(record) or (erased is not None and entry.time < erased):
+        if self.has(record):
             return
+        entry = record.entry
         _keep(self._lately, entry.id, None, _REMEMBERED)
-        if entry.action in _USES:
-            _keep(self._uses.setdefault(record.webhook_id, {}), entry.id, entry, KEPT_OF_WEBHOOK)
-            return
-        if entry.action == "erased":
-            self._in_organization.pop(record.organization_id, None)
-            self._erased[record.organization_id] = entry.time
-        elif entry.action == "deleted":
+        kept = self._in_organization.setdefault(record.organization_id, {})
+        if entry.action == "deleted":
             self._changes.pop(record.webhook_id, None)
             self._uses.pop(record.webhook_id, None)
-        else:
+        if not record.webhook_id:
+            self._erased[record.organization_id] = entry.time
+            for id in [id for id, one in kept.items() if one.entry.time < entry.time]:
+                del kept[id]
+        elif entry.time < self._erased.get(record.organization_id, _EARLIEST):
+            return  # It was missing, and comes after the erasure that it was to be a part of.
+        elif entry.action in _USES:
+            _keep(self._uses.setdefault(record.webhook_id, {}), entry.id, entry, KEPT_OF_WEBHOOK)
+            return
+        elif entry.action != "deleted":
             _keep(self._changes.setdefault(record.webhook_id, {}), entry.id, entry, KEPT_OF_WEBHOOK)
-        in_organization = self._in_organization.setdefault(record.organization_id, {})
-        _keep(in_organization, entry.id, record, KEPT_OF_ORGANIZATION)
+        _keep(kept, entry.id, record, KEPT_OF_ORGANIZATION)
 
     def has(self, record: AuditRecord) -> bool:
         """Whether an entry is there; one that is not kept any more is known while it is one of the last that came."""
@@ -184,8 +190,8 @@ class Audit:
         )
 
     def erased(self, organization_id: str, by: Person) -> AuditRecord:
-        """That somebody now erases everything about an organization, what was changed in it included."""
-        entry = AuditEntry(id=_new_id(), time=self._clock(), by=by, action="erased")
+        """That somebody now erases everything about an organization, what was changed in it before included."""
+        entry = AuditEntry(id=_new_id(), time=self._clock(), by=by, action="deleted")
         return AuditRecord(v=1, organization_id=organization_id, webhook_id="", webhook_name="", entry=entry)
 
     async def write(self, record: AuditRecord) -> None:

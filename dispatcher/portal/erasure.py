@@ -96,10 +96,11 @@ class Erasure:
         found = self._found.setdefault(request, Counter())
         try:
             await self._delete_webhooks(organization_id, found)
+            erased = self._audit.erased(organization_id, DISPATCHER)
             found["resources"] += await self._delete_resources(organization_id)
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
             await erase_forgotten(self._clickhouse)
-            await self._audit.write(self._audit.erased(organization_id, DISPATCHER))
+            await self._audit.write(erased)
         except (Problem, QueryFailed) as error:
             raise NotErased(f"{organization_id} is not erased yet: {error}") from error
         del self._found[request]

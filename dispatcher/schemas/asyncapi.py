@@ -180,7 +180,7 @@ _AUDIT_RECORD = {
     "properties": {
         "v": {"const": 1},
         "organization_id": {"type": "string"},
-        "webhook_id": {"type": "string", "description": "Empty where it is the organization as a whole: it is erased"},
+        "webhook_id": {"type": "string", "description": "Empty where all of the organization is deleted"},
         "webhook_name": {"type": "string", "description": "Before the change"},
         "entry": {"$ref": _SCHEMA.format(model="AuditEntry")},
     },
@@ -238,7 +238,7 @@ def _messages() -> dict[str, Document]:
             _payload("Notice"),
             "The webhook's or the organization's id",
         ),
-        "audit": _message("Who changed what", _payload("AuditRecord"), _WEBHOOK),
+        "audit": _message("Who changed what", _payload("AuditRecord"), "The webhook's or the organization's id"),
         "session_end": _message("A session that somebody ended", _payload("SessionEnd"), "The session's id"),
         "dead_letter": _message(
             "A record that could not be understood, with its own headers and these; or, with the header "

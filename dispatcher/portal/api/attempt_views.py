@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from yarl import URL
 
-from dispatcher.delivery.masking import shown_to_its_owner
+from dispatcher.delivery.masking import mask_url
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.moments import moment
 from dispatcher.portal.api.webhook_views import ShownMoment
 from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, Message, Metrics
+from dispatcher.webhooks.webhook import Webhook
 
 
 class MetricsView(BaseModel):
@@ -131,12 +133,19 @@ def attempt_view(attempt: Attempt) -> AttemptView:
     return AttemptView(**_members(attempt))
 
 
-def details_view(details: AttemptDetails, target_url: str) -> AttemptDetailsView:
-    """An attempt with what was sent and answered, as the API shows it to whom may see the webhook's ``target_url``."""
+def details_view(details: AttemptDetails, webhook: Webhook) -> AttemptDetailsView:
+    """An attempt with what was sent and answered, as the API shows it.
+
+    The URL's path is not masked while the webhook is what it was then: who may read this may read the webhook.
+    """
     request = SentRequest.model_validate(details.request)
+    executed_on = details.attempt.executed_on
+    if executed_on is not None and webhook.updated_on <= executed_on:
+        url = mask_url(URL(webhook.target_url, encoded=True), whole_path=True)
+        request = request.model_copy(update={"url": url})
     return AttemptDetailsView(
         **_members(details.attempt),
-        request=request.model_copy(update={"url": shown_to_its_owner(request.url, target_url)}),
+        request=request,
         response=ReceivedResponse.model_validate(details.response),
     )
 

@@ -262,7 +262,7 @@ class AttemptsApi:
         details = await self._log.attempt(webhook.organization_id, webhook.id, call.path["attempt_id"])
         if details is None:
             raise not_found("attempt")
-        return Answer(details_view(details, webhook.target_url))
+        return Answer(details_view(details, webhook))
 
     async def get_message(self, call: Call[NoQuery, NoBody]) -> Answer[MessageView]:
         """A message and what became of it."""

@@ -11,7 +11,7 @@ from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import AuditEntry, AuditRecord, AuditTrail
 from dispatcher.webhooks.directory import Directory
 
-_Entry = TypeVar("_Entry", bound=AuditEntry)
+_Kept = TypeVar("_Kept")
 
 
 class AuditQuery(Query):
@@ -38,7 +38,7 @@ class ChangedWebhook(BaseModel):
 class OrganizationAuditEntry(AuditEntry):
     """Something that somebody changed in an organization."""
 
-    webhook: ChangedWebhook | None = Field(description="Null where it was the organization as a whole")
+    webhook: ChangedWebhook | None = Field(description="Null where everything about the organization was erased")
 
     @classmethod
     def of(cls, record: AuditRecord) -> Self:
@@ -96,23 +96,25 @@ class AuditApi:
         """A page of entries, those of a moment ago included."""
         webhook = webhook_of(call, self._directory)
         await self._catch_up()
-        page, next_cursor = _page(self._trail.of(webhook.id), call.query)
+        page, next_cursor = _page(self._trail.of(webhook.id), call.query, lambda entry: entry)
         return Answer(AuditList(items=page, next_cursor=next_cursor))
 
     async def list_organization_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[OrganizationAuditList]:
         """A page of what was changed in the organization, that of a moment ago included."""
         await self._catch_up()
-        records = self._trail.of_organization(call.organization_id)
-        page, next_cursor = _page([OrganizationAuditEntry.of(record) for record in records], call.query)
-        return Answer(OrganizationAuditList(items=page, next_cursor=next_cursor))
+        page, next_cursor = _page(self._trail.of_organization(call.organization_id), call.query, lambda one: one.entry)
+        items = [OrganizationAuditEntry.of(record) for record in page]
+        return Answer(OrganizationAuditList(items=items, next_cursor=next_cursor))
 
 
-def _page(entries: Sequence[_Entry], query: AuditQuery) -> tuple[list[_Entry], str | None]:
+def _page(
+    kept: Sequence[_Kept], query: AuditQuery, entry_of: Callable[[_Kept], AuditEntry]
+) -> tuple[list[_Kept], str | None]:
     if query.cursor is not None:
         _, last = read_cursor(query.cursor)
-        places = [place for place, entry in enumerate(entries) if entry.id == last]
+        places = [place for place, one in enumerate(kept) if entry_of(one).id == last]
         if not places:
             raise bad_cursor()
-        entries = entries[places[0] + 1 :]
-    page = list(entries[: query.limit])
-    return page, write_cursor((0, page[-1].id)) if len(entries) > len(page) else None
+        kept = kept[places[0] + 1 :]
+    page = list(kept[: query.limit])
+    return page, write_cursor((0, entry_of(page[-1]).id)) if len(kept) > len(page) else None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from dispatcher.delivery.masking import shown_to_its_owner
+from dispatcher.delivery.masking import mask_url
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
 from dispatcher.portal.api.attempt_views import ReceivedResponse, SentRequest
@@ -90,7 +90,7 @@ class TestingApi:
             response_body=answered,
             error=answer.failure.error if answer.failure else None,
             request=SentRequest(
-                url=shown_to_its_owner(target.shown_url, webhook.target_url),
+                url=mask_url(target.url, whole_path=True),
                 headers=dict(answer.request_headers),
                 body=request.body[:SHOWN_BODY_BYTES].decode(errors="replace"),
                 truncated=len(request.body) > SHOWN_BODY_BYTES,

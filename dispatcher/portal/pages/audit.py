@@ -26,7 +26,6 @@ _ACTIONS = {
     "secret_rotated": N_("Signing secret rotated"),
     "resent": N_("Message sent again"),
     "recovered": N_("Failed messages sent again"),
-    "erased": N_("Everything about the organization erased"),
 }
 
 _MEMBERS = {

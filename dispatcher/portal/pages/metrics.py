@@ -128,6 +128,7 @@ class MetricsPages:
         range_ = range_ if range_ in RANGES else "24h"
         status: Any = asked.get("status") if asked.get("status") in FILTERS else None
         figures, plots, page = None, None, None
+        visit.followed = not visit.whole
         if visit.whole:
             counted, page = await asyncio.gather(
                 _or_none(self._figures_and_plots(visit, range_)),

@@ -90,6 +90,7 @@ class OverviewPage:
         if visit.whole and not by_rate:
             recent = await self._recently(visit.organization_id, span[0], [row.webhook.id for row in page])
             page = [Row(row.webhook, (recent or {}).get(row.webhook.id)) for row in page]
+        visit.followed = bool(found) and not visit.whole
         return visit.render(
             "overview.html",
             query=query,

@@ -41,6 +41,8 @@ class Visit:
     """What a form holds, its first value of each name; ``all_fields`` has all."""
     all_fields: MultiDict[str] = field(default_factory=MultiDict)
     style_nonce_: str | None = None
+    followed: bool = False
+    """Whether parts of the page are asked for once it is there."""
 
     @property
     def caller(self) -> Caller:
@@ -129,9 +131,11 @@ class Visit:
     def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
         """The page that a template makes, ``visit`` among what it knows."""
         flashes: tuple[Flash, ...] = ()
-        if self.session is not None:
+        if self.session is not None and self.session.flashes:
             flashes = self.session.flashes
-            self.session = self.session.model_copy(update={"flashes": ()})
+            # A browser without script goes on from a page that is followed, and shows what follows instead.
+            if not self.followed:
+                self.session = self.session.model_copy(update={"flashes": ()})
         html = self.renderer.render(self.language.code, template, {"visit": self, "flashes": flashes, **context})
         return web.Response(
             body=html.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8"

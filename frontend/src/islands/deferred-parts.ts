@@ -1,6 +1,8 @@
 /** What the server takes a while for comes after the page: each `[data-deferred]` gives way to the part of its name. */
 import { whenParsed } from "../lib/dom.ts";
 
+const STILL_HERE_MS = 10_000;
+
 async function fill(): Promise<void> {
   const waiting = [...document.querySelectorAll<HTMLElement>("[data-deferred]")];
   if (waiting.length === 0) {
@@ -20,7 +22,8 @@ async function fill(): Promise<void> {
     }
   } catch {
     if (leaving) {
-      return; // Whoever goes elsewhere ends what was on its way.
+      // Whoever goes elsewhere ends what was on its way; who is still here only loaded a file down.
+      await new Promise((later) => setTimeout(later, STILL_HERE_MS));
     }
     // The page itself says what is wrong.
     const whole = new URL(location.href);

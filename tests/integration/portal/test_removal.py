@@ -86,7 +86,7 @@ async def test_everything_goes_and_nothing_comes_back(
     assert (await api("GET", "/webhooks")).body["items"] == []
     assert len((await other("GET", "/webhooks")).body["items"]) == 1
     [entry] = (await api("GET", "/audit")).body["items"]
-    assert (entry["action"], entry["by"]["id"], entry["webhook"]) == ("erased", DISPATCHER.id, None)
+    assert (entry["action"], entry["by"]["id"], entry["webhook"]) == ("deleted", DISPATCHER.id, None)
     assert [each["action"] for each in (await other("GET", "/audit")).body["items"]] == ["created"]
     assert await recorded(clickhouse) == everywhere(OTHER_ORGANIZATION)
     for topic, keys in (

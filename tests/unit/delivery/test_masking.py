@@ -8,7 +8,6 @@ from dispatcher.delivery.masking import (
     mask_text,
     mask_url,
     secrets_of,
-    shown_to_its_owner,
 )
 from dispatcher.webhooks.target_headers import MASK
 
@@ -37,19 +36,6 @@ def test_what_is_secret_in_a_url_is_not_shown(url: str, shown: str) -> None:
     assert mask_url(URL(url, encoded=True)) == shown
 
 
-def test_who_may_read_the_webhook_is_shown_the_path_that_it_still_has() -> None:
-    url = "https://x.example/0123456789abcdef0123456789abcdef"
-    masked = mask_url(URL(f"{url}?sig=abc", encoded=True))
-    assert masked == f"https://x.example/{MASK}?sig={MASK}"
-    assert shown_to_its_owner(masked, f"{url}?sig=abc") == f"{url}?sig={MASK}"
-    for changed in (
-        url,
-        "https://y.example/0123456789abcdef0123456789abcdef?sig=abc",
-        "https://x.example/hook?sig=abc",
-    ):
-        assert shown_to_its_owner(masked, changed) == masked
-
-
 def test_the_webhooks_own_headers_are_masked_whatever_their_case() -> None:
     headers = [("Authorization", "Bearer s3cret"), ("webhook-id", "msg_1")]
     assert mask_headers(headers, {"AUTHORIZATION": "x"}) == {"authorization": MASK, "webhook-id": "msg_1"}
@@ -70,11 +56,11 @@ def test_what_is_secret_of_a_webhook_is_found_wherever_it_turns_up() -> None:
     assert mask_text("on the whole, Bearer", secrets) == "on the whole, Bearer"
 
 
-def test_words_are_secret_where_the_header_s_name_tells_so() -> None:
-    headers = {"X-Team": "Contoso", "X-Enabled": "true", "X-Api-Key": "s3cr", "X-Environment": "production-7"}
-    answer = b'{"team":"Contoso","ok":true,"key":"s3cr","in":"production-7"}'
+def test_words_and_numbers_are_secret_where_the_header_s_name_tells_so() -> None:
+    headers = {"X-Team": "Contoso", "X-Enabled": "true", "X-Pin": "4711", "X-Year": "2026", "X-Other": "s3cr3t"}
+    answer = b'{"team":"Contoso","ok":true,"pin":"4711","in":2026,"other":"s3cr3t"}'
     masked = mask_bytes(answer, secrets_of(URL("https://x.example/"), headers), cut=False).decode()
-    assert masked == f'{{"team":"Contoso","ok":true,"key":"{MASK}","in":"{MASK}"}}'
+    assert masked == f'{{"team":"Contoso","ok":true,"pin":"{MASK}","in":2026,"other":"{MASK}"}}'
 
 
 @pytest.mark.parametrize("query", ["sig=ab%2Fcdefgh%3D", "0123456789abcdef0123456789abcdef"])

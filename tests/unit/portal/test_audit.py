@@ -109,9 +109,11 @@ def test_of_an_erased_organization_only_that_is_shown() -> None:
     trail = Written()
     trail.read("a", 1, action="created")
     trail.read("b", 2, organization_id="org-b", webhook_id="wh-2")
-    trail.read("c", 4, action="erased", webhook_id="")
-    trail.read("a late one", 3, action="deleted")
-    assert trail.changed() == [("", "c")]
+    trail.read("created meanwhile", 5, action="created", webhook_id="wh-3")
+    trail.read("c", 4, action="deleted", webhook_id="")
+    late = trail.read("a late one", 3, action="deleted")
+    assert trail.changed() == [("wh-3", "created meanwhile"), ("", "c")]
+    assert trail.has(late)
     assert trail.changed("org-b") == [("wh-2", "b")]
-    trail.read("d", 5, action="created", webhook_id="wh-3")
-    assert trail.changed() == [("wh-3", "d"), ("", "c")]
+    assert trail.ids == []
+    assert len(trail.of("wh-3")) == 1

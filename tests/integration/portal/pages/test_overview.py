@@ -109,6 +109,12 @@ async def test_the_page_is_there_at_once_and_how_deliveries_went_follows(visitor
         False,
     )
 
+    # What there is to say is said there too, and then no more.
+    gone = await visitor.post(f"{visitor.webhooks}/{made[0]['id']}/delete", {"csrf": whole.csrf})
+    said = "The webhook is deleted."
+    assert (gone.url, said in gone.text) == (visitor.webhooks, True)
+    assert [said in (await visitor.get(f"{visitor.webhooks}?whole=yes")).text for _ in range(2)] == [True, False]
+
     page = await visitor.get(f"{visitor.webhooks}?sort=success_rate")
     assert ('data-part="rows" data-deferred' in page.html, names_in(page)) == (True, [])
     assert "data-deferred" not in (await visitor.get(f"{visitor.webhooks}?search=nothing")).html
