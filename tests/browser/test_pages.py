@@ -237,7 +237,7 @@ async def test_axe_finds_nothing_and_nothing_overflows(
     await person.sign_in(PRIYA)
     of_webhook = (f"/{webhook}", f"/{webhook}?asks=delete", f"/{webhook}?tab=audit")
     for path in ("", "?search=nothing", "/../audit", *of_webhook):
-        for size in (NARROW, WIDE):
+        for size in (NARROW, WIDE) if language == "en" else (NARROW,):
             await page.set_viewport_size(size)
             await page.goto(f"{WEBHOOKS}{path}")
             found += await problems(person, f"{path} at {size['width']}")

@@ -64,7 +64,7 @@ def settings(settings: Settings, scale: Scale) -> Settings:
         pytest.param(Scale(50, 2_000, 100_000, 3_000, "15s", MUCH), id="50x2000-flood-100000", marks=full),
         pytest.param(Scale(50, 2_000, 0, 2_000, "15s", MUCH), id="50x2000", marks=full),
         pytest.param(Scale(0, 0, 100_000, 2_000, "15s", MUCH), id="flood-100000", marks=full),
-        pytest.param(Scale(14, 100, 2_000, 150, "10s", LITTLE), id="14x100-flood-2000"),
+        pytest.param(Scale(14, 100, 2_000, 150, "10s", LITTLE), id="14x100-flood-2000", marks=full),
     ],
 )
 async def test_healthy_targets_notice_nothing(

@@ -35,7 +35,7 @@ async def topics(make_topics: MakeTopics) -> Topics:
         pytest.param(RoleName.SENDER, (1, 4, 2, 1), id="senders-1-4-2-1", marks=full),
         pytest.param(RoleName.MATCHER, (1, 4, 2, 1), id="matchers-1-4-2-1", marks=full),
         pytest.param(RoleName.RELAY, (1, 3, 1), id="relays-1-3-1", marks=full),
-        pytest.param(RoleName.SENDER, (1, 2, 1), id="senders-1-2-1"),
+        pytest.param(RoleName.SENDER, (1, 2, 1), id="senders-1-2-1", marks=full),
     ],
 )
 async def test_joining_and_leaving(
