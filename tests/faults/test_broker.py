@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.assembly import RoleName
 from dispatcher.kafka.embedded import EmbeddedKafka
-from tests.support.fault_table import FaultTable, Row
+from tests.support.fault_table import FaultTable
 from tests.support.fleet import Fleet
 from tests.support.mixed_targets import (
     ORGANIZATIONS,
@@ -20,6 +20,7 @@ from tests.support.mixed_targets import (
     everything_was_delivered,
     make_webhooks,
     metrics_are_exact,
+    row_of_kills,
 )
 from tests.support.tally import after, by_attempt, ok
 from tests.support.traffic import Traffic
@@ -78,13 +79,10 @@ async def test_sigkill_of_the_broker(
     await everything_was_delivered(traffic, timeout=120)
     twice = traffic.tally.made_more_than_once()
     table.add(
-        Row(
+        row_of_kills(
+            traffic,
             f"SIGKILL of the broker{''.join(f', {role}' for role in killed)}, back on its data",
-            messages=len(traffic.expected),
-            lost=len(traffic.lost()),
-            twice=twice.total(),
             in_flight=len(in_flight),
-            worst_delay=max(traffic.delays()),
             notes=f"away for {away:.1f} s, seed {seed}",
         )
     )

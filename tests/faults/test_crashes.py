@@ -6,7 +6,7 @@ import random
 import pytest
 
 from dispatcher.assembly import RoleName
-from tests.support.fault_table import FaultTable, Row
+from tests.support.fault_table import FaultTable
 from tests.support.fleet import Fleet, RoleProcess
 from tests.support.mixed_targets import (
     ORGANIZATIONS,
@@ -14,6 +14,7 @@ from tests.support.mixed_targets import (
     everything_was_delivered,
     make_webhooks,
     metrics_are_exact,
+    row_of_kills,
 )
 from tests.support.tally import Call, after, by_attempt, ok
 from tests.support.traffic import Traffic
@@ -69,13 +70,10 @@ async def test_sigkill(
     await everything_was_delivered(traffic)
     twice = traffic.tally.made_more_than_once()
     table.add(
-        Row(
+        row_of_kills(
+            traffic,
             f"SIGKILL of {', '.join(killed)}, {kills} x, targets that take {'nothing' if target == 'fast' else target}",
-            messages=len(traffic.expected),
-            lost=len(traffic.lost()),
-            twice=twice.total(),
             in_flight=len(in_flight),
-            worst_delay=max(traffic.delays()),
             notes=f"seed {seed}",
         )
     )
@@ -129,13 +127,10 @@ async def test_sigkill_again_and_again(
     twice = traffic.tally.made_more_than_once()
     shown = "; ".join(", ".join(f"{moment:.1f}" for moment in moments[role]) for role in killed)
     table.add(
-        Row(
+        row_of_kills(
+            traffic,
             f"SIGKILL of {', '.join(killed)}, again after each restart, {'static' if static else 'dynamic'} members",
-            messages=len(traffic.expected),
-            lost=len(traffic.lost()),
-            twice=twice.total(),
             in_flight=len(in_flight),
-            worst_delay=max(traffic.delays()),
             notes=f"{shown} s after restarts, seed {seed}",
         )
     )

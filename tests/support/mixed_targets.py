@@ -1,6 +1,7 @@
 """Organizations whose targets answer, heal after a failure, or fail for ever; and how often each must be called."""
 
 from dispatcher.assembly import RoleName
+from tests.support.fault_table import Row
 from tests.support.tally import Behaviour, always, fail_first
 from tests.support.traffic import Traffic
 
@@ -32,3 +33,16 @@ async def everything_was_delivered(traffic: Traffic, timeout: float = 60) -> Non
 async def metrics_are_exact(traffic: Traffic, timeout: float = 60) -> None:
     """Return when ClickHouse counts every message once, and as it ended."""
     await traffic.metrics_are_exact(failing=[FAILS], timeout=timeout)
+
+
+def row_of_kills(traffic: Traffic, fault: str, *, in_flight: int, notes: str) -> Row:
+    """What a fault cost that killed whoever had ``in_flight`` calls in his hands."""
+    return Row(
+        fault,
+        messages=len(traffic.expected),
+        lost=len(traffic.lost()),
+        twice=traffic.tally.made_more_than_once().total(),
+        in_flight=in_flight,
+        worst_delay=max(traffic.delays()),
+        notes=notes,
+    )
