@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -29,6 +30,7 @@ _TRY_AGAIN_SECONDS = 0.5
 # Outcomes and retries are late for nobody by so much, and cost half of it when they wait for others.
 _LINGER_SECONDS = 0.01
 
+T = TypeVar("T")
 _Send = Callable[[], Awaitable[asyncio.Future[Any]]]
 
 
@@ -78,7 +80,7 @@ class Reports:
 
     async def dead_letter(self, record: Record, reason: str) -> None:
         """The record could not be understood."""
-        await _until_acknowledged([lambda: self._dead_letters.send(record, reason)])
+        await _until_taken(partial(self._dead_letters.send, record, reason))
 
     async def _send_outcome(self, work: Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
         delivery = work.delivery
@@ -93,10 +95,18 @@ class Reports:
 
 
 async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
+    return await _until_taken(partial(_acknowledged, sends))
+
+
+async def _acknowledged(sends: Sequence[_Send]) -> list[Any]:
+    futures = [await send() for send in sends]
+    return [await future for future in futures]
+
+
+async def _until_taken(send: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
-            futures = [await send() for send in sends]
-            return [await future for future in futures]
+            return await send()
         except KafkaError as error:
             log.warning("Kafka does not take what a sender reports; trying again", error=str(error))
             await asyncio.sleep(_TRY_AGAIN_SECONDS)

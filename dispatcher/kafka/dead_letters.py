@@ -1,12 +1,12 @@
 """Dead letters: records that could not be understood, kept as they came with the reason in their headers."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 
 from dispatcher.kafka.clients import MAX_RECORD_BYTES
 from dispatcher.kafka.headers import by_name
@@ -22,6 +22,7 @@ _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _LARGEST_TIME_MS = 62_135_596_800_000
 
 Headers = Sequence[tuple[str, bytes]]
+_Form = tuple[bytes | None, bytes | None, Headers]
 
 
 class Record(Protocol):
@@ -102,12 +103,15 @@ class DeadLetters:
         self._producer = producer
         self._topic = topic
 
-    async def send(self, record: Record, reason: str, *, with_value: bool = True) -> asyncio.Future[Any]:
-        """Set a record aside; the future ends when the broker has it, and only then may its offset be committed.
+    async def send(self, record: Record, reason: str, *, with_value: bool = True) -> None:
+        """Set a record aside. Only when this has returned does the broker have it, and may its offset be committed.
 
-        What does not fit beside the headers that are added is left out: its own topic has it still.
+        What does not fit beside the headers that are added, or is more than the broker allows, is left out: its own
+        topic has it still.
+
+        Raises:
+            KafkaError: the broker did not take it.
         """
-        DEAD_LETTERS.labels(record.topic).inc()
         about = [
             (_REASON, _short(reason).encode(errors="replace")),
             ("dead-letter-topic", record.topic.encode()),
@@ -115,18 +119,28 @@ class DeadLetters:
             ("dead-letter-offset", b"%d" % record.offset),
             ("dead-letter-time", b"%d" % record.timestamp),
         ]
-        key, value, own = record.key, record.value, list(record.headers)
-        if not with_value or _size(key, value, [*own, *about]) > MAX_RECORD_BYTES:
-            value, omitted = None, b"value"
-            if _size(key, value, [*own, *about]) > MAX_RECORD_BYTES:
-                key, own, omitted = None, [], b"key, value and headers"
-            about.append((_OMITTED, omitted))
-        if key is None and value is None:
-            value = b""  # aiokafka sends no record that has neither
-        future: asyncio.Future[Any] = await self._producer.send(
-            self._topic, value=value, key=key, headers=[*own, *about]
-        )
-        return future
+        forms = _forms(record, about, with_value=with_value)
+        for key, value, headers in forms:
+            if key is None and value is None:
+                value = b""  # noqa: PLW2901 - aiokafka sends no record that has neither
+            try:
+                await (await self._producer.send(self._topic, value=value, key=key, headers=headers))
+            except MessageSizeTooLargeError:
+                if headers is forms[-1][-1]:
+                    raise
+            else:
+                break
+        DEAD_LETTERS.labels(record.topic).inc()
+
+
+def _forms(record: Record, about: Headers, *, with_value: bool) -> list[_Form]:
+    """A dead letter as a whole, without its value, and with no more than where it comes from: those that may fit."""
+    without_value = (record.key, None, [*record.headers, *about, (_OMITTED, b"value")])
+    bare = (None, None, [*about, (_OMITTED, b"key, value and headers")])
+    forms: list[_Form] = [without_value, bare]
+    if with_value:
+        forms.insert(0, (record.key, record.value, [*record.headers, *about]))
+    return [form for form in forms if _size(*form) <= MAX_RECORD_BYTES]
 
 
 def _short(reason: str) -> str:

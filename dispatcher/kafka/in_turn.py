@@ -89,7 +89,7 @@ class InTurn(Background):
 
     async def _set_aside(self, record: ConsumerRecord, reason: str) -> None:
         # What webhooks.config holds are secrets, encrypted or not: they are kept in one place.
-        await (await self._dead_letters.send(record, reason, with_value=record.topic != self._secret))
+        await self._dead_letters.send(record, reason, with_value=record.topic != self._secret)
 
     async def _until_it_works(self, do: Callable[[], Awaitable[Any]]) -> None:
         while True:

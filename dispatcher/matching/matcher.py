@@ -12,7 +12,9 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
+from dispatcher.delivery.conclusion import conclude_without_call
 from dispatcher.delivery.failure_log import log_failure
+from dispatcher.delivery.failures import Failure
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, headers_without_call
 from dispatcher.delivery.pace import Pace
@@ -272,26 +274,12 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _failed(message: TooLarge, now_ms: int) -> Outcome:
-    delivery = message.delivery
-    return Outcome(
-        organization_id=delivery.organization_id,
-        webhook_id=delivery.webhook_id,
-        event_type=delivery.event_type,
-        message_id=delivery.message_id,
-        workspace_id=delivery.workspace_id,
-        run=delivery.run,
-        attempt=delivery.attempt,
-        status="failed",
-        message_created_on=delivery.message_created_on,
-        due_at=delivery.message_created_on,
-        executed_on=now_ms,
-        duration_ms=None,
-        response_code=None,
-        error=f"the rendered message is {-(-message.size // 1024)} KiB; at most {MAX_BODY_BYTES // 1024} KiB are sent",
-        reason=TOO_LARGE,
-        target_host=urlsplit(message.target_url).hostname or "",
-        next_attempt_at=None,
-    )
+    error = f"the rendered message is {-(-message.size // 1024)} KiB; at most {MAX_BODY_BYTES // 1024} KiB are sent"
+    due_at = message.delivery.message_created_on
+    failure = Failure(TOO_LARGE, error)
+    outcome = conclude_without_call(message.delivery, failure, due_at=due_at, ended_at=now_ms).outcome
+    outcome["target_host"] = urlsplit(message.target_url).hostname or ""
+    return outcome
 
 
 async def _until_crash(app: Any) -> None:

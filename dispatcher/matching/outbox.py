@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.delivery.record import Headers
@@ -184,26 +184,11 @@ class Outbox:
     async def _send_letter(self, record: Record, reason: str) -> None:
         for delay in _retry_delays():
             try:
-                await (await self._dead_letters.send(record, reason))
-            except MessageSizeTooLargeError:
-                record, reason = _Stub(record), f"{reason} (it is too large to be kept here; its topic has it)"
+                await self._dead_letters.send(record, reason)
             except (KafkaError, OSError) as error:
                 await _wait_to_retry("dead letters", error, delay)
             else:
                 break
-
-
-class _Stub:
-    """A record without its value, which the largest have to be where headers are added to them."""
-
-    def __init__(self, record: Record) -> None:
-        self.value: bytes | None = None
-        self.topic = record.topic
-        self.partition = record.partition
-        self.offset = record.offset
-        self.timestamp = record.timestamp
-        self.key = record.key
-        self.headers = record.headers
 
 
 def _retry_delays() -> Iterator[float]:

@@ -292,8 +292,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
             for record, reason in await self._insert(queued_rows):
                 log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
-        kept = [await dead_letters.send(record, reason) for record, reason in refused]
-        await asyncio.gather(*kept)
+        await asyncio.gather(*(dead_letters.send(record, reason) for record, reason in refused))
         for rows, topic in ((queued_rows, self._topics.deliveries), (outcomes, self._topics.attempts)):
             ROWS_RECORDED.labels(topic).inc(len(rows.rows))
 

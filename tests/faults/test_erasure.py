@@ -139,7 +139,7 @@ async def fill(clients: KafkaClients, topics: Topics, organization: str, webhook
         for name in topics.events.values():
             await producer.send_and_wait(name, marker.encode(), key=organization.encode())
             event = (await consume_all(clients, name))[-1]
-            await (await DeadLetters(producer, topics.dead_letter).send(event, marker))
+            await DeadLetters(producer, topics.dead_letter).send(event, marker)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ async def set_aside(clients: KafkaClients, topics: Topics, topic: str, *values: 
                 topic, partition, stored.offset, stored.timestamp, 1, b"key", value, None, 3, len(value), [("v", b"99")]
             )
             record.headers = [("v", b"99"), ("x", value)]
-            await (await letters.send(record, f"cannot read {value.decode()}"))
+            await letters.send(record, f"cannot read {value.decode()}")
 
 
 async def replay(box: DeadLetterBox, selection: Selection) -> int:

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 
 from dispatcher.kafka.clients import MAX_RECORD_BYTES
 from dispatcher.kafka.dead_letter_box import Letter, Selection, obstacle
@@ -27,23 +28,29 @@ class ARecord:
 
 
 class Sent:
-    """Stands for the producer: keeps what it is given as a consumer would find it."""
+    """Stands for the producer: keeps what it is given, if it is not too large, as a consumer would find it."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = MAX_RECORD_BYTES) -> None:
         self.records: list[ARecord] = []
+        self._largest = largest
 
     async def send(self, topic: str, *, value: bytes | None, key: bytes | None, headers: Any) -> asyncio.Future[None]:
         record = ARecord(value, headers, topic)
         record.key = key
-        self.records.append(record)
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        acknowledged.set_result(None)
+        if len(value or b"") + sum(len(content) for _, content in headers) > self._largest:
+            acknowledged.set_exception(MessageSizeTooLargeError())
+        else:
+            self.records.append(record)
+            acknowledged.set_result(None)
         return acknowledged
 
 
-async def set_aside(record: ARecord, reason: str = "odd", **options: bool) -> ARecord:
-    sent = Sent()
-    await (await DeadLetters(sent, "letters").send(record, reason, **options))
+async def set_aside(
+    record: ARecord, reason: str = "odd", *, largest: int = MAX_RECORD_BYTES, **options: bool
+) -> ARecord:
+    sent = Sent(largest)
+    await DeadLetters(sent, "letters").send(record, reason, **options)
     return sent.records[0]
 
 
@@ -62,6 +69,19 @@ async def test_what_is_too_large_beside_its_headers_is_left_out() -> None:
     assert (letter.key, letter.value, letter.headers, letter.omitted) == (None, b"", (), "key, value and headers")
     letter = read_dead_letter(await set_aside(ARecord(b"secret", []), with_value=False))
     assert (letter.value, letter.omitted) == (None, "value")
+
+
+async def test_what_the_broker_finds_too_large_is_left_out_and_cannot_be_sent_again() -> None:
+    own = [("v", b"1" * 100)]
+    letter = read_dead_letter(await set_aside(ARecord(b"x" * 1_000, own), largest=500))
+    assert (letter.key, letter.value, letter.headers, letter.omitted) == (b"wh", None, tuple(own), "value")
+    letter = read_dead_letter(await set_aside(ARecord(b"x" * 1_000, own), largest=120))
+    assert (letter.key, letter.value, letter.headers, letter.omitted) == (None, b"", (), "key, value and headers")
+
+
+async def test_what_no_broker_takes_is_not_set_aside() -> None:
+    with pytest.raises(MessageSizeTooLargeError):
+        await set_aside(ARecord(b"x", []), largest=10)
 
 
 async def test_a_record_of_nothing_can_be_set_aside() -> None:

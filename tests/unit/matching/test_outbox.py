@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.matching import outbox as outbox_module
@@ -38,9 +38,9 @@ class Broker:
         self.sent.append((topic, partition, batch.record_count()))
         return self._answer()
 
-    async def send(self, record: Any, reason: str) -> asyncio.Future[None]:
+    async def send(self, record: Any, reason: str) -> None:
         self.letters.append((record, reason))
-        return self._answer()
+        await self._answer()
 
     def _answer(self) -> asyncio.Future[None]:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -205,17 +205,3 @@ async def test_a_dead_letter_is_waited_for_like_a_record() -> None:
         broker.waiting[0].set_result(None)
         await eventually(lambda: done == [1])
     assert broker.letters == [(record, "not JSON"), (record, "not JSON")]
-
-
-async def test_a_dead_letter_that_is_too_large_goes_without_its_value() -> None:
-    broker = Broker()
-    broker.refusals = [MessageSizeTooLargeError()]
-    done: list[int] = []
-    record = SimpleNamespace(topic="t", partition=1, offset=2, timestamp=3, key=b"k", value=b"large", headers=[])
-    async with running(broker) as outbox:
-        outbox.put_dead_letter(record, "not JSON")
-        outbox.done(lambda: done.append(1), 10)
-        await eventually(lambda: done == [1])
-    stub, reason = broker.letters[1]
-    assert (stub.value, stub.key, stub.topic, stub.partition, stub.offset) == (None, b"k", "t", 1, 2)
-    assert reason.startswith("not JSON (it is too large")
