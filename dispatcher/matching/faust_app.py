@@ -6,7 +6,7 @@ producer, tables, web server, leader election and monitoring are not used, and i
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,11 +18,12 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import CrashingSupervisor
-from mode.utils.futures import maybe_async
+from mode.utils.futures import maybe_async, notify
 from mode.utils.queues import ThrowableQueue
 
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
 from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
+from dispatcher.kafka.watermark import Watermark
 from dispatcher.matching.turns import Turns
 from dispatcher.observability.metrics import REBALANCES
 
@@ -38,6 +39,9 @@ _OVERHEAD_BYTES = 400
 _OF_A_PARTITION_AT_ONCE = 500
 
 _BUFFER_POLL_SECONDS = 0.002
+
+_NEVER_ASKED = 0
+"""Since when an event is being dealt with."""
 
 Agent = Callable[[Any], Awaitable[None]]
 
@@ -251,6 +255,11 @@ class _ConsumerHere(AIOKafkaConsumerThread):
 
 
 class _Consumer(Consumer):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._watermarks: dict[TP, Watermark] = {}
+        """Of the partitions of which something was handed on since they were assigned."""
+
     def _new_consumer_thread(self) -> _ConsumerHere:
         return _ConsumerHere(self, loop=self.loop, beacon=self.beacon)
 
@@ -286,13 +295,12 @@ class _Consumer(Consumer):
                 break
             following = self._read_offset[partition]
             unread = records if following is None else [record for record in records if record.offset >= following]
-            for record in unread:
-                if following and record.offset > following:
-                    await self._add_gap(partition, following, record.offset - 1)
-                following = record.offset + 1
-            if unread and self._may_hand_on(generation):
+            if unread:
+                watermark = self._watermarks.setdefault(partition, Watermark(unread[0].offset))
+                for record in unread:
+                    watermark.begin(record.offset, _NEVER_ASKED)
                 # Faust's own has what was read last here, and after a seek what follows: the last came twice.
-                self._read_offset[partition] = following
+                self._read_offset[partition] = watermark.position
                 queue.put_fetched(unread, generation)
 
     def _may_hand_on(self, generation: int) -> bool:
@@ -307,6 +315,32 @@ class _Consumer(Consumer):
         while not self.suspend_flow.is_set() and turns.bytes >= BUFFERED_BYTES:  # noqa: ASYNC110
             # Faust's queues tell nobody that they have room again.
             await asyncio.sleep(_BUFFER_POLL_SECONDS)
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        # What was handed on since the last commit comes again; whichever of the two is done first, it is done.
+        self._watermarks.clear()
+
+    def ack(self, message: Any) -> bool:
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        watermark = self._watermarks.get(message.tp)
+        if watermark is not None:
+            with suppress(KeyError):  # it was handed on before partitions changed hands, or a seek
+                watermark.finish(message.offset)
+        notify(self._waiting_for_ack)
+        return True
+
+    # Faust's own commits past an event that is not done where it is the first after what was committed, or where nothing
+    # has been: events of many messages, and those whose turn comes later, are done after others that follow them.
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self._watermarks if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._watermarks[tp].committable
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         # Faust's own does nothing but wait where a commit is under way, whose offsets may be older than what the caller
@@ -324,9 +358,11 @@ class _Consumer(Consumer):
             app.flow_control.clear()
             await self.wait_empty()
         await super().on_partitions_revoked(revoked)
+        self._watermarks.clear()
 
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
         REBALANCES.labels("matcher").inc()
+        self._watermarks.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def verify_all_partitions_active(self) -> None:

@@ -8,22 +8,26 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.sender import Sender
 from faust.transport.drivers.aiokafka import Consumer
 
 from dispatcher.events.types import EventType
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching import faust_app
 from dispatcher.matching.matcher import Matcher
-from dispatcher.matching.message_id import message_of_event
+from dispatcher.matching.message_id import message_of_device, message_of_event
 from dispatcher.settings import Settings
-from tests.support.matching import Reader, a_webhook, an_event, following, publish
+from tests.support.matching import ORGANIZATION, Reader, a_webhook, an_event, following, publish
+from tests.support.waiting import eventually
 
 ALERTS = EventType.ACTIVE_ALERT
 REPOSITORY = Path(__file__).parents[3]
@@ -118,6 +122,56 @@ async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, setti
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(10):
                 assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["a new group", "a used group"])
+async def test_an_event_that_takes_long_is_matched_again_though_those_behind_it_were_done(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch, used: bool
+) -> None:
+    operations, devices = EventType.OPERATION_EXECUTED, EventType.OPERATION_EXECUTED_IN_WORKSPACE
+    webhooks = following(
+        a_webhook(operations, id="wh-whole"), a_webhook(devices, id="wh-device"), a_webhook(ALERTS, id="wh-alerts")
+    )
+    long = an_event(operations, id="long", workspaces=[{"workspace_id": f"ws-{number}"} for number in range(500)])
+    short = [an_event(operations, id=f"short-{number}", operation_id=f"op-{number}") for number in range(20)]
+    rest = Matcher._match_rest
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def committed(topic: str) -> dict[TopicPartition, int]:
+        async with connected(clients) as admin:
+            offsets = await admin.list_consumer_group_offsets(topics.group(Group.MATCHER))
+        return {tp: each.offset for tp, each in offsets.items() if tp.topic == topic and each.offset >= 0}
+
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
+        monkeypatch.setattr(Matcher, "_match_rest", never)
+        matcher = Matcher(clients, topics, webhooks)
+        await matcher.start()
+        try:
+            before: dict[TopicPartition, int] = {}
+            if used:
+                await publish(clients, topics.events[operations], short[:1], spread=False)
+                before = await eventually(partial(committed, topics.events[operations]))
+            await publish(clients, topics.events[operations], [long, *short], spread=False)
+            async with asyncio.timeout(30):
+                await deliveries.until(50 + len(short) + used)
+            await publish(clients, topics.events[ALERTS], alerts(1))
+            await eventually(partial(committed, topics.events[ALERTS]))  # all that may be is committed with it
+            after = await committed(topics.events[operations])
+        finally:
+            await matcher.stop()
+        assert after == (before or dict.fromkeys(after, 0))
+        monkeypatch.setattr(Matcher, "_match_rest", rest)
+        matcher = Matcher(clients, topics, webhooks)
+        await matcher.start()
+        try:
+            device = [message_of_device("wh-device", ORGANIZATION, "op-81", f"ws-{number}") for number in range(500)]
+            async with asyncio.timeout(30):
+                while not {dict(each.headers)["message"].decode() for each in deliveries.records}.issuperset(device):
+                    await deliveries.take()
+        finally:
+            await matcher.stop()
 
 
 @pytest.mark.parametrize(
