@@ -56,7 +56,7 @@ class Limits:
     waiting_seconds: float = 5.0
     """The lane of a slow target has room while a new attempt would wait no longer than this."""
     waiting_if_slow: int = 100
-    """It has room for so many however slow it is."""
+    """Parked attempts come back while fewer than half as many wait for it."""
     waiting_if_fast: int = 2_000
     """Parked attempts come back while fewer than half as many wait; of a target that only fails no more have room."""
     slow_seconds: float = 1.0
@@ -154,15 +154,18 @@ class Lanes(Generic[W]):
     def has_room(self, webhook_id: str, now: float) -> bool:
         """Whether another attempt may wait: always, unless its target is slow or only fails and the wait would be long.
 
-        That it is the dispatcher itself which has much to do is no reason to send an attempt away.
+        Even then one for each place may, or the next one by a rate limit; no more, as no offset behind what waits is
+        committed. That it is the dispatcher itself which has much to do is no reason to send an attempt away.
         """
         lane = self._lanes.get(webhook_id)
-        if lane is None or len(lane.waiting) < self._limits.waiting_if_slow:
+        if lane is None or not lane.waiting:
             return True
         if lane.failing and len(lane.waiting) >= self._limits.waiting_if_fast:
             return False
         rate = self._rate_of(webhook_id)
         if not lane.slow and not rate:
+            return True
+        if not rate and len(lane.waiting) < lane.places:
             return True
         a_call = max(lane.seconds, now - next(iter(lane.executing.values()), now))
         wait = len(lane.waiting) * max(a_call / lane.places, 1 / rate if rate else 0.0)

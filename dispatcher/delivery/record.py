@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.events.types import EventType
+from dispatcher.kafka.dead_letters import Record
 from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, trace_of_headers
 
 VERSION = b"1"
+
+_DUE = "due"
+_LONGEST_TIME = 15
 
 _ATTEMPTS = range(1, 256)
 _RUNS = range(1, 2**16)
@@ -67,6 +71,17 @@ class Delivery:
     def in_trace(self, headers: Headers) -> Headers:
         """The headers of a record about it, with those of its trace if it is in one."""
         return headers if self.trace is None else headers + self.trace.headers()
+
+
+def due_at(record: Record) -> int:
+    """When the attempt of a parked record was due, in milliseconds: before it was stored here, again and again."""
+    due = dict(record.headers).get(_DUE) or b""
+    return int(due) if due.isdigit() and len(due) <= _LONGEST_TIME else record.timestamp
+
+
+def parked_headers(headers: Headers, due: int) -> Headers:
+    """The headers of a record to be parked, with the time (milliseconds) at which its attempt was ``due``."""
+    return headers if any(name == _DUE for name, _ in headers) else [*headers, (_DUE, b"%d" % due)]
 
 
 def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Delivery:

@@ -18,13 +18,14 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from dispatcher.delivery.admission import Admission
 from dispatcher.delivery.attempt import AttemptMaker
+from dispatcher.delivery.commits import Commits
 from dispatcher.delivery.conclusion import Conclusion
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.memory import attempt_key
 from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.passing import Passing
-from dispatcher.delivery.record import UnreadableDelivery, read_delivery
+from dispatcher.delivery.record import UnreadableDelivery, due_at, parked_headers, read_delivery
 from dispatcher.delivery.reports import Reports
 from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
@@ -59,6 +60,7 @@ _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 64
 _RECORDS_BESIDE_OTHERS = 16
 _UNREPORTED_AT_MOST = 5_000
+_SETTING_ASIDE_AT_MOST = 500
 
 # What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
 _ROUND_SECONDS = 0.0002
@@ -93,7 +95,7 @@ class Sender:
         self._rebalances = REBALANCES.labels(self.name)
         self._partitions: dict[int, Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
-        self._committed: dict[TopicPartition, int] = {}
+        self._commits = Commits()
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._setting_aside: set[asyncio.Task[None]] = set()
@@ -113,6 +115,8 @@ class Sender:
         self._assigned = asyncio.Event()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._taking_over: asyncio.Task[None] | None = None
+        self._broken: asyncio.Future[None]
 
     async def start(self) -> None:
         """Join the group; the first partitions may arrive a little later.
@@ -120,6 +124,7 @@ class Sender:
         Raises:
             ConfigurationError: the topics do not have equally many partitions.
         """
+        self._broken = asyncio.get_running_loop().create_future()
         guard = TargetGuard(self._settings.allowed_target_networks)
         self._client = TargetClient(self._settings, guard, now=lambda: self._clock.now() / 1000)
         self._producer: AIOKafkaProducer = self._clients.producer()
@@ -154,7 +159,7 @@ class Sender:
     async def wait(self) -> None:
         """Run until a part of the sender ends by itself."""
         with suppress(asyncio.CancelledError):
-            await _first_to_end(self._tasks)
+            await _first_to_end([*self._tasks, self._broken])
 
     async def stop(self) -> None:
         """Finish the calls that are being made, for a few seconds, commit, and leave the group."""
@@ -166,9 +171,10 @@ class Sender:
             self._alarm.cancel()
         receive, *others = self._tasks
         await _cancel([receive])
+        await self._give_up_taking_over()
         self._drop_waiting()
         await self._finish_executing(STOP_SECONDS)
-        await self._commit(self._watermarks)
+        await self._commit(self._watermarks, leaving=True)
         unfinished = [work.task for work in self._executing.values() if work.task is not None]
         await _cancel([*unfinished, *self._parking.tasks, *self._setting_aside, *others])
         await self._consumer.stop()
@@ -200,10 +206,14 @@ class Sender:
             for work in self._lanes.overflow():
                 self._forget(work)
                 delivery = work.delivery
-                self._parking.park(work.partition, delivery.key, delivery.body, delivery.headers(), work.finish)
+                headers = parked_headers(delivery.headers(), work.due_at)
+                self._parking.park(work.partition, delivery.key, delivery.body, headers, work.finish)
+                self._passing.parked(TopicPartition(self._topics.parked, work.partition), delivery.webhook_id)
             self._hold_bulk()
             await asyncio.sleep(0)
             await self._parking.room()
+            if len(self._setting_aside) > _SETTING_ASIDE_AT_MOST:
+                await asyncio.wait(self._setting_aside, return_when=asyncio.FIRST_COMPLETED)
 
     def _hold_bulk(self) -> None:
         """Have more of ``webhooks.bulk`` wait in Kafka while much waits here for nothing but its turn."""
@@ -240,7 +250,8 @@ class Sender:
         if parked:
             webhook_id = (record.key or b"").decode(errors="replace")
             has_room = self._lanes.has_room_for_parked(webhook_id)
-            if not has_room and not self._passing.may_pass(tp, time.monotonic()):
+            end = self._consumer.highwater(tp) or 0
+            if not has_room and not self._passing.may_pass(tp, webhook_id, offset, end, time.monotonic()):
                 self._blocking[tp] = webhook_id
                 self._consumer.seek(tp, offset)
                 self._consumer.pause(tp)
@@ -266,12 +277,16 @@ class Sender:
         elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, time.monotonic())):
             places = [(watermark, offset)]
             bulk = tp.topic != self._topics.deliveries
-            work = Work(delivery, key, record.timestamp, tp.partition, tp.topic, offset, places, bulk)
+            due = due_at(record) if parked else record.timestamp
+            work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, bulk)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
             finish = partial(watermark.finish, offset)
-            self._parking.park(tp.partition, delivery.key, delivery.body, list(record.headers), finish)
+            headers = parked_headers(list(record.headers), due_at(record))
+            self._parking.park(tp.partition, delivery.key, delivery.body, headers, finish)
+            if not parked:
+                self._passing.parked(TopicPartition(self._topics.parked, tp.partition), delivery.webhook_id)
         return True
 
     async def _set_aside(self, record: Record, reason: str, watermark: Watermark) -> None:
@@ -363,7 +378,8 @@ class Sender:
 
     def _unblock(self, now: float) -> None:
         for tp, webhook_id in list(self._blocking.items()):
-            if self._lanes.has_room_for_parked(webhook_id) or self._passing.due(tp, now):
+            has_room = self._lanes.has_room_for_parked
+            if has_room(webhook_id) or self._passing.due(tp, now, has_room):
                 del self._blocking[tp]
                 self._consumer.resume(tp)
 
@@ -374,13 +390,9 @@ class Sender:
             await asyncio.sleep(COMMIT_SECONDS)
             await self._commit(self._watermarks)
 
-    async def _commit(self, watermarks: Mapping[TopicPartition, Watermark]) -> None:
+    async def _commit(self, watermarks: Mapping[TopicPartition, Watermark], *, leaving: bool = False) -> None:
         now = self._clock.now()
-        offsets = {
-            tp: (watermark.committable, str(watermark.since(now)))
-            for tp, watermark in watermarks.items()
-            if watermark.committable > self._committed.get(tp, -1)
-        }
+        offsets = self._commits.due(watermarks, now, leaving=leaving)
         if not offsets:
             return
         try:
@@ -388,21 +400,22 @@ class Sender:
         except (KafkaError, IllegalStateError) as error:
             log.debug("offsets not committed; they will be with the next ones", error=str(error))
         else:
-            self._committed.update({tp: offset for tp, (offset, _) in offsets.items()})
+            self._commits.done(offsets, now)
 
     # Rebalancing
 
     async def revoked(self) -> None:
         """Finish what is being executed, within a deadline, and commit."""
         self._assigned.clear()
+        await self._give_up_taking_over()
         watermarks, self._watermarks = self._watermarks, {}
         self._blocking.clear()
         self._drop_waiting()
         await self._finish_executing(HAND_OVER_SECONDS)
-        await self._commit(watermarks)
+        await self._commit(watermarks, leaving=True)
 
     async def assigned(self, tps: Collection[TopicPartition]) -> None:
-        """Learn what was made in these partitions lately, and begin.
+        """Begin to learn what was made in these partitions lately, and then go on with them.
 
         What is still being executed in a partition that came back goes on; in one that did not it is given up.
         """
@@ -412,8 +425,15 @@ class Sender:
                 if work.task is not None:
                     work.task.cancel()
         self._partitions = {number: before.get(number) or Partition() for number in numbers}
+        # Not here: no heartbeat is sent until this returns, and who sends none is thrown out of the group.
+        self._taking_over = asyncio.create_task(self._begin_with(tps), name="sender takeover")
+        self._taking_over.add_done_callback(self._taken_over)
+        self._rebalances.inc()
+
+    async def _begin_with(self, tps: Collection[TopicPartition]) -> None:
         positions = await self._take_over(tps)
-        self._committed, self._gaps = {}, {}
+        self._commits.forget()
+        self._gaps = {}
         self._passing.clear()
         self._watermarks = {tp: Watermark(position) for tp, position in positions.items()}
         self._last = {tp for tp in tps if tp.topic != self._topics.deliveries}
@@ -422,7 +442,14 @@ class Sender:
             # A fetch that was waiting may have brought something meanwhile, which nobody could begin with.
             self._consumer.seek(tp, position)
         self._assigned.set()
-        self._rebalances.inc()
+
+    def _taken_over(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _give_up_taking_over(self) -> None:
+        if self._taking_over is not None:
+            await _cancel([self._taking_over])
 
     async def _take_over(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         while True:
@@ -480,7 +507,7 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._sender.assigned(assigned)
 
 
-async def _first_to_end(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _first_to_end(tasks: Sequence[asyncio.Future[None]]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         await task

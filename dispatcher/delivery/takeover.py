@@ -1,6 +1,6 @@
 """Taking over a partition: reading back which attempts were made there lately, whoever made them."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -25,7 +25,6 @@ log = structlog.get_logger()
 class _Finished:
     """An attempt that ended: its key, when (milliseconds), and the delivery that it was made for."""
 
-    partition: int
     key: int
     at: int
     topic: str
@@ -70,13 +69,16 @@ async def take_over(
             known = partitions[number].read_to
             first = found[tp].offset if found.get(tp) is not None else ends[tp]
             consumer.seek(tp, max(known, first) if known is not None else first)
-            partitions[number].read_to = ends[tp]
-        async for finished in _read_up_to(consumer, ends):
-            partition = partitions[finished.partition]
-            if finished.at >= remembered:
-                partition.made.add(finished.key, finished.at)
-            elif finished.offset >= positions.get(TopicPartition(finished.topic, finished.partition), 0):
-                partition.finished.setdefault(finished.topic, set()).add(finished.offset)
+        async for tp, records in _read_up_to(consumer, ends):
+            partition = partitions[tp.partition]
+            for finished in _finished(records):
+                if finished.at >= remembered:
+                    partition.made.add(finished.key, finished.at)
+                elif finished.offset >= positions.get(TopicPartition(finished.topic, tp.partition), 0):
+                    partition.finished.setdefault(finished.topic, set()).add(finished.offset)
+            partition.read_to = records[-1].offset + 1
+        for number, tp in tps.items():
+            partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
     finally:
         await consumer.stop()
 
@@ -96,12 +98,13 @@ async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicP
     return since
 
 
-async def _read_up_to(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> AsyncIterator[_Finished]:
+async def _read_up_to(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[tuple[TopicPartition, Sequence[Record]]]:
     left = {tp for tp, end in ends.items() if await consumer.position(tp) < end}
     while left:
-        for records in (await consumer.getmany(*left, timeout_ms=1_000)).values():
-            for finished in _finished(records):
-                yield finished
+        for tp, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
+            yield tp, records
         left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
 
 
@@ -113,7 +116,6 @@ def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
         try:
             topic, offset = told_of(headers)
             yield _Finished(
-                partition=record.partition,
                 key=attempt_key(headers["message"].decode(), int(headers["run"]), int(headers["attempt"])),
                 at=record.timestamp,
                 topic=topic,

@@ -333,8 +333,8 @@ class _Consumer(Consumer):
         notify(self._waiting_for_ack)
         return True
 
-    # Faust's own commits past an event that is not done where it is the first after what was committed, or where nothing
-    # has been: events of many messages, and those whose turn comes later, are done after others that follow them.
+    # Faust's own commits past an event that is not done where it is the first after what was committed, or where
+    # nothing has been: events of many messages, and those whose turn comes later, are done after some that follow.
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in self._watermarks if topics is None or tp in topics or tp.topic in topics)

@@ -1,5 +1,6 @@
 """What a sender's fetch brings while it still learns what was made in its partitions."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -40,3 +41,32 @@ async def test_what_is_fetched_during_a_takeover_is_sent(
     monkeypatch.setattr(sender_role, "take_over", take_over_while_something_comes)
     sender._consumer._coordinator.request_rejoin()
     await eventually(lambda: [each.message_id for each in target.received] == ["msg_before", "msg_during"], timeout=30)
+
+
+async def test_a_takeover_may_take_longer_than_a_member_may_be_silent(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_back = asyncio.Event()
+
+    async def take_over_for_long(*about: Any, **how: Any) -> None:
+        await read_back.wait()
+        await take_over(*about, **how)
+
+    monkeypatch.setattr(sender_role, "take_over", take_over_for_long)
+    await delivering.webhook("wh", target.url("hook"))
+    sender = await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    coordinator = sender._consumer._coordinator
+    beats: list[bool] = []
+    beat = coordinator._do_heartbeat
+
+    async def count_the_beat() -> bool:
+        beats.append(bool(await beat()))
+        return beats[-1]
+
+    monkeypatch.setattr(coordinator, "_do_heartbeat", count_the_beat)
+    await eventually(lambda: len(beats) >= 2, timeout=20, what="heartbeats in the takeover")
+    assert all(beats)
+    assert not target.received
+    read_back.set()
+    await eventually(lambda: [each.message_id for each in target.received] == ["msg_1"])

@@ -163,6 +163,21 @@ def test_only_what_would_wait_long_for_a_slow_target_is_sent_away() -> None:
     assert lanes.has_room_for_parked("unheard of")
 
 
+def test_a_place_or_a_rate_limit_has_one_waiting_however_long_that_takes() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(), rate_of={"limited": 0.02}.get)
+    for name in ("hangs", "limited"):
+        lanes.add(Work(name))
+    for _ in range(9):
+        lanes.add(Work("hangs"))
+    list(lanes.take(0.0))
+    lanes.look(15.0)
+    for name, most in {"hangs": 10, "limited": 1}.items():
+        for _ in range(most):
+            assert lanes.has_room(name, 15.0)
+            lanes.add(Work(name))
+        assert not lanes.has_room(name, 15.0)
+
+
 def test_a_rate_limit_spreads_a_lane_and_holds_up_no_other() -> None:
     lanes: Lanes[Work] = Lanes(Limits(), rate_of={"limited": 10.0}.get)
     for number in range(5):

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from dispatcher.delivery.record import Delivery, UnreadableDelivery, read_delivery
+from dispatcher.delivery.record import Delivery, UnreadableDelivery, due_at, parked_headers, read_delivery
 from dispatcher.events.types import EventType
 
 DELIVERY = Delivery("wh", "org-contoso", EventType.ACTIVE_ALERT, "msg_1", 1, 2, 1_795_000_000_000, 3, "", b"{}")
@@ -35,3 +38,13 @@ def test_refuses_what_lacks_something(missing: str) -> None:
     key, value = None if missing == "key" else b"wh", None if missing == "value" else b"{}"
     with pytest.raises(UnreadableDelivery):
         read_delivery(key, value, headers)
+
+
+def test_a_parked_record_keeps_when_its_attempt_was_due_however_often_it_is_moved() -> None:
+    once = parked_headers([("v", b"1")], 1_000)
+    again: Any = SimpleNamespace(timestamp=9_000, headers=once)
+    assert due_at(again) == 1_000
+    assert parked_headers(once, due_at(again)) == once
+    for due in (None, b"soon", b"9" * 30):
+        again.headers = [("due", due)]
+        assert due_at(again) == 9_000
