@@ -1,10 +1,12 @@
 """From publication to arrival: gently, and against load up to saturation: `python -m benchmarks.latency`."""
 
+import statistics
 import time
 from functools import partial
 
 from benchmarks.events import OBJECTS, object_created, webhook
 from benchmarks.flow import a_run, costs, publish_steadily, until_arrived
+from benchmarks.hops import hops
 from benchmarks.load import Running, dispatcher, received, receiver, scratch
 from benchmarks.part import Figures, Part, Sizes
 
@@ -38,10 +40,14 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
         await at_rate(running, url, sizes.rate, sizes.rate)  # connections open, code warms up
         for _ in range(sizes.runs):
             events = sizes.rate * sizes.seconds
+            started = time.time()
             async with costs(running, url, events, figures):
                 measured = await at_rate(running, url, sizes.rate, events)
             for name in ("p50", "p90", "p99", "longest"):
                 figures.add(f"publish → arrival at {sizes.rate} a second: {name}", "ms", measured[name])
+            for hop, waits in (await hops(running.clients(), started)).items():
+                figures.add(f"{hop}: mean", "ms", statistics.fmean(waits))
+                figures.add(f"{hop}: p99", "ms", statistics.quantiles(waits, n=100)[-1])
         for _ in range(sizes.runs):
             for rate in RATES:
                 point = await at_rate(running, url, rate, rate * sizes.step)

@@ -1,0 +1,53 @@
+"""Where the time of a message goes on its way, from what Kafka's records say of it.
+
+The broker stamps records in whole milliseconds: a hop may be a millisecond longer or shorter than it says, means less.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from dispatcher.delivery.record import read_delivery
+from dispatcher.kafka.clients import KafkaClients
+
+_SENT = re.compile(rb'"sent": ?"(\d+)"')
+_DELIVERIES = ("webhooks.deliveries", "webhooks.bulk")
+_ATTEMPTS = "webhooks.attempts"
+
+
+async def hops(clients: KafkaClients, since: float) -> Mapping[str, list[float]]:
+    """Milliseconds of each hop of every message that was published ``since`` (seconds since the epoch)."""
+    of_each: defaultdict[str, list[float]] = defaultdict(list)
+    matched: dict[str, int] = {}
+    async for record in _all(clients, *_DELIVERIES):
+        delivery = read_delivery(record.key, record.value, record.headers)
+        found = _SENT.search(delivery.body)
+        if found is not None and (sent := int(found[1]) / 1_000) >= since * 1_000:
+            matched[delivery.message_id] = record.timestamp
+            of_each["publish → event stored"].append(delivery.message_created_on - sent)
+            of_each["event stored → message stored, by the matcher"].append(
+                record.timestamp - delivery.message_created_on
+            )
+    async for record in _all(clients, _ATTEMPTS):
+        outcome = orjson.loads(record.value)
+        stored = matched.get(outcome["message_id"])
+        if stored is not None and outcome["status"] == "successful":
+            of_each["message stored → call begins, by the sender"].append(outcome["executed_on"] - stored)
+            of_each["the call, until its answer is read"].append(outcome["duration_ms"])
+            ended = outcome["executed_on"] + outcome["duration_ms"]
+            of_each["answer read → outcome stored (nobody waits for it)"].append(record.timestamp - ended)
+    return of_each
+
+
+async def _all(clients: KafkaClients, *topics: str) -> AsyncIterator[ConsumerRecord]:
+    async with clients.consumer(*topics) as consumer:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        left = {tp for tp, end in ends.items() if end}
+        while left:
+            for records in (await consumer.getmany(*left, timeout_ms=1_000)).values():
+                for record in records:
+                    yield record
+            left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
