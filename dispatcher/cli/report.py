@@ -21,6 +21,9 @@ from dispatcher.settings import Settings, load_settings
 
 app = typer.Typer()
 
+_PATIENCE_SECONDS = 600
+"""Whoever asks of a hundred million attempts waits rather than learns that it takes long."""
+
 
 @app.command()
 def report(
@@ -64,7 +67,7 @@ def report(
 
 
 async def _ask(settings: Settings, subject: Subject, period: Period, limit: int) -> Report:
-    async with clickhouse_beside(settings) as beside:
+    async with clickhouse_beside(settings, patience=_PATIENCE_SECONDS) as beside:
         try:
             return await make_report(beside.clickhouse, subject, period, limit=limit)
         except QueryFailed as error:

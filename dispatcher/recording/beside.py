@@ -27,28 +27,30 @@ class Beside:
 
 
 @asynccontextmanager
-async def clickhouse_beside(settings: Settings) -> AsyncIterator[Beside]:
+async def clickhouse_beside(settings: Settings, *, patience: int | None = None) -> AsyncIterator[Beside]:
     """Ask where the settings say; the embedded engine, which one process holds, through the port of that process.
+
+    ``patience`` is how many seconds a statement may take, if not as many as those of roles.
 
     Raises:
         ClickHouseUnavailable: nothing answers, or another process holds the engine and has no port.
         NothingStored: nothing was ever stored in the embedded engine; it is not created for asking.
     """
-    found = await _open(settings)
+    found = await _open(settings, patience)
     try:
         yield found
     finally:
         await found.clickhouse.close()
 
 
-async def _open(settings: Settings) -> Beside:
-    configured = ClickHouse(settings.clickhouse, cluster=settings.clickhouse_cluster)
+async def _open(settings: Settings, patience: int | None) -> Beside:
+    configured = ClickHouse(settings.clickhouse, cluster=settings.clickhouse_cluster, patience=patience)
     path = configured.url.path
     if path is None:
         return Beside(configured, f"the server {configured.url.shown}", writable=True)
     port = settings.clickhouse_http_port
     if port:
-        of_up = ClickHouse(f"http://{HOST}:{port}/{configured.database}")
+        of_up = ClickHouse(f"http://{HOST}:{port}/{configured.database}", patience=patience)
         if await _holds(of_up, path):
             return Beside(of_up, f"a running `dispatcher up`, through {HOST}:{port}", writable=False)
         await of_up.close()

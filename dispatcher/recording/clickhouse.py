@@ -135,15 +135,22 @@ class ClickHouse:
 
     Nothing connects before the first call. Every call may raise ClickHouseUnavailable when nothing answers in time,
     QueryFailed when the statement is refused, and SchemaMissing, which is both, when migrations are to be applied.
+    ``patience`` is how many seconds a statement may take, 25 unless told otherwise.
     """
 
-    def __init__(self, url: str, *, database: str | None = None, cluster: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, database: str | None = None, cluster: str | None = None, patience: int | None = None
+    ) -> None:
         self.url = ClickHouseUrl.parse(url)
         self.cluster = cluster
         """The cluster that the tables are spread over; None: a single server."""
         if cluster is not None and self.url.embedded:
             raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
         self._settings = {**_SETTINGS, **({} if cluster is None else _CLUSTER_SETTINGS)}
+        self._client_seconds = _CLIENT_SECONDS
+        if patience is not None:
+            self._settings["max_execution_time"] = patience
+            self._client_seconds += patience - _SERVER_SECONDS
         self.database = database or self.url.database
         self._clients: list[_Connected] = []
         self._clients_lock = threading.Lock()
@@ -275,11 +282,11 @@ class ClickHouse:
             pool_mgr=connections.manager,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
-            send_receive_timeout=_CLIENT_SECONDS,
+            send_receive_timeout=self._client_seconds,
             autogenerate_session_id=False,
             compress="lz4",
         )
-        with connections.within(_CLIENT_SECONDS + _ENDS_SECONDS):
+        with connections.within(self._client_seconds + _ENDS_SECONDS):
             try:
                 client = connect(settings=self._settings)
             except ProgrammingError:
@@ -289,7 +296,7 @@ class ClickHouse:
 
     def _translated(self, call: Callable[[Client], T], connected: "_Connected") -> T:
         connections = connected.connections
-        ending = connections.within(_CLIENT_SECONDS + _ENDS_SECONDS) if connections is not None else nullcontext()
+        ending = connections.within(self._client_seconds + _ENDS_SECONDS) if connections is not None else nullcontext()
         with self._translating(), ending:
             return call(connected.client)
 

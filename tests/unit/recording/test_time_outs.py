@@ -1,6 +1,7 @@
 """A ClickHouse that does not answer in time, and one that is not there, can be told apart."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,15 @@ async def test_nobody_there() -> None:
         f"ClickHouse does not answer at http://127.0.0.1:{port}/webhooks (Connection refused): start it, or correct "
         "DISPATCHER_CLICKHOUSE_URL"
     )
+
+
+@pytest.mark.parametrize(("patience", "seconds"), [(None, 25), (600, 600)])
+async def test_a_statement_may_take_as_long_as_who_asks_is_patient(
+    tmp_path: Path, patience: int | None, seconds: int
+) -> None:
+    asked = ClickHouse(f"chdb://{tmp_path}", database="default", patience=patience)
+    try:
+        [row] = await asked.query("SELECT toUInt32(getSetting('max_execution_time')) AS seconds")
+    finally:
+        await asked.close()
+    assert row == {"seconds": seconds}
