@@ -257,7 +257,7 @@ ROWS: dict[str, Sequence[Panel]] = {
             "Dead letters by the topic that they came from, and configurations of webhooks",
             [
                 Query(f"{rate(metrics.DEAD_LETTERS, 'topic')} > 0", "{{topic}}"),
-                Query(f"max by (instance) ({name(metrics.UNREADABLE_CONFIG)}) > 0", "configurations {{instance}}"),
+                Query(f"max by (instance) ({name(metrics.WEBHOOKS_UNREADABLE)}) > 0", "configurations {{instance}}"),
             ],
         ),
     ),

@@ -26,6 +26,7 @@ class _Commands(LazyGroup):
         "events": "Publish events from a file, or simulate Portal.",
         "dead-letters": "Look at records that could not be understood, or send them again.",
         "organizations": "Erase an organization.",
+        "webhooks": "Delete webhooks that cannot be read any more.",
         "token": "Print a bearer token for the API.",
         "schemas": "Write, or check, the JSON Schemas and the AsyncAPI document.",
     }

@@ -78,7 +78,8 @@ def _report(organization: str, erased: dict[str, int], topics: Topics) -> None:
     if undecipherable := erased.get("undecipherable", 0):
         console.print(
             f"{undecipherable} webhooks cannot be decrypted with DISPATCHER_ENCRYPTION_KEY: whether they are of this "
-            "organization cannot be told. Add the key that they were written with, and run this again.",
+            "organization cannot be told. Add the key that they were written with, and run this again; if it is lost, "
+            "`dispatcher webhooks remove` deletes them, whoever's they are.",
             style="yellow",
             soft_wrap=True,
         )

@@ -5,7 +5,7 @@ What counts deliveries has its labels resolved once; what can be asked for is as
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import version
 from typing import Protocol
@@ -68,8 +68,8 @@ BATCH_RECORDS = Histogram(
 )
 REBALANCES = Counter("dispatcher_rebalances_total", "Assignments of partitions to this process", ["group"])
 DEAD_LETTERS = Counter("dispatcher_dead_letters_total", "Records that could not be understood", ["topic"])
-UNREADABLE_CONFIG = Counter(
-    "dispatcher_unreadable_config_total", "Records of webhooks.config that could not be decrypted or read"
+WEBHOOKS_UNREADABLE = Gauge(
+    "dispatcher_webhooks_unreadable", "Webhooks whose configuration this process cannot decrypt or read"
 )
 
 # The cluster as portals see it; the same from each of them, so take the maximum, never the sum.
@@ -141,6 +141,11 @@ def show_lanes(lanes: Lanes) -> None:
     WAITING.set_function(lambda: lanes.waiting)
     LANES.labels("slow").set_function(lambda: lanes.slow)
     LANES.labels("fast").set_function(lambda: lanes.fast)
+
+
+def show_unreadable(count: Callable[[], float]) -> None:
+    """Have it counted whenever somebody scrapes how many webhooks this process cannot read."""
+    WEBHOOKS_UNREADABLE.set_function(count)
 
 
 def begin(topics: Iterable[str], roles: Iterable[str]) -> None:

@@ -30,6 +30,9 @@ class Store(Protocol):
     async def delete(self, id: str, *, based_on: int, entry: bytes) -> object:
         """Delete a webhook."""
 
+    async def remove_unreadable(self, id: str, *, entry: bytes | None) -> bool:
+        """Delete a webhook that cannot be read here; False: it can be, or there is none."""
+
 
 class Changes:
     """Changes webhooks, one after the other as the log has them, and writes the audit."""
@@ -116,6 +119,21 @@ class Changes:
             await self._audit.record(entry)
             return
         raise _changed_all_the_time()
+
+    async def remove_unreadable(self, webhook_id: str, by: Person) -> bool:
+        """Delete a webhook of which nobody here can read what it is now; False: it can be read, or there is none.
+
+        The audit is told where an earlier state says whose it was.
+        """
+        before = self.directory.get(webhook_id)
+        entry = None if before is None else self._audit.entry(before, by, "deleted")
+        try:
+            removed = await self._store.remove_unreadable(webhook_id, entry=None if entry is None else entry.encode())
+        except StaleRevision:
+            return False
+        if removed and entry is not None:
+            await self._audit.record(entry)
+        return removed
 
 
 def _changed_all_the_time() -> Problem:

@@ -5,6 +5,7 @@ A command may be read again after a crash, or by two portals during a rebalance:
 
 from typing import Annotated, Literal
 
+import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
@@ -18,6 +19,8 @@ from dispatcher.portal.changes import Changes
 from dispatcher.validation import members_of
 from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import Person, Webhook
+
+log = structlog.get_logger()
 
 DISPATCHER = Person(id="dispatcher", name="Dispatcher")
 
@@ -42,6 +45,15 @@ class Erase(BaseModel):
     time: AwareDatetime
 
 
+class Remove(BaseModel):
+    """Delete a webhook that cannot be read, because an operator said so."""
+
+    v: Literal[1]
+    command: Literal["remove"]
+    webhook_id: Annotated[str, Field(min_length=1)]
+    time: AwareDatetime
+
+
 class RecoveredSpan(BaseModel):
     """From ``since`` up to ``until``."""
 
@@ -59,8 +71,8 @@ class Recover(BaseModel):
     time: AwareDatetime
 
 
-_COMMAND: TypeAdapter[Disable | Erase | Recover] = TypeAdapter(
-    Annotated[Disable | Erase | Recover, Field(discriminator="command")]
+_COMMAND: TypeAdapter[Disable | Erase | Recover | Remove] = TypeAdapter(
+    Annotated[Disable | Erase | Recover | Remove, Field(discriminator="command")]
 )
 
 
@@ -85,6 +97,10 @@ class Commands:
             command = _COMMAND.validate_json(record.value or b"")
         except ValidationError as error:
             raise SetAside(f"not a command of this version: {members_of(error)}") from None
+        if isinstance(command, Remove):
+            removed = await self._changes.remove_unreadable(command.webhook_id, DISPATCHER)
+            log.info("a webhook was to be removed", webhook_id=command.webhook_id, removed=removed)
+            return
         if not isinstance(command, Disable):
             return  # what takes long has a group of its own
         try:

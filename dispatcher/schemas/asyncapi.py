@@ -147,6 +147,17 @@ _COMMAND = {
         },
         {
             "type": "object",
+            "description": "Delete a webhook that the portal cannot read; one that it can read stays",
+            "required": ["v", "command", "webhook_id", "time"],
+            "properties": {
+                "v": {"const": 1},
+                "command": {"const": "remove"},
+                "webhook_id": {"type": "string", "minLength": 1},
+                "time": _ASKED_AT,
+            },
+        },
+        {
+            "type": "object",
             "description": "Send again what failed at a webhook",
             "required": ["v", "command", "webhook_id", "spans", "time"],
             "properties": {

@@ -55,6 +55,14 @@ class Place:
         return place if self.withdraws is None else [*place, ("withdraws", b"%d" % self.withdraws)]
 
 
+def read_id(key: bytes | None) -> str:
+    """Which webhook a record with this key is about, whatever else it holds; empty: none."""
+    try:
+        return (key or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+
+
 def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Place:
     """Where a record belongs.
 
@@ -64,10 +72,7 @@ def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -
     fields = by_name(headers)
     if fields.get("v") != VERSION:
         raise UnreadableChange(f"changes of format {fields.get('v')!r} are not read by this version")
-    try:
-        webhook_id = (key or b"").decode()
-    except UnicodeDecodeError:
-        webhook_id = ""
+    webhook_id = read_id(key)
     if not webhook_id:
         raise UnreadableChange("a change has a webhook's id as its key")
     revision, base = (_number(fields, name) for name in ("revision", "base"))

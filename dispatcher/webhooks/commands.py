@@ -21,6 +21,11 @@ def erase_command(organization_id: str, id: str, now: int) -> bytes:
     return orjson.dumps({"v": 1, "command": "erase", "id": id, "organization_id": organization_id, "time": now})
 
 
+def remove_command(webhook_id: str, now: int) -> bytes:
+    """Delete a webhook, if the portal cannot read it. ``now`` as above."""
+    return orjson.dumps({"v": 1, "command": "remove", "webhook_id": webhook_id, "time": now})
+
+
 def recover_command(webhook_id: str, spans: Iterable[tuple[int, int]], now: int) -> bytes:
     """Send again what failed in these spans of time, each from one moment up to another. ``now`` as above."""
     listed = [{"since": since, "until": until} for since, until in spans]

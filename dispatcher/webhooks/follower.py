@@ -8,8 +8,8 @@ from aiokafka import ConsumerRecord
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
-from dispatcher.observability.metrics import UNREADABLE_CONFIG
-from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
+from dispatcher.observability.metrics import show_unreadable
+from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_id, read_place, read_webhook
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.vault import UndecipherableConfig, Vault
 from dispatcher.webhooks.webhook import Webhook
@@ -27,9 +27,16 @@ class ConfigFollower:
         self.directory = Directory()
         self.outdated: dict[str, bytes] = {}
         """By webhook, what the topic holds of it where another key than the first is needed to read it."""
+        self._unplaced: set[str] = set()
+        """Of which the last record is of a format that tells this version nothing."""
         self._vault = vault
         self._topic = CompactedTopic(clients, topics.config, self._apply)
         self._subscribers: dict[object, Subscriber] = {}
+
+    @property
+    def unreadable(self) -> set[str]:
+        """The webhooks of which nobody here can read what they are now."""
+        return {*self.directory.unreadable, *self._unplaced}
 
     async def start(self) -> None:
         """Return when the directory knows everything that was written before the call; it follows what comes.
@@ -39,10 +46,10 @@ class ConfigFollower:
             ConfigurationError: the topic does not exist.
         """
         await self._topic.start()
-        if self.directory.unreadable:
+        show_unreadable(lambda: len(self.unreadable))
+        if unreadable := self.unreadable:
             log.error(
-                "webhooks cannot be decrypted or read; see what `dispatcher doctor` says",
-                webhooks=len(self.directory.unreadable),
+                "webhooks cannot be decrypted or read; see what `dispatcher doctor` says", webhooks=len(unreadable)
             )
 
     async def reached(self, offset: int) -> None:
@@ -81,6 +88,8 @@ class ConfigFollower:
             place = read_place(record.key, record.headers)
         except UnreadableChange as error:
             self.directory.skip(record.offset)
+            if webhook_id := read_id(record.key):
+                self._unplaced.add(webhook_id)
             _report(record, error)
             return
         try:
@@ -88,9 +97,11 @@ class ConfigFollower:
         except (UndecipherableConfig, UnreadableWebhook) as error:
             if self.directory.apply_unreadable(record.offset, place.webhook_id, place.revision, place.base):
                 self.outdated.pop(place.webhook_id, None)
+                self._unplaced.discard(place.webhook_id)
             _report(record, error)
             return
         if self.directory.apply(record.offset, place.webhook_id, webhook, place.revision, place.base):
+            self._unplaced.discard(place.webhook_id)
             if record.value is None or self._vault.is_current(record.value):
                 self.outdated.pop(place.webhook_id, None)
             else:
@@ -102,6 +113,5 @@ class ConfigFollower:
 
 
 def _report(record: ConsumerRecord, error: Exception) -> None:
-    UNREADABLE_CONFIG.inc()
     key = (record.key or b"").decode(errors="replace")
     log.warning("a webhook's configuration cannot be read", webhook_id=key, offset=record.offset, reason=str(error))

@@ -92,6 +92,19 @@ class WebhookStore:
         place = Place(webhook_id, based_on + 1, based_on)
         await self._uninterrupted(self._write(None, place, entry))
 
+    async def remove_unreadable(self, webhook_id: str, *, entry: bytes | None = None) -> bool:
+        """Delete a webhook that cannot be read here; False: it can be, or there is none.
+
+        Raises:
+            StaleRevision: somebody who can read it has changed it in the meantime.
+        """
+        await self._follower.catch_up()
+        if webhook_id not in self._follower.unreadable:
+            return False
+        standing = self._directory.revision(webhook_id)
+        await self._uninterrupted(self._write(None, Place(webhook_id, standing + 1, standing), entry))
+        return True
+
     async def repair(self) -> int:
         """Make good what writers left behind that died after they had lost; how many webhooks that were.
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import DispatcherError
@@ -19,8 +18,8 @@ from dispatcher.operations.doctor.finding import Finding, fine, notice, problem,
 from dispatcher.operations.lag import GroupLag, Level
 from dispatcher.operations.lag_meter import LagMeter
 from dispatcher.operations.wording import counted, span
-from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
-from dispatcher.webhooks.vault import UndecipherableConfig, Vault
+from dispatcher.webhooks.readability import Readability
+from dispatcher.webhooks.vault import Vault
 
 _CLOCKS_DIFFER_MS = 1_000
 _CLOCKS_FAR_APART_MS = 60_000
@@ -141,48 +140,35 @@ async def check_dead_letters(clients: KafkaClients, topics: Topics) -> Finding:
 
 async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) -> list[Finding]:
     """Whether every webhook can be decrypted and read."""
-    states: dict[str, Exception | None] = {}
-    outdated: set[str] = set()
-
-    def read(record: ConsumerRecord) -> None:
-        key = (record.key or b"").decode(errors="replace")
-        outdated.discard(key)
-        try:
-            webhook = read_webhook(read_place(record.key, record.headers), record.value, vault)
-        except (UndecipherableConfig, UnreadableChange, UnreadableWebhook) as error:
-            states[key] = error
-            return
-        if webhook is None:
-            states.pop(key, None)
-        else:
-            states[key] = None
-            if not vault.is_current(record.value):
-                outdated.add(key)
-
-    reader = CompactedTopic(clients, topics.config, read)
+    found = Readability(vault)
+    reader = CompactedTopic(clients, topics.config, found.apply)
     try:
         await reader.start()
     finally:
         await reader.stop()
-    sealed = [key for key, state in states.items() if isinstance(state, UndecipherableConfig)]
-    unreadable = [key for key, state in states.items() if state is not None and key not in set(sealed)]
     findings = []
-    if sealed:
-        remedy = "add the key that they were written with to DISPATCHER_ENCRYPTION_KEY, after the first"
-        findings.append(problem("webhooks", f"no key decrypts {_some(sealed)}", remedy))
-    if unreadable:
-        remedy = "run the version that wrote them, or delete them; `dispatcher dead-letters list` has the reasons"
-        findings.append(problem("webhooks", f"this version cannot read {_some(unreadable)}", remedy))
-    if outdated:
+    if found.undecipherable:
+        remedy = (
+            "add the key that they were written with to DISPATCHER_ENCRYPTION_KEY, after the first; is it lost, "
+            "delete them with `dispatcher webhooks remove`"
+        )
+        findings.append(problem("webhooks", f"no key decrypts {_some(found.undecipherable)}", remedy))
+    if found.of_another_version:
+        remedy = (
+            "run the version that wrote them, or delete them with `dispatcher webhooks remove`; "
+            "`dispatcher dead-letters list` has the reasons"
+        )
+        findings.append(problem("webhooks", f"this version cannot read {_some(found.of_another_version)}", remedy))
+    if found.outdated:
         remedy = (
             "start a portal with these keys, which encrypts them anew; until then every process needs the old key too"
         )
-        found = f"{counted(len(outdated), 'webhook')} of {len(states)} can be decrypted with an old key only"
-        findings.append(notice("webhooks", found, remedy))
-    return findings or [fine("webhooks", f"{counted(len(states), 'webhook')}, all can be decrypted")]
+        old = f"{counted(len(found.outdated), 'webhook')} of {len(found.states)} can be decrypted with an old key only"
+        findings.append(notice("webhooks", old, remedy))
+    return findings or [fine("webhooks", f"{counted(len(found.states), 'webhook')}, all can be decrypted")]
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     if len(names) <= _NAMED:
         return ", ".join(names)
     return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
