@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _IN_BRACES = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]")
 _GROUPING = re.compile(r"\b(?:by|on|without|ignoring)\s*\([^()]*\)")
 _NAME = re.compile(r"(?<![\w:$.])[a-z][a-z_:0-9]*_[a-z_:0-9]*|[a-z]+:[a-z0-9_:]+")
-_FUNCTIONS = {"histogram_quantile", "predict_linear", "avg_over_time", "label_values"}
+_FUNCTIONS = {"histogram_quantile", "predict_linear", "avg_over_time", "max_over_time", "label_values"}
 
 
 def metrics_in(expression: str) -> set[str]:
