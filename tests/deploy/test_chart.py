@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dispatcher.assembly import NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
+from dispatcher.assembly import MAKE_SPANS, NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import load_topics
+from dispatcher.observability.tracing_settings import exports_spans
 from dispatcher.settings import PREFIX, Settings, default_topics_file
 from dispatcher.supervision import STOP_SECONDS
 from tests.support.custom_resources import OF_OPERATORS, validate
@@ -103,7 +104,7 @@ def test_every_role_is_run_with_settings_that_exist(manifests: list[Manifest]) -
     jobs = [manifest for manifest in manifests if manifest["kind"] == "Job"]
     for workload in (*found.values(), *jobs):
         names = [each["name"] for each in workload["spec"]["template"]["spec"]["containers"][0]["env"]]
-        assert set(names) <= KNOWN
+        assert {name for name in names if not name.startswith("OTEL_")} <= KNOWN
         assert len(names) == len(set(names))
     for role, workload in found.items():
         assert workload["spec"]["template"]["spec"]["containers"][0]["args"] == ["run", role]
@@ -115,7 +116,7 @@ def test_a_role_has_the_secrets_that_it_needs_and_no_other(manifests: list[Manif
         assert ("DISPATCHER_ENCRYPTION_KEY" in names) == (role in NEED_CONFIGURATION)
         assert ("DISPATCHER_CLICKHOUSE_URL" in names) == (role in NEED_CLICKHOUSE)
         assert (not {"DISPATCHER_AUTH_SECRET", "DISPATCHER_AUTH_JWKS_URL"}.isdisjoint(names)) == (role == "portal")
-        for each in names.values():
+        for each in (each for name, each in names.items() if name.startswith(PREFIX)):
             assert ("valueFrom" in each) == (
                 each["name"].endswith(("_KEY", "_SECRET", "_PASSWORD", "_USERNAME", "CLICKHOUSE_URL", "INSTANCE_ID"))
             )
@@ -134,6 +135,31 @@ def test_pods_may_do_little_and_have_the_time_to_stop(manifests: list[Manifest])
         ports = {port["name"] for port in container["ports"]}
         for probe in ("livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] in ports
+
+
+def ports_out_of(manifests: list[Manifest], role: str) -> set[int]:
+    (policy,) = (each for each in manifests if each["kind"] == "NetworkPolicy" and component(each) == role)
+    return {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", ())}
+
+
+def test_who_makes_spans_knows_the_collector_and_reaches_it(everything: list[Manifest]) -> None:
+    for role, workload in workloads(everything).items():
+        names = environment(workload)
+        makes = role in MAKE_SPANS
+        assert exports_spans({name: each.get("value", "") for name, each in names.items()}) == makes
+        assert (4318 in ports_out_of(everything, role)) == makes
+        assert {"OTEL_TRACES_SAMPLER_ARG", "OTEL_EXPORTER_OTLP_HEADERS"} <= names.keys()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("https://collector.example/otlp", 443), ("http://collector", 80), ("http://[fd00::1]:4318/", 4318), ("", None)],
+)
+def test_the_port_of_the_collector_is_that_of_its_url(endpoint: str, port: int | None, tmp_path: Path) -> None:
+    minimal = {"kafka": {"bootstrapServers": "kafka:9092"}, "tracing": {"endpoint": endpoint}}
+    manifests = rendered(minimal, tmp_path)
+    assert ports_out_of(manifests, "matcher") == {53, 9092} | ({port} if port else set())
+    assert exports_spans(dict.fromkeys(environment(workloads(manifests)["sender"]), "x")) == bool(endpoint)
 
 
 def test_static_members_are_named_after_their_pods(everything: list[Manifest]) -> None:
@@ -235,6 +261,10 @@ def test_the_configmap_is_a_topics_file(manifests: list[Manifest], tmp_path: Pat
         ({"settings": {"DISPATCHER_LOG_LEVEL": "debug"}}, "DISPATCHER_LOG_LEVEL"),
         ({"settings": {"REQUEST_TIMEOUTS": "10s"}}, "REQUEST_TIMEOUTS"),
         ({"settings": {"METRICS_PORT": 9091}}, "METRICS_PORT"),
+        ({"tracing": {"endpoint": "collector:4318"}}, "endpoint"),
+        ({"extraEnv": {"OTEL_TRACES_SAMPLER": "always_on"}}, "extraEnv"),
+        ({"extraEnv": [{"name": "DISPATCHER_LOG_LEVEL", "value": "debug"}]}, "extraEnv"),
+        ({"extraEnv": [{"name": "OTEL_TRACES_SAMPLER_ARG", "value": 0.01}]}, "extraEnv"),
         ({"roles": {"sender": {"autoscaling": {"enabled": True, "maxReplicas": 13}}}}, "maxReplicas"),
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from dispatcher.assembly import NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
+from dispatcher.assembly import MAKE_SPANS, NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
+from dispatcher.observability.tracing_settings import exports_spans
 from dispatcher.settings import PREFIX, Settings
 from tests.support.deploy_tools import deploy_tool
 
@@ -33,10 +34,20 @@ def test_settings_exist_and_secrets_go_only_where_they_are_needed() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name, service in OURS.items():
         variables = set(service["environment"])
-        assert variables <= known
+        assert {each for each in variables if not each.startswith("OTEL_")} <= known
+        assert ("OTEL_EXPORTER_OTLP_ENDPOINT" in variables) == (name in MAKE_SPANS)
         assert ("DISPATCHER_ENCRYPTION_KEY" in variables) == (name in NEED_CONFIGURATION)
         assert ("DISPATCHER_CLICKHOUSE_URL" in variables) == (name in NEED_CLICKHOUSE)
         assert ("DISPATCHER_AUTH_SECRET" in variables) == (name == "portal")
+
+
+def test_spans_are_made_only_where_somebody_said_where_they_go() -> None:
+    for role in MAKE_SPANS:
+        unset = {name: value.partition(":-")[2].rstrip("}") for name, value in OURS[role]["environment"].items()}
+        assert not exports_spans(unset)
+        assert exports_spans({**unset, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"})
+        sampler = {name: value for name, value in unset.items() if "SAMPLER" in name}
+        assert sampler == {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
 
 
 def test_the_example_names_every_variable_that_has_to_be_chosen() -> None:

@@ -96,6 +96,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if has .role (list "matcher" "sender" "portal") }}
 {{ include "webhooks.secret" (dict "root" .root "name" "DISPATCHER_ENCRYPTION_KEY") }}
 {{- end }}
+{{- if has .role (list "matcher" "sender") }}
+{{- with $values.tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- if has .role (list "recorder" "portal") }}
 {{ include "webhooks.secret" (dict "root" .root "name" "DISPATCHER_CLICKHOUSE_URL") }}
 {{- with $values.clickhouse.cluster }}
