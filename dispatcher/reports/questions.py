@@ -180,7 +180,8 @@ LIMIT $limit
 ATTEMPTS_NEEDED = Question(
     "attempts_needed",
     "How many messages needed more than one attempt?",
-    "`attempts` counts those that were really made, over all runs of a message.",
+    "`attempts` counts those that ended, over all runs of a message, also without a call, as when the webhook was\n"
+    "disabled or the body too large: these have no `duration_ms` in the table `attempts`.",
     """
 SELECT
     attempts AS attempts_made,
@@ -238,7 +239,7 @@ LIMIT $limit
 WAITING = Question(
     "waiting",
     "What is still on its way?",
-    "`pending` waits for an attempt, the first or the next one; `in_progress` is being sent.",
+    "`pending` waits for an attempt, the first or the next one; `in_progress` is being sent. Today's are among them.",
     """
 SELECT
     organization_id,
@@ -246,7 +247,7 @@ SELECT
     attempts AS attempts_made,
     count() AS all_messages
 FROM messages
-WHERE created_on >= $from AND created_on < $until AND status IN ('pending', 'in_progress') $only
+WHERE created_on >= $from AND status IN ('pending', 'in_progress') $only
 GROUP BY organization_id, status, attempts_made
 ORDER BY organization_id, status, attempts_made
 """,
@@ -274,13 +275,14 @@ DEVICES = Question(
     "`workspace_id` is the device's, for events that are about one; else it is empty.",
     """
 SELECT
+    organization_id,
     workspace_id,
     count() AS all_messages,
     countIf(status = 'failed') AS failures
 FROM messages
 WHERE created_on >= $from AND created_on < $until AND workspace_id != '' $only
-GROUP BY workspace_id
-ORDER BY failures DESC, workspace_id
+GROUP BY organization_id, workspace_id
+ORDER BY failures DESC, organization_id, workspace_id
 LIMIT $limit
 """,
 )
