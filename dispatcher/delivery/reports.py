@@ -20,8 +20,9 @@ from dispatcher.kafka.batching import BatchingProducer
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import moment
 from dispatcher.observability.metrics import BATCH_RECORDS, MESSAGES_GIVEN_UP, attempts_counter
-from dispatcher.webhooks.commands import disable_command
+from dispatcher.webhooks.commands import Disable
 
 log = structlog.get_logger()
 
@@ -55,7 +56,13 @@ class Reports:
             log_failure(outcome, delivery.trace)
             following = [self._what_follows(work, conclusion)]
             if conclusion.disables_webhook and work.target is not None:
-                command = disable_command(delivery.webhook_id, outcome["error"], work.target.as_of)
+                command = Disable(
+                    v=1,
+                    command="disable",
+                    webhook_id=delivery.webhook_id,
+                    reason=outcome["error"],
+                    time=moment(work.target.as_of),
+                ).encode()
                 following.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
             await _until_acknowledged(following)
         began = self._clock.elapsed()

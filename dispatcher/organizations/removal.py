@@ -1,9 +1,9 @@
 """Asking for an organization to be erased, and hearing when it is."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
@@ -15,7 +15,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.events.publishing import open_producer
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.webhooks.commands import erase_command
+from dispatcher.webhooks.commands import Erase
 
 
 class NobodyAnswers(DispatcherError):
@@ -31,13 +31,13 @@ async def remove(clients: KafkaClients, topics: Topics, organization_id: str, wi
         ConfigurationError: a topic does not exist.
     """
     request = f"erase_{token_hex(12)}"
-    command = erase_command(organization_id, request, round(time.time() * 1000))
+    command = Erase(v=1, command="erase", id=request, organization_id=organization_id, time=datetime.now(UTC))
     async with (
         open_producer(clients, [topics.commands, topics.notices]) as producer,
         _listening(clients, topics.notices) as notices,
     ):
         try:
-            await producer.send_and_wait(topics.commands, command, key=organization_id.encode())
+            await producer.send_and_wait(topics.commands, command.encode(), key=organization_id.encode())
             async with asyncio.timeout(within):
                 return await _answer(notices, request)
         except TimeoutError:

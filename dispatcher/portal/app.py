@@ -40,8 +40,8 @@ from dispatcher.portal.api.webhooks import WebhooksApi
 from dispatcher.portal.audit import Audit, AuditTrail
 from dispatcher.portal.auth import Authentication, Caller, Keys, SharedSecret, check_authentication_settings
 from dispatcher.portal.changes import Changes
-from dispatcher.portal.commands import Commands
 from dispatcher.portal.disabled_notices import DisabledNotices
+from dispatcher.portal.disabling import Disabling
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.erasure import Erasure, Sweeping
 from dispatcher.portal.failing_webhooks import FailingWebhooks
@@ -151,7 +151,7 @@ class Portal:
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "ended sessions": CompactedTopic(clients, topics.sessions, ended.apply),
                 "missing entries": missing.work(clients, producer, topics),
-                "commands": Commands(topics, producer, changes).work(clients),
+                "disabling": Disabling(topics, producer, changes).work(clients),
                 "recovery": recoveries.work(clients),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
                 "erasure": erasure.work(),

@@ -11,12 +11,11 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
-from dispatcher.portal.commands import DISPATCHER
 from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_place, read_webhook
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.notices import webhook_disabled
 from dispatcher.webhooks.vault import UndecipherableConfig, Vault
-from dispatcher.webhooks.webhook import Webhook
+from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 
 
 class DisabledNotices:

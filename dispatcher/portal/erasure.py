@@ -26,12 +26,13 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.audit import Audit
 from dispatcher.portal.changes import Changes
-from dispatcher.portal.commands import DISPATCHER, Erase
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.erasing import erase_forgotten, erase_organization, forget_webhooks
+from dispatcher.webhooks.commands import Erase
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.notices import ErasedOrganization, OrganizationErased
 from dispatcher.webhooks.vault import UndecipherableConfig
+from dispatcher.webhooks.webhook import DISPATCHER
 
 _SWEEP_EVERY_SECONDS = 300.0
 _FIRST_SWEEP_SECONDS = 30.0

@@ -15,12 +15,11 @@ from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.changes import Changes
-from dispatcher.portal.commands import DISPATCHER
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.failures import hours_of_attempts, webhooks_without_success
 from dispatcher.webhooks.failing import FailingPolicy
 from dispatcher.webhooks.vault import UndecipherableConfig
-from dispatcher.webhooks.webhook import Webhook
+from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 
 # Attempts are counted by the hour.
 _LOOK_EVERY_SECONDS = 1800.0

@@ -16,20 +16,23 @@ import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from pydantic import ValidationError
 
+from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
-from dispatcher.moments import milliseconds
-from dispatcher.portal.commands import NotCarriedOut, Recover
 from dispatcher.portal.resending import UNSEEN_SECONDS, Resender
 from dispatcher.recording.clickhouse import QueryFailed
 from dispatcher.recording.recoverable import Recoverable, Span
-from dispatcher.webhooks.commands import recover_command
+from dispatcher.webhooks.commands import Recover, RecoveredSpan
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
 log = structlog.get_logger()
+
+
+class NotRecovered(DispatcherError):
+    """Something kept messages from being sent again; it is tried again."""
 
 
 class FailedMessages(Protocol):
@@ -75,9 +78,9 @@ class Recoveries:
             for one in spans:
                 queued += await self._failed.count(webhook.organization_id, webhook.id, one, but=resent)
             if queued:
-                listed = [(milliseconds(one.since), milliseconds(one.until)) for one in spans]
-                command = recover_command(webhook.id, listed, milliseconds(now))
-                await self._producer.send_and_wait(self._topics.commands, command, key=webhook.id.encode())
+                listed = [RecoveredSpan(since=one.since, until=one.until) for one in spans]
+                command = Recover(v=1, command="recover", webhook_id=webhook.id, spans=listed, time=now)
+                await self._producer.send_and_wait(self._topics.commands, command.encode(), key=webhook.id.encode())
                 self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
         return queued
 
@@ -102,7 +105,7 @@ class Recoveries:
         try:
             queued = [await self._recover(webhook, Span(one.since, one.until)) for one in command.spans]
         except QueryFailed as error:
-            raise NotCarriedOut(f"what failed is not sent again yet: {error}") from error
+            raise NotRecovered(f"what failed is not sent again yet: {error}") from error
         log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
 
     async def _recover(self, webhook: Webhook, span: Span) -> int:

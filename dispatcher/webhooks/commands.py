@@ -1,32 +1,87 @@
 """The records of ``webhooks.commands``: what other roles ask the portal, the only writer of webhooks, to do."""
 
-from collections.abc import Iterable
+from typing import Annotated, Literal
 
 import orjson
+from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, TypeAdapter, ValidationError
+
+from dispatcher.moments import milliseconds
+from dispatcher.validation import members_of
+
+_Moment = Annotated[AwareDatetime, PlainSerializer(milliseconds, return_type=int)]
 
 
-def disable_command(webhook_id: str, reason: str, as_of: int) -> bytes:
-    """Disable a webhook; people are shown ``reason``.
+class UnreadableCommand(ValueError):
+    """A record that is no command of a format this version reads."""
 
-    ``as_of`` is when it became what was called, in milliseconds since the epoch: changed since, it is left alone.
+
+class _Command(BaseModel):
+    """What all commands have."""
+
+    v: Literal[1]
+
+    def encode(self) -> bytes:
+        """The record's value."""
+        return orjson.dumps(self.model_dump())
+
+
+class Disable(_Command):
+    """Disable a webhook, because its target said that it is gone; people are shown ``reason``.
+
+    ``time`` is when the webhook became what was called: changed since, it is left alone.
     """
-    return orjson.dumps({"v": 1, "command": "disable", "webhook_id": webhook_id, "reason": reason, "time": as_of})
+
+    command: Literal["disable"]
+    webhook_id: str
+    reason: str
+    time: _Moment
 
 
-def erase_command(organization_id: str, id: str, now: int) -> bytes:
-    """Erase an organization; what was done is told in a notice with this ``id``.
+class Erase(_Command):
+    """Erase an organization, because its operator said so; what was done is told in a notice with this ``id``."""
 
-    ``now`` is in milliseconds since the epoch.
+    command: Literal["erase"]
+    id: str
+    organization_id: Annotated[str, Field(min_length=1)]
+    time: _Moment
+
+
+class Remove(_Command):
+    """Delete a webhook that the portal cannot read, because an operator said so."""
+
+    command: Literal["remove"]
+    webhook_id: Annotated[str, Field(min_length=1)]
+    time: _Moment
+
+
+class RecoveredSpan(BaseModel):
+    """From ``since`` up to ``until``."""
+
+    since: _Moment
+    until: _Moment
+
+
+class Recover(_Command):
+    """Send again what failed at a webhook, because somebody of its organization said so."""
+
+    command: Literal["recover"]
+    webhook_id: str
+    spans: list[RecoveredSpan]
+    time: _Moment
+
+
+Command = Disable | Erase | Recover | Remove
+
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
+
+
+def read_command(value: bytes | None) -> Command:
+    """The command with this value.
+
+    Raises:
+        UnreadableCommand: it is none; the message names what is wrong with it.
     """
-    return orjson.dumps({"v": 1, "command": "erase", "id": id, "organization_id": organization_id, "time": now})
-
-
-def remove_command(webhook_id: str, now: int) -> bytes:
-    """Delete a webhook, if the portal cannot read it. ``now`` as above."""
-    return orjson.dumps({"v": 1, "command": "remove", "webhook_id": webhook_id, "time": now})
-
-
-def recover_command(webhook_id: str, spans: Iterable[tuple[int, int]], now: int) -> bytes:
-    """Send again what failed in these spans of time, each from one moment up to another. ``now`` as above."""
-    listed = [{"since": since, "until": until} for since, until in spans]
-    return orjson.dumps({"v": 1, "command": "recover", "webhook_id": webhook_id, "spans": listed, "time": now})
+    try:
+        return _COMMAND.validate_json(value or b"")
+    except ValidationError as error:
+        raise UnreadableCommand(f"not a command of this version: {members_of(error)}") from None

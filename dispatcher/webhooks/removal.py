@@ -1,9 +1,9 @@
 """Asking a portal to delete webhooks that cannot be read, and seeing that they are gone."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from aiokafka.errors import KafkaError
 
@@ -12,7 +12,7 @@ from dispatcher.events.publishing import open_producer
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
-from dispatcher.webhooks.commands import remove_command
+from dispatcher.webhooks.commands import Remove
 from dispatcher.webhooks.readability import Readability
 from dispatcher.webhooks.vault import Vault
 
@@ -60,11 +60,16 @@ class Removal:
             KafkaUnavailable: no broker answers.
             ConfigurationError: a topic does not exist.
         """
-        now = round(time.time() * 1000)
+        now = datetime.now(UTC)
         async with open_producer(self._clients, [self._topics.commands]) as producer:
             try:
                 sent = [
-                    await producer.send(self._topics.commands, remove_command(id, now), key=id.encode()) for id in ids
+                    await producer.send(
+                        self._topics.commands,
+                        Remove(v=1, command="remove", webhook_id=id, time=now).encode(),
+                        key=id.encode(),
+                    )
+                    for id in ids
                 ]
                 await asyncio.gather(*sent)
             except KafkaError as error:

@@ -23,6 +23,10 @@ class Person(BaseModel):
     name: str
 
 
+DISPATCHER = Person(id="dispatcher", name="Dispatcher")
+"""Whom a webhook and the audit name where the dispatcher itself changed something."""
+
+
 class Items(BaseModel):
     """Which alerts, microservices, objects or operations a webhook is about: all, or those named."""
 

@@ -35,13 +35,13 @@ from dispatcher.recording.recorder import Recorder
 from dispatcher.recording.retelling import find_retold
 from dispatcher.recording.schema import migrate
 from dispatcher.settings import Settings
-from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from tests.integration.portal.conftest import Api, a_token
 from tests.support.clickhouse import delivery, outcome
 from tests.support.kafka import consume_all, create_topics
 from tests.support.waiting import eventually
+from tests.support.webhooks import disable_command
 
 pytestmark = pytest.mark.faults_full
 

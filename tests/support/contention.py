@@ -25,18 +25,17 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.portal.app import Portal
-from dispatcher.portal.commands import DISPATCHER
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.change import Place, read_place, read_webhook
-from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
-from dispatcher.webhooks.webhook import Webhook
+from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 from tests.integration.portal.conftest import ORGANIZATION, Api, Reply, a_token
 from tests.support.kafka import consume_all, create_topics, delete_topics, write_topics_file
 from tests.support.waiting import eventually
+from tests.support.webhooks import disable_command
 
 Kind = Literal["edit", "edit what was seen", "same as another", "enable", "disable", "rotate", "410", "delete"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from dispatcher.moments import moment
+from dispatcher.webhooks.commands import Disable
 from dispatcher.webhooks.webhook import Webhook
 
 
@@ -28,3 +30,8 @@ def a_webhook(id: str = "wh-1", **values: Any) -> Webhook:
             **values,
         }
     )
+
+
+def disable_command(webhook_id: str, reason: str, as_of: int) -> bytes:
+    """A record of ``webhooks.commands``; ``as_of`` in milliseconds since the epoch."""
+    return Disable(v=1, command="disable", webhook_id=webhook_id, reason=reason, time=moment(as_of)).encode()

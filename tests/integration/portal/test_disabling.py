@@ -16,22 +16,20 @@ from dispatcher.portal import failing_webhooks
 from dispatcher.portal.app import Portal
 from dispatcher.portal.audit import Audit
 from dispatcher.portal.changes import Changes
-from dispatcher.portal.commands import DISPATCHER
 from dispatcher.portal.failing_webhooks import FailingWebhooks
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.failures import hours_of_attempts
 from dispatcher.settings import Settings
 from dispatcher.webhooks.change import Place, write_webhook
-from dispatcher.webhooks.commands import disable_command
 from dispatcher.webhooks.failing import FailingPolicy
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
-from dispatcher.webhooks.webhook import Webhook
+from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 from tests.integration.portal.conftest import Api, vault_of
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually
-from tests.support.webhooks import a_webhook
+from tests.support.webhooks import a_webhook, disable_command
 
 pytestmark = ON_A_SERVER_TOO
 

@@ -16,12 +16,12 @@ from dispatcher.delivery.outcome import encode_outcome
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.organizations.removal import NobodyAnswers, remove
-from dispatcher.portal.commands import DISPATCHER
 from dispatcher.recording.batches import BatchPolicy
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.erasing import TABLES
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import PREFIX, Settings
+from dispatcher.webhooks.webhook import DISPATCHER
 from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api
 from tests.support.clickhouse import ON_A_SERVER_TOO, delivery, outcome
 from tests.support.kafka import consume_all

@@ -10,9 +10,10 @@ from cryptography.fernet import Fernet
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import moment
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.webhooks.change import Place, write_webhook
-from dispatcher.webhooks.commands import remove_command
+from dispatcher.webhooks.commands import Remove
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.removal import NotRemoved, NotUnreadable, looking
 from dispatcher.webhooks.vault import Vault
@@ -60,7 +61,8 @@ async def test_they_are_deleted_and_nothing_else(
     async with clients.producer() as producer:
         await producer.send_and_wait(topics.config, b"of tomorrow", key=b"wh-new", headers=[("v", b"2")])
         # The portal has the last word.
-        await producer.send_and_wait(topics.commands, remove_command(ours, 0), key=ours.encode())
+        asked = Remove(v=1, command="remove", webhook_id=ours, time=moment(0))
+        await producer.send_and_wait(topics.commands, asked.encode(), key=ours.encode())
     await follower.catch_up()
     assert follower.unreadable == {"wh-lost", "wh-half", "wh-new"}
 

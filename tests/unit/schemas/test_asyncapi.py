@@ -19,7 +19,7 @@ from dispatcher.portal.ended_sessions import SessionEnd
 from dispatcher.schemas.asyncapi import asyncapi_document
 from dispatcher.settings import default_topics_file
 from dispatcher.webhooks.change import Place
-from dispatcher.webhooks.commands import disable_command, erase_command, recover_command
+from dispatcher.webhooks.commands import Disable, Erase, Recover, RecoveredSpan, Remove
 from dispatcher.webhooks.notices import webhook_disabled
 from tests.support.webhooks import a_webhook
 
@@ -118,12 +118,14 @@ def test_notices() -> None:
 
 def test_commands() -> None:
     validator = Draft202012Validator(DOCUMENT["components"]["schemas"]["Command"])
+    now = datetime.now(UTC)
     for command in (
-        disable_command("wh-1", "gone", 1_700_000_000_000),
-        erase_command("org-1", "e", 1_700_000_000_000),
-        recover_command("wh-1", [(1_600_000_000_000, 1_700_000_000_000)], 1_700_000_000_000),
+        Disable(v=1, command="disable", webhook_id="wh-1", reason="gone", time=now),
+        Erase(v=1, command="erase", id="e", organization_id="org-1", time=now),
+        Recover(v=1, command="recover", webhook_id="wh-1", spans=[RecoveredSpan(since=now, until=now)], time=now),
+        Remove(v=1, command="remove", webhook_id="wh-1", time=now),
     ):
-        validator.validate(json.loads(command))
+        validator.validate(json.loads(command.encode()))
     assert not validator.is_valid({"v": 1, "command": "erase"})
 
 
