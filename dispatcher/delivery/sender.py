@@ -31,7 +31,6 @@ from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.target import TargetClient
 from dispatcher.delivery.work import Partition, Work
-from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.broker_time import leaders_time
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
@@ -119,11 +118,7 @@ class Sender:
         self._broken: asyncio.Future[None]
 
     async def start(self) -> None:
-        """Join the group; the first partitions may arrive a little later.
-
-        Raises:
-            ConfigurationError: the topics do not have equally many partitions.
-        """
+        """Join the group; the first partitions may arrive a little later."""
         self._broken = asyncio.get_running_loop().create_future()
         guard = TargetGuard(self._settings.allowed_target_networks)
         self._client = TargetClient(self._settings, guard, now=lambda: self._clock.now() / 1000)
@@ -142,7 +137,6 @@ class Sender:
         schedule, clock = self._topics.schedule, self._clock
         self._attempts = AttemptMaker(self._client, self._follower, schedule, clock, self._tracing)
         try:
-            await self._check_partitions()
             await self._consumer.start()
             fetch_promptly(self._consumer)
             fetch_evenly(self._consumer, last=(self._topics.bulk, self._topics.parked))
@@ -180,12 +174,6 @@ class Sender:
         await self._consumer.stop()
         await self._producer.stop()
         await self._client.close()
-
-    async def _check_partitions(self) -> None:
-        counts = {name: len(await self._producer.partitions_for(name)) for name in self._topics.of_deliveries}
-        if len(set(counts.values())) > 1:
-            given = ", ".join(f"{name} has {count}" for name, count in counts.items())
-            raise ConfigurationError(f"these topics need equally many partitions: {given}; run dispatcher topics apply")
 
     # Receiving
 

@@ -244,7 +244,7 @@ async def _working(admin: Administrator, partitions: dict[str, int]) -> None:
 
 
 async def check_topics(clients: KafkaClients, topics: Topics) -> None:
-    """For a role at its start: every declared topic is there, and those of deliveries have equally many partitions.
+    """Before a role starts: every declared topic is there, and those of deliveries have equally many partitions.
 
     Raises:
         KafkaUnavailable: no broker answers.
@@ -263,9 +263,9 @@ async def check_topics(clients: KafkaClients, topics: Topics) -> None:
     numbers = {name: present[name] for name in topics.of_deliveries}
     if len(set(numbers.values())) > 1:
         most = max(numbers.values())
+        first = f"set deliveries.partitions in topics.yaml to {most} and " if most > topics.delivery_partitions else ""
         raise ConfigurationError(
             "the topics of deliveries must have equally many partitions, and have "
             + ", ".join(f"{name} {number}" for name, number in numbers.items())
-            + f": set deliveries.partitions in topics.yaml to {max(most, topics.delivery_partitions)} "
-            "and run `dispatcher topics apply`"
+            + f": {first}run `dispatcher topics apply`, or `dispatcher up`, which begins with that"
         )

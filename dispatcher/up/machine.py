@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dispatcher.assembly import Assembly, RoleName
-from dispatcher.kafka.administration import apply, read_cluster
+from dispatcher.kafka.administration import apply, check_topics, read_cluster
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.embedded import STOP_SECONDS as KAFKA_STOP_SECONDS
 from dispatcher.kafka.embedded import EmbeddedKafka
@@ -59,6 +59,7 @@ async def start_everything(
     with kafka_client_silenced(settings):
         cluster = await read_cluster(assembly.clients, topics)
     await apply(assembly.clients, plan(topics, cluster))
+    await check_topics(assembly.clients, topics)
 
     say("Starting the roles")
     here = [name for name in RoleName if senders == 0 or name is not RoleName.SENDER]

@@ -1,6 +1,8 @@
+import asyncio
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.plan import AddPartitions, AlterConfig, CreateTopic, Plan, plan
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.settings import Settings
+from tests.support.commands import Command
 from tests.support.kafka import MakeTopics, consume_all, write_topics_file
 
 
@@ -75,10 +78,21 @@ async def test_partitions_too_many_are_told_and_stay(
     await check_topics(clients, fewer)
 
 
-async def test_unequal_numbers_of_partitions_are_refused(clients: KafkaClients, topics: Topics) -> None:
+async def test_unequal_numbers_of_partitions_are_refused(
+    clients: KafkaClients, topics: Topics, settings: Settings, tmp_path: Path
+) -> None:
     await apply(clients, Plan((AddPartitions(topics.attempts, 3, 5),), ()))
-    with pytest.raises(ConfigurationError, match=r"set deliveries\.partitions in topics\.yaml to 5"):
+    with pytest.raises(ConfigurationError, match=r"5, .*: set deliveries\.partitions in topics\.yaml to 5 and run `"):
         await check_topics(clients, topics)
+    refused = await asyncio.to_thread(Command(settings, tmp_path), "run", "sender")
+    assert refused.returncode == 1
+    assert "set deliveries.partitions in topics.yaml to 5 and run" in " ".join(refused.stderr.split())
+
+    more = declare(settings, partitions=5)
+    with pytest.raises(ConfigurationError, match=r"5, .*: run `dispatcher topics apply`"):
+        await check_topics(clients, more)
+    await apply(clients, await changes(clients, more))
+    await check_topics(clients, more)
 
 
 async def test_applied_by_two_at_once(clients: KafkaClients, topics: Topics) -> None:
