@@ -96,7 +96,11 @@ async def test_unequal_numbers_of_partitions_are_refused(
 
 
 async def test_applied_by_two_at_once(clients: KafkaClients, topics: Topics) -> None:
-    await apply(clients, Plan((CreateTopic(topics.audit, 1, 1, {}),), ()))
+    new = Plan((CreateTopic(f"{topics.prefix}other", 2, 1, {}),), ())
+    await asyncio.gather(*(apply(clients, new) for _ in range(2)))
+    await apply(clients, new)
+    async with clients.producer() as producer:
+        assert await partitions_of(producer, f"{topics.prefix}other") == {0, 1}
 
 
 async def test_what_the_cluster_refuses_has_its_reason(clients: KafkaClients, topics: Topics) -> None:
