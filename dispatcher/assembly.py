@@ -11,7 +11,6 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.exposition import Beside
 from dispatcher.observability.tracing_settings import exports_spans
-from dispatcher.roles import Role
 from dispatcher.settings import Settings
 from dispatcher.supervision import Part, Service
 from dispatcher.webhooks.follower import ConfigFollower
@@ -98,7 +97,7 @@ class Assembly:
             foundations.append(Part("directory of webhooks", follower.start, follower.stop, follower.wait))
         return foundations
 
-    def role(self, name: RoleName) -> Role:
+    def role(self, name: RoleName) -> Service[object]:
         """A role, ready to be started once the foundations are.
 
         Raises:

@@ -34,7 +34,7 @@ async def _for_ever() -> None:
 
 
 class Service(Protocol[T_co]):
-    """A role, or something that roles stand on."""
+    """A role, or something that roles stand on: it is started, it runs until something ends it, it is stopped."""
 
     @property
     def name(self) -> str:

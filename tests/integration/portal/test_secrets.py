@@ -20,8 +20,8 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
 from dispatcher.rfc3339 import rfc3339
-from dispatcher.roles import Role
 from dispatcher.settings import Settings
+from dispatcher.supervision import Service
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.target_headers import MASK
 from tests.integration.portal.conftest import ORGANIZATION, Api
@@ -140,7 +140,7 @@ class Witness:
 
 
 @asynccontextmanager
-async def running(*roles: Role) -> AsyncIterator[None]:
+async def running(*roles: Service[object]) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         for role in roles:
             await role.start()

@@ -25,8 +25,8 @@ from dispatcher.matching.matcher import Matcher
 from dispatcher.portal.app import Portal
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
-from dispatcher.roles import Role
 from dispatcher.settings import Settings
+from dispatcher.supervision import Service
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from tests.integration.portal.conftest import Api, a_token
@@ -140,7 +140,7 @@ class Installation:
         for role in (sender, Relay(clients, topics), Matcher(clients, topics, follower), self.portal):
             await self._start(role)
 
-    async def _start(self, role: Role) -> None:
+    async def _start(self, role: Service[object]) -> None:
         await role.start()
         self._stack.push_async_callback(role.stop)
 
