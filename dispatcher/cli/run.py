@@ -47,11 +47,12 @@ def run(
     """
     settings = load_settings()
     wanted = list(dict.fromkeys(roles))
-    check_runnable(settings, wanted)
+    clients = KafkaClients(settings)
+    check_clickhouse(settings, wanted)
     configure_logging(settings)
     if guarded:
         _end_with_parent()
-    assembly = Assembly(settings, KafkaClients(settings), load_topics(settings.topics_file, settings.kafka_prefix))
+    assembly = Assembly(settings, clients, load_topics(settings.topics_file, settings.kafka_prefix))
 
     async def start(supervisor: Supervisor) -> None:
         made = [assembly.role(name) for name in wanted]
@@ -75,17 +76,12 @@ def run(
     run_supervised(start)
 
 
-def check_runnable(settings: Settings, roles: list[RoleName]) -> None:
-    """What roles of their own need, and what ``up`` would bring by itself.
+def check_clickhouse(settings: Settings, roles: list[RoleName]) -> None:
+    """The embedded ClickHouse is of one process alone.
 
     Raises:
-        ConfigurationError: something of it is not configured.
+        ConfigurationError: roles that need ClickHouse have no server.
     """
-    if settings.kafka_bootstrap_servers is None:
-        raise ConfigurationError(
-            "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS is not set; put host:port[,host:port] there, "
-            "or start everything on this machine with dispatcher up"
-        )
     with_clickhouse = [role for role in roles if role in NEED_CLICKHOUSE]
     if with_clickhouse and settings.clickhouse.startswith("chdb:"):
         raise ConfigurationError(
