@@ -31,6 +31,8 @@ from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.target import TargetClient
 from dispatcher.delivery.work import Partition, Work
+from dispatcher.errors import DispatcherError
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.broker_time import leaders_time
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
@@ -452,7 +454,7 @@ class Sender:
                     partitions=self._partitions,
                     now=self._clock.now(),
                 )
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError, DispatcherError) as error:
                 log.warning("what was made lately cannot be read back; trying again", error=str(error))
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
             else:
@@ -462,13 +464,9 @@ class Sender:
         """Learn Kafka's time before the first call is signed, and before it is asked what was made lately."""
         if self._clock.confirmed:
             return
-        admin = self._clients.admin()
-        await admin.start()
-        try:
+        async with connected(self._clients) as admin:
             began = self._clock.elapsed()
             told = await leaders_time(admin)
-        finally:
-            await admin.close()
         if told is not None:
             self._clock.learn(told, began)
 

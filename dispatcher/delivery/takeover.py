@@ -10,6 +10,7 @@ from dispatcher.delivery.memory import REMEMBERED, attempt_key
 from dispatcher.delivery.outcome import is_final, told_of
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.headers import by_name
@@ -53,6 +54,9 @@ async def take_over(
 
     ``positions`` are the offsets at which the group goes on. A partition that has been read before is read on from
     there; another one from the time that its last owner noted, and for ten minutes at least.
+
+    Raises:
+        KafkaError, OSError, DispatcherError: Kafka does not tell now.
     """
     since = await _working_since(clients, group, positions)
     remembered = now - milliseconds_of(REMEMBERED)
@@ -85,12 +89,8 @@ async def take_over(
 
 async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicPartition]) -> dict[int, int]:
     """When the first uncommitted delivery of each partition was begun, as its last owner noted it."""
-    admin = clients.admin()
-    await admin.start()
-    try:
+    async with connected(clients) as admin:
         committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
-    finally:
-        await admin.close()
     since: dict[int, int] = {}
     for tp, (_, metadata) in committed.items():
         if metadata.isascii() and metadata.isdigit():

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, DispatcherError
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetter, NotADeadLetter, Origin, read_dead_letter
 from dispatcher.kafka.groups import Group
@@ -232,12 +233,8 @@ class DeadLetterBox:
 
     async def _partitions(self) -> list[TopicPartition]:
         name = self._topics.dead_letter
-        admin = self._clients.admin()
-        try:
-            await admin.start()
+        async with connected(self._clients) as admin:
             (topic,) = await admin.describe_topics([name])
-        finally:
-            await admin.close()
         if topic["error_code"]:
             raise ConfigurationError(
                 f"the topic {name} does not exist: is DISPATCHER_KAFKA_PREFIX right? In a new installation run "

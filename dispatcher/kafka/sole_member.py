@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import DispatcherError
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 
 _FOR_A_DAY_MS = 24 * 3600 * 1000
@@ -22,6 +23,7 @@ async def sole_member(clients: KafkaClients, topic: str, group: str) -> AsyncIte
     Raises:
         SomebodyElse: the group has another member, or had one that was killed within the last six seconds.
         KafkaUnavailable: no broker answers.
+        TopicRefused: the cluster does not say who its members are.
     """
     # Nothing is read: it need not poll to stay.
     consumer = clients.consumer(topic, group=group, max_poll_interval_ms=_FOR_A_DAY_MS, rebalance_timeout_ms=10_000)
@@ -40,11 +42,7 @@ async def sole_member(clients: KafkaClients, topic: str, group: str) -> AsyncIte
 
 
 async def _members(clients: KafkaClients, group: str) -> int:
-    admin = clients.admin()
-    try:
-        await admin.start()
+    async with connected(clients) as admin:
         (response,) = await admin.describe_consumer_groups([group])
-    finally:
-        await admin.close()
     ((_, _, _, _, _, members, *_),) = response.groups
     return len(members)
