@@ -1,10 +1,10 @@
 """Taking over a partition: reading back which attempts were made there lately, whoever made them."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
 from dispatcher.delivery.outcome import is_final, told_of
@@ -14,6 +14,7 @@ from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.headers import by_name
+from dispatcher.kafka.reading import read_up_to
 from dispatcher.kafka.topics import Topics
 
 # The committing sender's clock and the broker's, which stamps outcomes, may differ by so much.
@@ -73,7 +74,7 @@ async def take_over(
             known = partitions[number].read_to
             first = found[tp].offset if found.get(tp) is not None else ends[tp]
             consumer.seek(tp, max(known, first) if known is not None else first)
-        async for tp, records in _read_up_to(consumer, ends):
+        async for tp, records in read_up_to(consumer, ends):
             partition = partitions[tp.partition]
             for finished in _finished(records):
                 if finished.at >= remembered:
@@ -96,16 +97,6 @@ async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicP
         if metadata.isascii() and metadata.isdigit():
             since[tp.partition] = min(int(metadata), since.get(tp.partition, int(metadata)))
     return since
-
-
-async def _read_up_to(
-    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[tuple[TopicPartition, Sequence[Record]]]:
-    left = {tp for tp, end in ends.items() if await consumer.position(tp) < end}
-    while left:
-        for tp, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
-            yield tp, records
-        left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
 
 
 def _finished(records: Iterable[Record]) -> Iterable[_Finished]:

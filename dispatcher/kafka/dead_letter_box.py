@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, DispatcherError
@@ -18,6 +18,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetter, NotADeadLetter, Origin, read_dead_letter
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.preview import preview
+from dispatcher.kafka.reading import read_up_to
 from dispatcher.kafka.sole_member import sole_member
 from dispatcher.kafka.topics import Topics
 
@@ -222,12 +223,9 @@ class DeadLetterBox:
                 ends = await consumer.end_offsets(partitions)
             except (KafkaError, OSError) as error:
                 raise self._clients.unavailable(error) from error
-            left = await self._unread(consumer, ends)
-            while left:
-                for records in (await consumer.getmany(*left, timeout_ms=1_000)).values():
-                    for record in records:
-                        yield record
-                left = await self._unread(consumer, ends)
+            async for _, records in read_up_to(consumer, ends):
+                for record in records:
+                    yield record
         finally:
             await consumer.stop()
 
@@ -241,10 +239,6 @@ class DeadLetterBox:
                 "`dispatcher topics apply` first"
             )
         return [TopicPartition(name, each["partition"]) for each in topic["partitions"]]
-
-    @staticmethod
-    async def _unread(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> list[TopicPartition]:
-        return [partition for partition, end in ends.items() if await consumer.position(partition) < end]
 
 
 def obstacle(letter: Letter, topics: Topics, partitions: Mapping[str, int]) -> str | None:
