@@ -17,6 +17,7 @@ VERSION = b"1"
 _DUE = "due"
 _LONGEST_TIME = 15
 
+# What ClickHouse's tables can hold: of one message fewer runs are made, but what somebody wrote is still recorded.
 _ATTEMPTS = range(1, 256)
 _RUNS = range(1, 2**16)
 _NUMBERS = range(2**63)

@@ -16,6 +16,7 @@ from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.history import (
     BUCKETS,
+    MOST_RUNS,
     Attempt,
     AttemptDetails,
     Bucket,
@@ -192,7 +193,7 @@ class DeliveryLog:
 
 # As the view `messages` has it, whose FINAL takes several times as long.
 _MESSAGE = f"""
-    SELECT toString(tupleElement(max(state) AS latest, 'status')) AS status, least(max(m.runs), 255) AS runs,
+    SELECT toString(tupleElement(max(state) AS latest, 'status')) AS status, least(max(m.runs), {MOST_RUNS}) AS runs,
         least(length(groupUniqArrayArray(made)), 255) AS attempts, max(m.event_type) AS event_type,
         max(m.workspace_id) AS workspace_id, toUnixTimestamp64Milli(min(created_on) AS created) AS created_ms,
         if(status IN ('successful', 'failed'), toUnixTimestamp64Milli(tupleElement(latest, 'finished_on')), NULL)
