@@ -19,7 +19,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.delivery.record import Headers
 from dispatcher.kafka.dead_letters import DeadLetters, Record
-from dispatcher.matching.partitioning import partition_of
+from dispatcher.kafka.partitioning import partition_of
 from dispatcher.observability.metrics import BATCH_RECORDS
 
 ROUND_RECORDS = 2_000

@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaError
 from dispatcher.delivery.outcome import unread_format
 from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.partitioning import partition_of
 from dispatcher.kafka.topics import Topics
-from dispatcher.matching.partitioning import partition_of
 from dispatcher.portal.api.attempt_views import AttemptView, view_of_delivery, views_of_outcome
 
 WAITING_OF_WATCHER = 1_000

@@ -2,7 +2,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.matching.partitioning import partition_of
+from dispatcher.kafka.partitioning import partition_of
 
 
 @given(st.text(min_size=1, max_size=40), st.integers(min_value=1, max_value=64))
