@@ -15,11 +15,9 @@ from dispatcher.errors import ConfigurationError
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.kafka.clients import MAX_REQUEST_BYTES
 from dispatcher.kafka.groups import Group
+from dispatcher.portal.ended_sessions import LONGEST_SESSION
 from dispatcher.settings import default_topics_file
 from dispatcher.validation import problems_of
-
-LONGEST_SESSION = timedelta(hours=8)
-"""A session of the pages ends so long after it began, whatever is done in it."""
 
 
 class _Section(BaseModel):

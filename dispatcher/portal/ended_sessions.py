@@ -7,7 +7,7 @@ from the topic's beginning and refuses them; each is forgotten when it would hav
 import asyncio
 import heapq
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import orjson
@@ -17,6 +17,9 @@ from aiokafka.errors import KafkaError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from dispatcher.validation import members_of
+
+LONGEST_SESSION = timedelta(hours=8)
+"""A session ends so long after it began, whatever is done in it."""
 
 PATIENCE_SECONDS = 5.0
 """How long somebody who signs out waits for Kafka."""

@@ -14,10 +14,9 @@ from aiohttp import web
 from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dispatcher.kafka.topics import LONGEST_SESSION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller
-from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.ended_sessions import LONGEST_SESSION, EndedSessions
 
 IDLE = timedelta(hours=1)
 """A session ends when no page was asked for so long."""

@@ -9,10 +9,9 @@ import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet
 
-from dispatcher.kafka.topics import LONGEST_SESSION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller, Membership
-from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.ended_sessions import LONGEST_SESSION, EndedSessions
 from dispatcher.portal.pages.session import IDLE, Seal, Session, Sessions
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
