@@ -1,7 +1,9 @@
-"""The API's page: the OpenAPI document to read and to try, with nothing from the internet."""
+"""The API's OpenAPI document, and the page to read and to try it, with nothing from the internet."""
 
 from pathlib import Path
+from typing import Any
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -10,6 +12,7 @@ from dispatcher.portal.pages.static_files import ROOT
 from dispatcher.portal.pages.visit import theme_of
 
 PATH = "/api/docs"
+_DOCUMENT_PATH = "/api/openapi.json"
 
 log = structlog.get_logger()
 
@@ -34,7 +37,7 @@ _HEAD = f"""<link rel="stylesheet" href="{_BUILT}/swagger-ui.css">
 <link rel="stylesheet" href="{_BUILT}/api-docs.css">
 <script defer src="{_BUILT}/swagger-ui-bundle.js"></script>
 <script type="module" src="{_BUILT}/api-docs.js"></script>"""
-_DOCUMENT = '<a href="/api/openapi.json">/api/openapi.json</a>'
+_DOCUMENT = f'<a href="{_DOCUMENT_PATH}">{_DOCUMENT_PATH}</a>'
 _SHOWN = f"""<header class="api-docs-top"><a href="/">← Portal Webhooks</a></header>
 <div id="api">
 <noscript><p class="api-docs-note">This page needs script; {_DOCUMENT} does not.</p></noscript>
@@ -44,16 +47,21 @@ _NOT_BUILT = f"""<main>
 </main>"""
 
 
-def add_routes(app: web.Application, static: Path = ROOT) -> None:
-    """Serve the page; without what the frontend's build puts into ``static/built``, it says how to build."""
+def add_routes(app: web.Application, openapi: dict[str, Any], static: Path = ROOT) -> None:
+    """Serve both; without what the frontend's build puts into ``static/built``, the page says how to build."""
     built = static / "built"
     missing = any(not (built / name).is_file() for name in _NEEDED)
     if missing:
         log.warning("the frontend is not built: pages lack their editor, plots and live table; run make environment")
+    encoded = orjson.dumps(openapi)
     head, body = ("", _NOT_BUILT) if missing else (_HEAD, _SHOWN)
+
+    async def document(_: web.Request) -> web.Response:
+        return web.Response(body=encoded, content_type="application/json")
 
     async def docs(request: web.Request) -> web.Response:
         page = _PAGE.format(theme=theme_of(request), head=head, body=body)
         return web.Response(text=page, content_type="text/html", headers=security_headers())
 
+    app.router.add_get(_DOCUMENT_PATH, document)
     app.router.add_get(PATH, docs)

@@ -22,9 +22,10 @@ from dispatcher.events.resources import Resources, UnreadableResource
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
+from dispatcher.observability import endpoint
 from dispatcher.observability.exposition import Beside, Exposition
 from dispatcher.operations.cluster_watch import ClusterWatch
-from dispatcher.portal import api_docs, health
+from dispatcher.portal import api_docs
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempts import AttemptsApi
 from dispatcher.portal.api.audit_log import AuditApi
@@ -220,8 +221,8 @@ class Portal:
         waits = self._topics.schedule.delays
         site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock, waits))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
-        health.add_routes(app, document, self._unready, self._exposition)
-        api_docs.add_routes(app)
+        endpoint.add_routes(app, self._unready, self._exposition)
+        api_docs.add_routes(app, document)
         runner = ProblemRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
         )

@@ -8,7 +8,7 @@ from dispatcher.portal import api_docs
 
 async def page(static: Path, **cookies: str) -> tuple[str, str]:
     app = web.Application()
-    api_docs.add_routes(app, static)
+    api_docs.add_routes(app, {"openapi": "3.1.0"}, static)
     async with TestClient(TestServer(app), cookies=cookies) as client, client.get("/api/docs") as response:
         assert response.status == 200
         return await response.text(), response.headers["Content-Security-Policy"]
@@ -34,3 +34,11 @@ async def test_without_the_build_the_page_says_how_to_build(tmp_path: Path) -> N
     text, _ = await page(tmp_path)
     assert "make environment" in text
     assert "<script" not in text
+
+
+async def test_the_document_is_served_beside_it(tmp_path: Path) -> None:
+    app = web.Application()
+    api_docs.add_routes(app, {"openapi": "3.1.0"}, tmp_path)
+    async with TestClient(TestServer(app)) as client, client.get("/api/openapi.json") as response:
+        assert (response.status, response.content_type) == (200, "application/json")
+        assert await response.json() == {"openapi": "3.1.0"}
