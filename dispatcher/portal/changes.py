@@ -5,14 +5,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from dispatcher.portal.api.concurrency import changed_meanwhile
-from dispatcher.portal.api.problems import OtherWebhook, Problem
+from dispatcher.errors import DispatcherError
 from dispatcher.portal.audit import Action, Audit
 from dispatcher.webhooks.directory import Directory
-from dispatcher.webhooks.store import SameConfiguration, StaleRevision
+from dispatcher.webhooks.store import StaleRevision
 from dispatcher.webhooks.webhook import Person, Webhook
 
 _ATTEMPTS_TO_CHANGE = 20
+
+
+class ChangedAllTheTime(DispatcherError):
+    """Others are faster again and again; a moment later they may not be."""
+
+    def __init__(self) -> None:
+        super().__init__("others are changing the webhook all the time")
 
 
 class Store(Protocol):
@@ -47,13 +53,10 @@ class Changes:
         """Write a new webhook.
 
         Raises:
-            Problem: 409, another one has this configuration.
+            SameConfiguration: another one has it.
         """
         entry = self._audit.entry(webhook, webhook.created_by, "created")
-        try:
-            await self._store.create(webhook, entry=entry.encode())
-        except SameConfiguration as same:
-            raise _same_configuration(same.other) from None
+        await self._store.create(webhook, entry=entry.encode())
         await self._audit.record(entry)
 
     async def change(
@@ -72,7 +75,9 @@ class Changes:
         Nothing is written where nothing would change. None: the webhook is not there any more.
 
         Raises:
-            Problem: 409, another webhook has this configuration; 412, the revision that mattered is not the current.
+            SameConfiguration: another webhook has it.
+            StaleRevision: the revision that mattered is not the current one.
+            ChangedAllTheTime: somebody else was faster so often that it was given up.
         """
         for _ in range(_ATTEMPTS_TO_CHANGE):
             webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
@@ -90,19 +95,18 @@ class Changes:
                 await self._store.replace(replaced, based_on=revision, entry=entry.encode())
             except StaleRevision:
                 if one_revision:
-                    raise changed_meanwhile() from None
+                    raise
                 continue
-            except SameConfiguration as same:
-                raise _same_configuration(same.other) from None
             await self._audit.record(entry)
             return self.directory.get(webhook_id) or replaced  # deleted since, but the change was made
-        raise _changed_all_the_time()
+        raise ChangedAllTheTime
 
     async def delete(self, webhook_id: str, by: Person, *, only_this: Callable[[int], bool]) -> None:
         """Delete a webhook; one that is gone is gone.
 
         Raises:
-            Problem: 412, the revision that mattered is not the current one.
+            StaleRevision: the revision that mattered is not the current one.
+            ChangedAllTheTime: somebody else was faster so often that it was given up.
         """
         for _ in range(_ATTEMPTS_TO_CHANGE):
             webhook, revision = self.directory.get(webhook_id), self.directory.revision(webhook_id)
@@ -114,11 +118,11 @@ class Changes:
                 await self._store.delete(webhook_id, based_on=revision, entry=entry.encode())
             except StaleRevision:
                 if one_revision:
-                    raise changed_meanwhile() from None
+                    raise
                 continue
             await self._audit.record(entry)
             return
-        raise _changed_all_the_time()
+        raise ChangedAllTheTime
 
     async def remove_unreadable(self, webhook_id: str, by: Person) -> bool:
         """Delete a webhook of which nobody here can read what it is now; False: it can be read, or there is none.
@@ -134,19 +138,6 @@ class Changes:
         if removed and entry is not None:
             await self._audit.record(entry)
         return removed
-
-
-def _changed_all_the_time() -> Problem:
-    return Problem(409, "Others are changing this webhook all the time. Try again in a moment.")
-
-
-def _same_configuration(other: Webhook) -> Problem:
-    return Problem(
-        409,
-        f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
-        "so everything would be sent twice. Change one of them, or use that webhook.",
-        webhook=OtherWebhook(id=other.id, name=other.name),
-    )
 
 
 def _differs(one: object, other: object) -> bool:

@@ -6,22 +6,16 @@ A command may be read again after a crash, or by two portals during a rebalance:
 import structlog
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn, SetAside
 from dispatcher.kafka.topics import Topics
-from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.changes import Changes
 from dispatcher.webhooks.commands import Disable, Remove, UnreadableCommand, read_command
 from dispatcher.webhooks.vault import UndecipherableConfig
 from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 
 log = structlog.get_logger()
-
-
-class NotDisabled(DispatcherError):
-    """Something kept a webhook from being disabled; it is tried again."""
 
 
 class Disabling:
@@ -55,8 +49,6 @@ class Disabling:
                 lambda webhook, _: _disabled(webhook, command),
                 reason=command.reason,
             )
-        except Problem as problem:
-            raise NotDisabled(str(problem)) from problem
         except UndecipherableConfig as error:
             raise SetAside(str(error)) from error
 

@@ -23,9 +23,8 @@ from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
-from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.audit import Audit
-from dispatcher.portal.changes import Changes
+from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.erasing import erase_forgotten, erase_organization, forget_webhooks
 from dispatcher.webhooks.commands import Erase
@@ -102,7 +101,7 @@ class Erasure:
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
             await erase_forgotten(self._clickhouse)
             await self._audit.write(erased)
-        except (Problem, QueryFailed) as error:
+        except (ChangedAllTheTime, QueryFailed) as error:
             raise NotErased(f"{organization_id} is not erased yet: {error}") from error
         del self._found[request]
         return Erased(found["webhooks"], found["resources"], found["messages"], len(self._changes.directory.unreadable))

@@ -13,7 +13,6 @@ from aiokafka.errors import KafkaError
 
 from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
-from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.changes import Changes
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.failures import hours_of_attempts, webhooks_without_success
@@ -46,7 +45,7 @@ class FailingWebhooks(Background):
             ClickHouseUnavailable: nothing answers.
             QueryFailed: there is no schema yet.
             KafkaError: a change cannot be written now.
-            Problem: others change a webhook all the time.
+            ChangedAllTheTime: others change a webhook all the time.
         """
         policy, directory, now = self._policy, self._changes.directory, self._clock()
         lately = policy.lately(now)
@@ -86,6 +85,6 @@ class FailingWebhooks(Background):
         while True:
             try:
                 await self.look()
-            except (DispatcherError, QueryFailed, KafkaError, Problem, TimeoutError) as error:
+            except (DispatcherError, QueryFailed, KafkaError, TimeoutError) as error:
                 log.warning("failing webhooks are looked for again later", error=str(error) or repr(error))
             await asyncio.sleep(_LOOK_EVERY_SECONDS)

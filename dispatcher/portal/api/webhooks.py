@@ -1,6 +1,7 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from secrets import token_hex
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
     IF_MATCH_DESCRIPTION,
+    changed_meanwhile,
     check_if_match,
     etag,
 )
@@ -32,7 +34,7 @@ from dispatcher.portal.api.operation import (
     not_found,
 )
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
-from dispatcher.portal.api.problems import Problem, bad_member, invalid
+from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, invalid
 from dispatcher.portal.api.webhook_views import (
     CreatedWebhook,
     NewWebhook,
@@ -45,11 +47,11 @@ from dispatcher.portal.api.webhook_views import (
     view,
 )
 from dispatcher.portal.audit import Action
-from dispatcher.portal.changes import Changes
+from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
-from dispatcher.webhooks.store import FIRST_REVISION
+from dispatcher.webhooks.store import FIRST_REVISION, SameConfiguration, StaleRevision
 from dispatcher.webhooks.webhook import SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
@@ -236,7 +238,10 @@ class WebhooksApi:
             updated_on=now,
             updated_by=by,
         )
-        await self._changes.create(webhook)
+        try:
+            await self._changes.create(webhook)
+        except SameConfiguration as same:
+            raise _same_configuration(same.other) from None
         return created_view(webhook)
 
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
@@ -289,24 +294,48 @@ class WebhooksApi:
     async def delete_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[NoAnswer]:
         """Nothing: the webhook is gone."""
         webhook = webhook_of(call, self._directory)
-        await self._changes.delete(
-            webhook.id, call.caller.person, only_this=lambda revision: check_if_match(call, revision)
-        )
+        with _conflicts_told():
+            await self._changes.delete(
+                webhook.id, call.caller.person, only_this=lambda revision: check_if_match(call, revision)
+            )
         return Answer(NoAnswer())
 
     async def _change(
         self, call: Call[Any, Any], action: Action, how: Callable[[Webhook, int], dict[str, Any]]
     ) -> Answer[WebhookView]:
         webhook = webhook_of(call, self._directory)
-        changed = await self._changes.change(
-            webhook.id, call.caller.person, action, how, only_this=lambda revision: check_if_match(call, revision)
-        )
+        with _conflicts_told():
+            changed = await self._changes.change(
+                webhook.id, call.caller.person, action, how, only_this=lambda revision: check_if_match(call, revision)
+            )
         if changed is None:
             raise not_found("webhook")
         return self._shown(changed)
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})
+
+
+@contextmanager
+def _conflicts_told() -> Iterator[None]:
+    """What keeps a webhook from being changed or deleted, as a Problem: 409 or 412."""
+    try:
+        yield
+    except StaleRevision:
+        raise changed_meanwhile() from None
+    except ChangedAllTheTime:
+        raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.") from None
+    except SameConfiguration as same:
+        raise _same_configuration(same.other) from None
+
+
+def _same_configuration(other: Webhook) -> Problem:
+    return Problem(
+        409,
+        f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
+        "so everything would be sent twice. Change one of them, or use that webhook.",
+        webhook=OtherWebhook(id=other.id, name=other.name),
+    )
 
 
 def _position(webhook: Webhook) -> tuple[int, str]:
