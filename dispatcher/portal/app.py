@@ -42,7 +42,6 @@ from dispatcher.portal.audit import Audit, AuditTrail
 from dispatcher.portal.auth import Authentication, Caller, Keys, SharedSecret, check_authentication_settings
 from dispatcher.portal.changes import Changes
 from dispatcher.portal.disabled_notices import DisabledNotices
-from dispatcher.portal.disabling import Disabling
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.erasure import Erasure, Sweeping
 from dispatcher.portal.failing_webhooks import FailingWebhooks
@@ -55,6 +54,7 @@ from dispatcher.portal.pages.oidc import Provider
 from dispatcher.portal.pages.wiring import Site
 from dispatcher.portal.recovery import Recoveries
 from dispatcher.portal.resending import Resender
+from dispatcher.portal.webhook_commands import WebhookCommands
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.overview import RecentDeliveries
@@ -152,7 +152,7 @@ class Portal:
                 "resources": CompactedTopic(clients, topics.resources, _applied_to(resources)),
                 "ended sessions": CompactedTopic(clients, topics.sessions, ended.apply),
                 "missing entries": missing.work(clients, producer, topics),
-                "disabling": Disabling(topics, producer, changes).work(clients),
+                "webhook commands": WebhookCommands(topics, producer, changes).work(clients),
                 "recovery": recoveries.work(clients),
                 "inspection": Inspection(producer, topics, self._vault).work(clients),
                 "erasure": erasure.work(),

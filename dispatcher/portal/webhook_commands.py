@@ -1,4 +1,4 @@
-"""Disabling webhooks whose targets are gone: the commands ``disable`` of ``webhooks.commands``.
+"""What other roles ask of one webhook: the commands ``disable`` and ``remove`` of ``webhooks.commands``.
 
 A command may be read again after a crash, or by two portals during a rebalance: doing it twice changes nothing more.
 """
@@ -18,8 +18,8 @@ from dispatcher.webhooks.webhook import DISPATCHER, Webhook
 log = structlog.get_logger()
 
 
-class Disabling:
-    """Carries out the commands, one after the other."""
+class WebhookCommands:
+    """Carries them out, one after the other."""
 
     def __init__(self, topics: Topics, producer: AIOKafkaProducer, changes: Changes) -> None:
         self._topics = topics
