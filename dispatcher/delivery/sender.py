@@ -82,7 +82,6 @@ class Sender:
         topics: Topics,
         follower: ConfigFollower,
         *,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: BrokerClock | None = None,
         tracing: "Tracing | None" = None,
     ) -> None:
@@ -92,7 +91,7 @@ class Sender:
         self._follower = follower
         self._clock = clock or BrokerClock()
         self._tracing = tracing
-        self._lanes: Lanes[Work] = Lanes(limits, self._rate_of)
+        self._lanes: Lanes[Work] = Lanes(Limits(), self._rate_of)
         self._rebalances = REBALANCES.labels(self.name)
         self._partitions: dict[int, Partition] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,10 +64,7 @@ class MatcherEnded(RuntimeError):
 
 
 class Matcher:
-    """The role; ``follower`` is started before it and stopped after it, by whoever made both.
-
-    ``now`` gives seconds since the Unix epoch.
-    """
+    """The role; ``follower`` is started before it and stopped after it, by whoever made both."""
 
     name = "matcher"
 
@@ -77,13 +74,11 @@ class Matcher:
         topics: Topics,
         follower: Follower,
         *,
-        now: Callable[[], float] = time.time,
         tracing: "Tracing | None" = None,
     ) -> None:
         self._clients = clients
         self._topics = topics
         self._follower = follower
-        self._now = now
         self._tracing = tracing
         self._types = {topic: event_type for event_type, topic in topics.events.items()}
         self._counted_events = {event_type: EVENTS.labels(event_type) for event_type in EventType}
@@ -223,7 +218,7 @@ class Matcher:
 
     def _put(self, result: Delivery | TooLarge) -> None:
         if isinstance(result, TooLarge):
-            self._put_failed(result, round(self._now() * 1000))
+            self._put_failed(result, round(time.time() * 1000))
         else:
             self._put_delivery(result, time.monotonic())
 

@@ -47,13 +47,11 @@ class LagMeter:
         topics: Topics,
         *,
         seconds: float,
-        wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clients = clients
         self._topics = topics
         self._seconds = seconds
-        self._wall = wall
         self._monotonic = monotonic
 
     async def measure(self) -> Measured:
@@ -63,7 +61,7 @@ class LagMeter:
             KafkaUnavailable: no broker answers, or not in time.
         """
         async with connected(self._clients) as admin, self._consumer() as consumer:
-            clock = await clock_difference(admin, self._wall)
+            clock = await clock_difference(admin, time.time)
             partitions = await _partitions(admin)
             groups = readers(self._topics, partitions)
             delays = {name: delay for name in partitions if (delay := self._topics.retry_delay(name)) is not None}
@@ -98,7 +96,7 @@ class LagMeter:
         return Measured(now, clock, tuple(measured), missing)
 
     def _now(self, clock: ClockDifference | None) -> float:
-        return self._wall() * 1000 + (clock.ahead if clock is not None else 0)
+        return time.time() * 1000 + (clock.ahead if clock is not None else 0)
 
     async def _offsets(
         self,

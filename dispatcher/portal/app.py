@@ -82,7 +82,7 @@ class Portal:
     """Serves API and pages on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
 
     ``people`` of a demonstration sign in at a click. ``beside`` are processes whose metrics it tells too.
-    ``follower`` is started, stopped and watched by whoever shares it. ``clock`` gives the time, ``monotonic`` seconds.
+    ``follower`` is started, stopped and watched by whoever shares it.
     """
 
     name = "portal"
@@ -98,8 +98,6 @@ class Portal:
         *,
         people: Sequence[Caller] = (),
         beside: Beside = dict,
-        clock: Callable[[], datetime] = _utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         check_authentication_settings(settings)
         self._settings = settings
@@ -111,8 +109,6 @@ class Portal:
         self._log = DeliveryLog(clickhouse)
         self._people = people
         self._exposition = Exposition(beside)
-        self._clock = clock
-        self._monotonic = monotonic
         self._stack = AsyncExitStack()
         self._background: dict[str, asyncio.Task[None]] = {}
         self._url: str | None = None
@@ -135,17 +131,17 @@ class Portal:
         async with AsyncExitStack() as stack:
             producer = clients.producer(enable_idempotence=True)
             store = WebhookStore(producer, topics, self._vault, self._follower)
-            audit = Audit(producer, topics.audit, self._clock)
-            changes = Changes(directory, store, audit, self._clock)
+            audit = Audit(producer, topics.audit, _utc_now)
+            changes = Changes(directory, store, audit, _utc_now)
             trail, resources = AuditTrail(), Resources()
-            ended = EndedSessions(producer, topics.sessions, self._clock)
+            ended = EndedSessions(producer, topics.sessions, _utc_now)
             audit_topic = CompactedTopic(clients, topics.audit, trail.apply, often_asked=True)
-            missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, self._clock)
+            missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, _utc_now)
             clickhouse = self._clickhouse
-            erasure = Erasure(clients, topics, producer, self._follower, changes, audit, clickhouse, self._clock)
-            resender = Resender(self._log, directory, producer, topics, self._monotonic)
+            erasure = Erasure(clients, topics, producer, self._follower, changes, audit, clickhouse, _utc_now)
+            resender = Resender(self._log, directory, producer, topics, time.monotonic)
             recoveries = Recoveries(
-                RecoverableMessages(clickhouse), resender, directory, producer, topics, self._clock, self._monotonic
+                RecoverableMessages(clickhouse), resender, directory, producer, topics, _utc_now, time.monotonic
             )
             services: dict[str, CompactedTopic | Background] = {
                 "audit": audit_topic,
@@ -163,7 +159,7 @@ class Portal:
             window = self._settings.disable_failing_after
             if window is not None:
                 policy = FailingPolicy(window, self._settings.disable_failing_rate)
-                services["failing webhooks"] = FailingWebhooks(policy, changes, clickhouse, self._clock)
+                services["failing webhooks"] = FailingWebhooks(policy, changes, clickhouse, _utc_now)
             try:
                 stack.push_async_callback(producer.stop)
                 await producer.start()
@@ -178,11 +174,11 @@ class Portal:
             feed = AttemptFeed(clients, topics, producer)
             apis = Apis(
                 ChoicesApi(resources),
-                WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._clock),
+                WebhooksApi(changes, IdempotencyKeys(time.monotonic), _utc_now),
                 TestingApi(directory, target.call, audit),
-                AttemptsApi(directory, self._log, feed, self._clock, self._monotonic),
+                AttemptsApi(directory, self._log, feed, _utc_now, time.monotonic),
                 AuditApi(directory, trail, audit_topic.catch_up),
-                ResendingApi(directory, resender, recoveries, audit, self._clock),
+                ResendingApi(directory, resender, recoveries, audit, _utc_now),
             )
             await self._serve(stack, apis, ended)
             stack.push_async_callback(feed.stop)
@@ -211,15 +207,15 @@ class Portal:
         keys = await self._keys(stack)
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
         public_url = None if settings.public_url is None else str(settings.public_url)
-        limits = RateLimits(self._monotonic)
-        site = Site(self._vault, public_url, limits, ended, self._clock)
+        limits = RateLimits(time.monotonic)
+        site = Site(self._vault, public_url, limits, ended, _utc_now)
         app = application(apis.operations(), site.callers(authentication), limits)
         provider = self._provider(public_url)
         if provider is not None:
             stack.push_async_callback(provider.close)
         recent = RecentDeliveries(self._clickhouse)
         waits = self._topics.schedule.delays
-        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, self._clock, waits))
+        site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, _utc_now, waits))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
         endpoint.add_routes(app, self._unready, self._exposition)
         api_docs.add_routes(app, document)
@@ -241,16 +237,14 @@ class Portal:
         client_id, secret = settings.oidc_client_id, settings.oidc_client_secret
         if settings.oidc_issuer is None or client_id is None or secret is None or public_url is None:
             return None
-        return Provider(
-            settings.oidc_issuer, client_id, secret, public_url, clock=self._clock, monotonic=self._monotonic
-        )
+        return Provider(settings.oidc_issuer, client_id, secret, public_url, clock=_utc_now, monotonic=time.monotonic)
 
     async def _keys(self, stack: AsyncExitStack) -> Keys:
         settings = self._settings
         if settings.auth_secret is not None:
             return SharedSecret(settings.auth_secret)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
-        return Jwks(str(settings.auth_jwks_url), session, self._monotonic)
+        return Jwks(str(settings.auth_jwks_url), session, time.monotonic)
 
     def _unready(self) -> Iterable[str]:
         return [name for name, task in self._background.items() if task.done()] if self._background else ["start"]

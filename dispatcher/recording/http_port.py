@@ -64,11 +64,10 @@ _STATUS_OF_CODE = {36: 400, 46: 404, 47: 404, 60: 404, 62: 400, 81: 404, 115: 40
 class HttpPort:
     """The port, from ``start`` to ``stop``. ``writable`` is for tests that drive a real client through inserts."""
 
-    def __init__(self, clickhouse: ClickHouse, port: int = 8123, *, host: str = HOST, writable: bool = False) -> None:
+    def __init__(self, clickhouse: ClickHouse, port: int = 8123, *, writable: bool = False) -> None:
         if clickhouse.url.path is None:
             raise ValueError("only the embedded engine needs this port; a server has its own")
         self._sessions = EmbeddedSessions(clickhouse.url.path, clickhouse.database, writable=writable)
-        self._host = host
         self._asked_port = port
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="clickhouse-http")
         self._runner: web.AppRunner | None = None
@@ -94,11 +93,11 @@ class HttpPort:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._asked_port).start()
+            await web.TCPSite(runner, HOST, self._asked_port).start()
         except OSError as error:
             await runner.cleanup()
             await self.stop()
-            raise cannot_listen(self._host, self._asked_port, error) from error
+            raise cannot_listen(HOST, self._asked_port, error) from error
         self._runner = runner
 
     async def stop(self) -> None:

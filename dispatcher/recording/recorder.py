@@ -9,7 +9,7 @@ simply done again.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -74,10 +74,7 @@ _Place = tuple[str, int, int]
 
 
 class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
-    """The role ``recorder``.
-
-    ``clock`` gives seconds of a monotonic clock; ``chance`` spreads what recorders do after a failure.
-    """
+    """The role ``recorder``."""
 
     name = "recorder"
 
@@ -88,17 +85,14 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         clickhouse: ClickHouse,
         *,
         policy: BatchPolicy | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
     ) -> None:
         self._clients = clients
         self._topics = topics
         self._clickhouse = clickhouse
         self._erased = ErasedWebhooks(clickhouse)
-        self._closing = Closing(clickhouse, chance=chance)
+        self._closing = Closing(clickhouse)
         self._gathering = Gathering(policy or BatchPolicy())
-        self._clock = clock
-        self._backoff = Backoff(chance)
+        self._backoff = Backoff(random.random)
         self._consumer: AIOKafkaConsumer = clients.consumer(
             group=topics.group(Group.RECORDER),
             member=clients.membership("recorder"),
@@ -216,7 +210,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._go_back()
                 continue
             for records in found.values():
-                self._gathering.add(records, self._clock())
+                self._gathering.add(records, time.monotonic())
             self._idle.clear()
             self._added.set()
 
@@ -245,12 +239,12 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._gathering.is_empty():
                 await self._added.wait()
                 continue
-            due_in = self._gathering.due_in(self._clock())
+            due_in = self._gathering.due_in(time.monotonic())
             if due_in > 0 and not self._hurry.is_set():
                 await self._until(self._added, due_in)  # what is added may be due sooner
                 continue
             self._idle.clear()
-            batch = self._gathering.take(self._clock())
+            batch = self._gathering.take(time.monotonic())
             BATCH_RECORDS.labels(self.name).observe(len(batch.records))
             await self._record(batch, dead_letters)
             self._settle()

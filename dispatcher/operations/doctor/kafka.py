@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
 
@@ -30,7 +30,7 @@ _NAMED = 3
 START_ONE = "start it, or correct DISPATCHER_KAFKA_BOOTSTRAP_SERVERS and the security settings beside it"
 
 
-async def check_broker(clients: KafkaClients, wall: Callable[[], float] = time.time) -> list[Finding]:
+async def check_broker(clients: KafkaClients) -> list[Finding]:
     """Whether a broker answers, how quickly, and what time it is there.
 
     Raises:
@@ -40,7 +40,7 @@ async def check_broker(clients: KafkaClients, wall: Callable[[], float] = time.t
         before = time.perf_counter()
         cluster = await admin.describe_cluster()
         answered = (time.perf_counter() - before) * 1_000
-        clock = await clock_difference(admin, wall)
+        clock = await clock_difference(admin, time.time)
     security = clients.security["security_protocol"]
     found = (
         f"{counted(len(cluster['brokers']), 'broker')} at {clients.bootstrap_servers}, {security}, {answered:.0f} ms"

@@ -24,8 +24,8 @@ class _File:
 class StaticFiles:
     """Everything under ``static``, as it was when the portal started; ``static/built`` may be missing."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self._files = dict(_read(root))
+    def __init__(self) -> None:
+        self._files = dict(_read())
 
     def __contains__(self, name: str) -> bool:
         return name in self._files
@@ -51,9 +51,9 @@ class StaticFiles:
         return web.Response(body=file.content, content_type=file.content_type, charset="utf-8", headers=headers)
 
 
-def _read(root: Path) -> Iterator[tuple[str, _File]]:
-    for path in sorted(root.rglob("*")):
+def _read() -> Iterator[tuple[str, _File]]:
+    for path in sorted(ROOT.rglob("*")):
         if path.is_file():
             content = path.read_bytes()
             content_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            yield path.relative_to(root).as_posix(), _File(content, content_type, sha256(content).hexdigest()[:16])
+            yield path.relative_to(ROOT).as_posix(), _File(content, content_type, sha256(content).hexdigest()[:16])
