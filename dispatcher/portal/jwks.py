@@ -27,15 +27,15 @@ class JwksUnavailable(Exception):
 class Jwks:
     """The keys at ``DISPATCHER_AUTH_JWKS_URL``.
 
-    When the provider is away, the keys of the last fetch go on being used. ``clock`` counts seconds, monotonically.
+    When the provider is away, the keys of the last fetch go on being used. ``monotonic`` counts seconds.
     """
 
     algorithms = JWKS_ALGORITHMS
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, monotonic: Callable[[], float]) -> None:
         self._url = url
         self._session = session
-        self._clock = clock
+        self._monotonic = monotonic
         self._fetching = asyncio.Lock()
         self._keys: dict[tuple[str, str | None], VerificationKey] | None = None
         self._fetched_at = -FRESH_SECONDS
@@ -43,7 +43,7 @@ class Jwks:
 
     async def find(self, algorithm: str, key_id: str | None) -> VerificationKey | None:
         """The key with this id, or, for a token without one, the only key of its algorithm."""
-        if self._keys is None or self._clock() - self._fetched_at >= FRESH_SECONDS:
+        if self._keys is None or self._monotonic() - self._fetched_at >= FRESH_SECONDS:
             await self._refresh()
         found = self._among(algorithm, key_id)
         if found is None and await self._refresh():
@@ -67,13 +67,13 @@ class Jwks:
         """Fetch the keys, unless somebody just did; whether there are new ones to look at."""
         before = self._fetched_at
         async with self._fetching:
-            if self._clock() - self._tried_at >= AGAIN_SECONDS:
-                self._tried_at = self._clock()
+            if self._monotonic() - self._tried_at >= AGAIN_SECONDS:
+                self._tried_at = self._monotonic()
                 try:
                     self._keys = await self._fetch()
                 except JwksUnavailable:
                     return False
-                self._fetched_at = self._clock()
+                self._fetched_at = self._monotonic()
         return self._fetched_at != before
 
     async def _fetch(self) -> dict[tuple[str, str | None], VerificationKey]:

@@ -39,10 +39,10 @@ class _First(Generic[T]):
 
 
 class IdempotencyKeys(Generic[T]):
-    """The answers by key. ``clock`` counts seconds, monotonically."""
+    """The answers by key. ``monotonic`` counts seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._first: OrderedDict[tuple[str, ...], _First[T]] = OrderedDict()
 
     async def once(self, key: tuple[str, ...], body: bytes, do: Callable[[], Awaitable[T]]) -> T:
@@ -62,7 +62,7 @@ class IdempotencyKeys(Generic[T]):
             if not first.answer.cancelled():
                 return first.answer.result()
         mine: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._first[key] = _First(self._clock(), fingerprint, mine)
+        self._first[key] = _First(self._monotonic(), fingerprint, mine)
         try:
             answer = await do()
         except BaseException:
@@ -73,7 +73,7 @@ class IdempotencyKeys(Generic[T]):
         return answer
 
     def _forget_old(self) -> None:
-        before = self._clock() - _KEPT_SECONDS
+        before = self._monotonic() - _KEPT_SECONDS
         while self._first:
             key, first = next(iter(self._first.items()))
             if not first.answer.done() or (first.at > before and len(self._first) < _MOST_KEYS):

@@ -43,16 +43,16 @@ class Standing:
 
 
 class RateLimits:
-    """Counts requests by policy and key. ``clock`` counts seconds, monotonically."""
+    """Counts requests by policy and key. ``monotonic`` counts seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._spent: OrderedDict[tuple[Policy, Hashable], tuple[float, float]] = OrderedDict()
 
     def take(self, policy: Policy, key: Hashable) -> Standing:
         """Spend one request, unless there is none left: then ``wait`` is above 0."""
         self._forget_whole()
-        now, rate = self._clock(), policy.quota / policy.seconds
+        now, rate = self._monotonic(), policy.quota / policy.seconds
         spent, at = self._spent.get((policy, key), (0.0, now))
         spent = max(0.0, spent - (now - at) * rate)
         left = policy.quota - spent + _NO_LESS
@@ -66,7 +66,7 @@ class RateLimits:
         """Those that have asked for nothing for so long that their quota is whole: two at most, and one may come."""
         for _ in range(2):
             first = next(iter(self._spent), None)
-            if first is None or self._clock() - self._spent[first][1] < first[0].seconds:
+            if first is None or self._monotonic() - self._spent[first][1] < first[0].seconds:
                 return
             del self._spent[first]
 
