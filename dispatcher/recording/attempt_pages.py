@@ -16,8 +16,8 @@ from typing import Any, Final
 from dispatcher.delivery.outcome import Status
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.cursors import Position
 from dispatcher.recording.hours import Hours
-from dispatcher.recording.pages import Position
 
 Row = Mapping[str, Any]
 

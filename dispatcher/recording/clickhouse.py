@@ -155,9 +155,9 @@ class ClickHouse:
         self._clients: list[_Connected] = []
         self._clients_lock = threading.Lock()
         readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
-        self._writer = _Lane(1, "clickhouse-insert", self._connect)
-        self._readers = _Lane(readers, "clickhouse-read", self._connect)
-        self._upkeep = _Lane(1, "clickhouse-upkeep", self._connect)
+        self._writer = _Threads(1, "clickhouse-insert", self._connect)
+        self._readers = _Threads(readers, "clickhouse-read", self._connect)
+        self._upkeep = _Threads(1, "clickhouse-upkeep", self._connect)
 
     async def insert(
         self, table: str, rows: bytes, *, row_format: str = "JSONEachRow", columns: Sequence[str] = ()
@@ -366,8 +366,8 @@ class _Connected:
             self.connections.close()
 
 
-class _Lane:
-    """Threads with a client each."""
+class _Threads:
+    """Threads, each with a client of its own."""
 
     def __init__(self, threads: int, name: str, connect: Callable[[], _Connected]) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)

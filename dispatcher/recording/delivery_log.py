@@ -14,6 +14,7 @@ from dispatcher.moments import EPOCH, milliseconds, moment
 from dispatcher.recording import counts
 from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.cursors import read_cursor, write_cursor
 from dispatcher.recording.history import (
     BUCKETS,
     MOST_RUNS,
@@ -28,7 +29,6 @@ from dispatcher.recording.history import (
     Response,
 )
 from dispatcher.recording.hours import OF_WEBHOOK, AskedHours, Hours
-from dispatcher.recording.pages import read_cursor, write_cursor
 
 SHOWN_BODY_BYTES = 16 * 1024
 """How much of a body the details of an attempt show."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.recording.pages import Position, read_cursor, write_cursor
+from dispatcher.recording.cursors import Position, read_cursor, write_cursor
 
 
 @given(at=st.integers(0, 2**53), message_id=st.text(), run=st.integers(0, 65535), attempt=st.integers(0, 255))
