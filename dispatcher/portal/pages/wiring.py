@@ -15,8 +15,8 @@ from dispatcher.portal.api.server import CallerOf, count, problem_of, unreadable
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import languages
-from dispatcher.portal.pages.guard import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
 from dispatcher.portal.pages.rendering import Renderer
+from dispatcher.portal.pages.same_origin import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
 from dispatcher.portal.pages.security_headers import HTTPS_ONLY, security_headers
 from dispatcher.portal.pages.session import Seal, Session, Sessions
 from dispatcher.portal.pages.static_files import StaticFiles
