@@ -13,7 +13,7 @@ from dispatcher.delivery.courtesy import Courtesy
 from dispatcher.delivery.lanes import Lanes, Waiting
 
 # Between two attempts of those who yield: at worst 200, 100 and 66 a second.
-LONGEST_PAUSE_OF_BULK = 0.005
+LONGEST_PAUSE_OF_MUCH = 0.005
 LONGEST_PAUSE_OF_SLOW = 0.010
 LONGEST_PAUSE_OF_FAILING = 0.015
 
@@ -30,7 +30,7 @@ class Admission(Generic[W]):
         self._yielding = deque(
             (
                 (lanes.slow_turns, Courtesy(LONGEST_PAUSE_OF_SLOW, _TOLERATED_OF_BAD_TARGETS)),
-                (lanes.bulk_turns, Courtesy(LONGEST_PAUSE_OF_BULK)),
+                (lanes.much_turns, Courtesy(LONGEST_PAUSE_OF_MUCH)),
                 (lanes.failing_turns, Courtesy(LONGEST_PAUSE_OF_FAILING, _TOLERATED_OF_BAD_TARGETS)),
             )
         )

@@ -36,8 +36,8 @@ class Waiting(Protocol):
         """Bytes that it keeps in memory."""
 
     @property
-    def bulk(self) -> bool:
-        """Whether it is one of much that its webhook has at once."""
+    def of_much(self) -> bool:
+        """Whether it is one of much that its webhook has at once, or was parked."""
 
 
 W = TypeVar("W", bound=Waiting)
@@ -69,8 +69,8 @@ class _Lane(Generic[W]):
     places: int
     waiting: deque[W] = field(default_factory=deque)
     waiting_bytes: int = 0
-    bulk: int = 0
-    """How many of those that wait are of much at once."""
+    of_much: int = 0
+    """How many of those that wait are of much."""
     much: bool = False
     """Whether any were, lately."""
     ready_bytes: int = 0
@@ -106,7 +106,7 @@ class Lanes(Generic[W]):
         self._rate_of = rate_of
         self._lanes: dict[str, _Lane[W]] = {}
         self._turns: Rotation[_Lane[W]] = Rotation()
-        self.bulk_turns: Rotation[_Lane[W]] = Rotation()
+        self.much_turns: Rotation[_Lane[W]] = Rotation()
         """Lanes with much at once."""
         self.failing_turns: Rotation[_Lane[W]] = Rotation()
         """Lanes with nothing but quick failures lately."""
@@ -185,8 +185,8 @@ class Lanes(Generic[W]):
         if lane is None:
             lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first)
         lane.waiting.append(work)
-        if work.bulk:
-            lane.bulk += 1
+        if work.of_much:
+            lane.of_much += 1
             lane.much = True
             self.others.has_much(lane.webhook_id)
         self._waits(lane, work.size)
@@ -206,7 +206,7 @@ class Lanes(Generic[W]):
             yield self._give_out(lane, now)
 
     def take_from(self, turns: Rotation[_Lane[W]], now: float) -> Iterator[W]:
-        """Those of ``bulk_turns``, ``failing_turns`` or ``slow_turns``."""
+        """Those of ``much_turns``, ``failing_turns`` or ``slow_turns``."""
         while turns is not self.slow_turns or self._executing_slow < self._limits.executing // 2:
             lane = self._next(turns, now)
             if lane is None:
@@ -215,7 +215,7 @@ class Lanes(Generic[W]):
 
     def _give_out(self, lane: _Lane[W], now: float) -> W:
         work = lane.waiting.popleft()
-        lane.bulk -= work.bulk
+        lane.of_much -= work.of_much
         self._waits(lane, -work.size)
         lane.executing[id(work)] = now
         self._executing += 1
@@ -248,7 +248,7 @@ class Lanes(Generic[W]):
     def look(self, now: float) -> None:
         """Notice which targets have kept somebody waiting for long; call it a few times a second."""
         for webhook_id, lane in list(self._lanes.items()):
-            if lane.much and not lane.bulk:
+            if lane.much and not lane.of_much:
                 lane.much = False
                 self._want_turn(lane)
             if lane.executing:
@@ -265,7 +265,7 @@ class Lanes(Generic[W]):
             longest = max(self._lanes.values(), key=lambda lane: len(lane.waiting))
             for _ in range((len(longest.waiting) + 1) // 2):
                 work = longest.waiting.pop()
-                longest.bulk -= work.bulk
+                longest.of_much -= work.of_much
                 self._waits(longest, -work.size)
                 taken.append(work)
                 if self._waiting_bytes <= self._limits.waiting_bytes:
@@ -278,9 +278,9 @@ class Lanes(Generic[W]):
         dropped = [work for lane in self._lanes.values() for work in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
-            lane.waiting_bytes = lane.ready_bytes = lane.bulk = 0
+            lane.waiting_bytes = lane.ready_bytes = lane.of_much = 0
             lane.held_back = False
-        for turns in (self._turns, self.bulk_turns, self.failing_turns, self.slow_turns):
+        for turns in (self._turns, self.much_turns, self.failing_turns, self.slow_turns):
             turns.clear()
         self._later.clear()
         self._waiting_bytes = self._ready_bytes = 0
@@ -300,7 +300,7 @@ class Lanes(Generic[W]):
             return self.slow_turns
         if lane.failing:
             return self.failing_turns
-        return self.bulk_turns if lane.much else self._turns
+        return self.much_turns if lane.much else self._turns
 
     def _may_begin(self, lane: _Lane[W], now: float) -> bool:
         if lane.not_before > now and lane.waiting and not lane.held_back:

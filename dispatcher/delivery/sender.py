@@ -265,9 +265,9 @@ class Sender:
             known.places.append((watermark, offset))
         elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, time.monotonic())):
             places = [(watermark, offset)]
-            bulk = tp.topic != self._topics.deliveries
+            of_much = tp.topic != self._topics.deliveries
             due = due_at(record) if parked else record.timestamp
-            work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, bulk)
+            work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, of_much)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:

@@ -26,8 +26,8 @@ class Work:
     topic: str
     offset: int
     places: list[tuple[Watermark, int]]
-    bulk: bool = False
-    """Whether it came with much that its webhook has at once."""
+    of_much: bool = False
+    """Whether it came with much that its webhook has at once, or was parked."""
     target: Target | None = None
     """Set when its call begins."""
     started_at: int = 0

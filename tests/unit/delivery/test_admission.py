@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.delivery.admission import (
-    LONGEST_PAUSE_OF_BULK,
     LONGEST_PAUSE_OF_FAILING,
+    LONGEST_PAUSE_OF_MUCH,
     LONGEST_PAUSE_OF_SLOW,
     Admission,
 )
 from dispatcher.delivery.courtesy import OTHERS_SECONDS
 from dispatcher.delivery.lanes import Lanes, Limits
 
-KINDS = ("slow", "bulk", "failing")
+KINDS = ("slow", "much", "failing")
 PLENTY = 100
 
 
@@ -22,7 +22,7 @@ PLENTY = 100
 class Work:
     webhook_id: str
     size: int = 1
-    bulk: bool = False
+    of_much: bool = False
 
 
 class Waiting:
@@ -42,7 +42,7 @@ class Waiting:
 
     def add(self, kind: str, count: int) -> None:
         for _ in range(count):
-            self.lanes.add(Work(kind, bulk=kind == "bulk"))
+            self.lanes.add(Work(kind, of_much=kind == "much"))
 
     def admit(self, room: int, *, strained: bool = False) -> Counter[str]:
         """A round, of which everything has ended at once as it always does."""
@@ -64,7 +64,7 @@ def test_others_go_first_and_then_each_has_one_in_a_round() -> None:
     waiting = Waiting()
     waiting.add("quiet", 3)
     admitted = waiting.admit(16)
-    assert admitted == {"quiet": 3, "slow": 1, "bulk": 1, "failing": 1}
+    assert admitted == {"quiet": 3, "slow": 1, "much": 1, "failing": 1}
     assert next(iter(admitted)) == "quiet"
 
 
@@ -83,7 +83,7 @@ def test_while_others_are_around_each_waits_for_its_next_turn() -> None:
         for kind in waiting.admit(16, strained=True):
             turns.setdefault(kind, waiting.now - began)
     assert turns == {
-        "bulk": pytest.approx(LONGEST_PAUSE_OF_BULK),
+        "much": pytest.approx(LONGEST_PAUSE_OF_MUCH),
         "slow": pytest.approx(LONGEST_PAUSE_OF_SLOW),
         "failing": pytest.approx(LONGEST_PAUSE_OF_FAILING),
     }
@@ -110,7 +110,7 @@ def test_however_many_others_there_are_each_has_a_share_of_the_places() -> None:
         lanes.ended(work, 2.0 if work.webhook_id == "slow" else 0.01, success=work.webhook_id == "slow")
     for kind in KINDS:
         for _ in range(50):
-            lanes.add(Work(kind, bulk=kind == "bulk"))
+            lanes.add(Work(kind, of_much=kind == "much"))
     for number in range(600):
         lanes.add(Work(f"quiet-{number % 6}"))
     admitted: Counter[str] = Counter()

@@ -12,13 +12,13 @@ class Work:
     webhook_id: str
     number: int = 0
     size: int = 1
-    bulk: bool = False
+    of_much: bool = False
 
 
 def take_all(lanes: Lanes[Work], now: float) -> list[Work]:
     return [
         *lanes.take(now),
-        *lanes.take_from(lanes.bulk_turns, now),
+        *lanes.take_from(lanes.much_turns, now),
         *lanes.take_from(lanes.failing_turns, now),
         *lanes.take_from(lanes.slow_turns, now),
     ]
@@ -28,7 +28,7 @@ LIMITS = Limits(executing=6, executing_per_webhook=4, executing_at_first=2, wait
 
 
 @given(
-    st.lists(st.sampled_from(["add a", "add b", "add c", "bulk a", "bulk b", "end", "fail", "look"]), max_size=200),
+    st.lists(st.sampled_from(["add a", "add b", "add c", "much a", "much b", "end", "fail", "look"]), max_size=200),
     st.randoms(),
 )
 def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str], random: Random) -> None:
@@ -38,8 +38,8 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
     now = 0.0
     for number, step in enumerate(steps):
         now += random.choice([0.0, 0.01, 0.7])
-        if step.startswith(("add", "bulk")):
-            work = Work(step[-1], number, bulk=step.startswith("bulk"))
+        if step.startswith(("add", "much")):
+            work = Work(step[-1], number, of_much=step.startswith("much"))
             lanes.add(work)
             waiting.append(work)
         elif step == "look":
@@ -73,7 +73,7 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
 
 def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> None:
     lanes: Lanes[Work] = Lanes(Limits(executing_at_first=2))
-    lanes.add(Work("flooded", bulk=True))
+    lanes.add(Work("flooded", of_much=True))
     lanes.add(Work("quiet"))
     failing = [Work("failing") for _ in range(2)]
     for work in failing:
@@ -84,7 +84,7 @@ def test_lanes_with_much_or_nothing_but_failures_have_turns_of_their_own() -> No
     lanes.add(Work("failing"))
     assert list(lanes.take(2.0)) == []
     assert lanes.others.at == 1.0
-    assert [work.webhook_id for work in lanes.take_from(lanes.bulk_turns, 2.0)] == ["flooded"]
+    assert [work.webhook_id for work in lanes.take_from(lanes.much_turns, 2.0)] == ["flooded"]
     assert [work.webhook_id for work in lanes.take_from(lanes.failing_turns, 2.0)] == ["failing"]
     lanes.add(Work("flooded"))
     assert list(lanes.take(2.5)) == [], "it had much at once a moment ago"
@@ -97,7 +97,7 @@ def test_who_has_much_is_no_other_to_itself() -> None:
     lanes.add(Work("flooded"))
     assert len(list(lanes.take(1.0))) == 1
     assert lanes.others.at == 1.0
-    lanes.add(Work("flooded", bulk=True))
+    lanes.add(Work("flooded", of_much=True))
     assert lanes.others.at < 0
 
 
@@ -234,7 +234,7 @@ def test_a_flood_for_a_target_that_only_fails_is_parked_and_holds_up_no_other() 
         lanes.ended(work, 0.01, success=False)
     for number in range(200):
         assert lanes.has_room("fails", 1.0)
-        lanes.add(Work("fails", number, bulk=True))
+        lanes.add(Work("fails", number, of_much=True))
     assert not lanes.has_room("fails", 1.0)
     assert not lanes.has_room_for_parked("fails")
     assert lanes.ready_bytes == 0, "what yields is no reason to read nothing more of the others"

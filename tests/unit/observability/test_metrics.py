@@ -37,7 +37,7 @@ def test_what_should_not_happen_is_shown_before_it_does() -> None:
 
 class Work:
     size = 1
-    bulk = False
+    of_much = False
 
     def __init__(self, webhook_id: str) -> None:
         self.webhook_id = webhook_id
