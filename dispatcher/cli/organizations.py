@@ -13,7 +13,7 @@ from dispatcher.cli.cluster import open_cluster
 from dispatcher.durations import parse_duration
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.organizations.removal import remove
+from dispatcher.organizations.erasing import erase
 from dispatcher.organizations.stores import stores
 
 app = typer.Typer(no_args_is_help=True, help="Erase an organization.")
@@ -25,7 +25,7 @@ def _group() -> None:
 
 
 @app.command("remove")
-def remove_organization(
+def erase_organization(
     *,
     organization: Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -45,7 +45,7 @@ def remove_organization(
     clients, topics = open_cluster()
     if not yes:
         _ask(organization)
-    erased = asyncio.run(_remove(clients, topics, organization, within))
+    erased = asyncio.run(_erase(clients, topics, organization, within))
     if as_json:
         places = [store.as_json() for store in stores(topics)]
         typer.echo(json.dumps({"organization_id": organization, **erased, "stores": places}, indent=2))
@@ -61,10 +61,10 @@ def _ask(organization: str) -> None:
     )
 
 
-async def _remove(clients: KafkaClients, topics: Topics, organization: str, within: float) -> dict[str, int]:
+async def _erase(clients: KafkaClients, topics: Topics, organization: str, within: float) -> dict[str, int]:
     console = Console(stderr=True)
     with console.status(f"Erasing {organization}"):
-        return await remove(clients, topics, organization, within)
+        return await erase(clients, topics, organization, within)
 
 
 def _report(organization: str, erased: dict[str, int], topics: Topics) -> None:

@@ -26,7 +26,7 @@ from dispatcher.kafka.embedded import EmbeddedKafka, broker
 from dispatcher.kafka.embedded.configuration import server_properties
 from dispatcher.kafka.plan import AlterConfig, Plan
 from dispatcher.kafka.topics import Topics, load_topics
-from dispatcher.organizations.removal import remove
+from dispatcher.organizations.erasing import erase
 from dispatcher.portal.app import Portal
 from dispatcher.portal.audit import read_audit_record
 from dispatcher.recording.clickhouse import ClickHouse
@@ -272,7 +272,7 @@ async def test_no_byte_is_left(
     assert await holding(engine, MARKER.encode())
 
     started = monotonic()
-    erased = await remove(clients, topics, US, within=30)
+    erased = await erase(clients, topics, US, within=30)
     assert erased == {"webhooks": 1, "resources": 1, "messages": 1, "undecipherable": 0}
     told = [f"answered after {monotonic() - started:.1f} s"]
     assert await holders(clickhouse, MARKER) == {}

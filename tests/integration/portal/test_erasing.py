@@ -15,7 +15,7 @@ import pytest
 from dispatcher.delivery.outcome import encode_outcome
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.organizations.removal import NobodyAnswers, remove
+from dispatcher.organizations.erasing import NobodyAnswers, erase
 from dispatcher.recording.batches import BatchPolicy
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.erasing import TABLES
@@ -81,7 +81,7 @@ async def test_everything_goes_and_nothing_comes_back(
         return await recorded(clickhouse) == everywhere(ORGANIZATION, OTHER_ORGANIZATION)
 
     await eventually(all_recorded)
-    erased = await remove(clients, topics, ORGANIZATION, within=20)
+    erased = await erase(clients, topics, ORGANIZATION, within=20)
     assert erased == {"webhooks": 3, "resources": 1, "messages": 3, "undecipherable": 0}
     assert (await api("GET", "/webhooks")).body["items"] == []
     assert len((await other("GET", "/webhooks")).body["items"]) == 1
@@ -108,7 +108,7 @@ async def test_everything_goes_and_nothing_comes_back(
         ]
 
     await eventually(both_known)
-    assert await remove(clients, topics, ORGANIZATION, within=20) == {
+    assert await erase(clients, topics, ORGANIZATION, within=20) == {
         "webhooks": 0, "resources": 0, "messages": 0, "undecipherable": 0,
     }  # fmt: skip
     # The same id may be used again by a customer who returns.
@@ -123,7 +123,7 @@ async def test_everything_goes_and_nothing_comes_back(
 
 async def test_without_a_portal_the_request_stands(clients: KafkaClients, topics: Topics) -> None:
     with pytest.raises(NobodyAnswers, match=r"stays in .*webhooks\.commands"):
-        await remove(clients, topics, ORGANIZATION, within=0.2)
+        await erase(clients, topics, ORGANIZATION, within=0.2)
     (record,) = await consume_all(clients, topics.commands)
     assert orjson.loads(record.value)["organization_id"] == ORGANIZATION
 

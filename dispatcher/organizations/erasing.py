@@ -22,7 +22,7 @@ class NobodyAnswers(DispatcherError):
     """No portal has carried out the request yet."""
 
 
-async def remove(clients: KafkaClients, topics: Topics, organization_id: str, within: float) -> dict[str, int]:
+async def erase(clients: KafkaClients, topics: Topics, organization_id: str, within: float) -> dict[str, int]:
     """Have an organization erased by a running portal; how much there was, by what it was.
 
     Raises:
