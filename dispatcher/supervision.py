@@ -17,9 +17,12 @@ from dispatcher.errors import DispatcherError
 log = structlog.get_logger()
 
 STOP_SECONDS = 10.0
-"""From the first signal to the end of the process, whatever does not want to stop, but for what has time of its own."""
+"""So long after the first signal the process ends, even if something hangs.
 
-# The lower layers get this much of it even when those above them used up theirs.
+A service that was given ``own_seconds`` to stop may add these.
+"""
+
+# Of these seconds, each of the lower layers has so many for itself, even when those above it took all of theirs.
 _RESERVED_FOR_A_LAYER = 0.2
 _CANCELLED_START_SECONDS = 2.0
 _GC_THRESHOLDS = (2_000, 5, 500)

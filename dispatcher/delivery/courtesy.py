@@ -15,7 +15,10 @@ _LONGER = 1.5
 
 
 class Others:
-    """Whether somebody is around to whom others should yield. Times are as above."""
+    """Whether somebody is around to whom others should yield.
+
+    Times are seconds of one monotonic clock, passed in.
+    """
 
     def __init__(self) -> None:
         self.at = -inf

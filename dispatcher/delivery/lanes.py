@@ -70,11 +70,11 @@ class _Lane(Generic[W]):
     waiting: deque[W] = field(default_factory=deque)
     waiting_bytes: int = 0
     of_much: int = 0
-    """How many of those that wait are of much."""
+    """How many of ``waiting`` are of much."""
     much: bool = False
-    """Whether any were, lately."""
+    """Whether there were any when ``look`` looked last, or have been since."""
     ready_bytes: int = 0
-    """As many of these as were counted when the lane last changed."""
+    """What the lane adds to the ``ready_bytes`` of all lanes, as of its last change: ``waiting_bytes``, or nothing."""
     executing: dict[int, float] = field(default_factory=dict)
     """When each attempt that is executing was given out, the longest first."""
     failures: int = 0

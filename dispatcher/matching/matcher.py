@@ -86,7 +86,7 @@ class Matcher:
         self._pace = Pace()
         self._slices = Slices()
         self._hurry = False
-        """Whether what somebody has who has little waits in the outbox."""
+        """Whether a message of a webhook with little at once waits in the outbox: it is sent before more is matched."""
         self._started = AsyncExitStack()
         self._unfinished: set[asyncio.Task[None]] = set()
         self._outbox: Outbox

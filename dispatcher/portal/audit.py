@@ -60,9 +60,10 @@ class UnreadableAudit(ValueError):
 
 
 class AuditRecord(BaseModel):
-    """A record of ``webhooks.audit``. That no webhook was deleted says that everything of the organization was.
+    """A record of ``webhooks.audit``.
 
-    So that versions that know of nothing but webhooks read it, and go on.
+    An entry ``deleted`` with an empty ``webhook_id`` means that the organization was erased with all of its webhooks. A
+    version that knows only of webhooks can still read it.
     """
 
     v: Literal[1]

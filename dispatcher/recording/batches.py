@@ -26,8 +26,10 @@ class BatchPolicy:
     linger: float = 0.3
     """Seconds that the first record of a batch waits for others."""
     interval: float = 1.0
-    """Seconds from one batch to the next, unless a record tells of an attempt in progress: worth nothing later.
-    An insert costs ClickHouse what hundreds of rows do, and fewer and larger parts much less to merge."""
+    """Seconds from one batch to the next. That an attempt is in progress does not wait for them: it is of no use later.
+
+    An insert costs ClickHouse as much as hundreds of rows do, and a few large parts are merged sooner than many small.
+    """
     records: int = 20_000
     size: int = 16 * 1024 * 1024
     """Bytes of a batch."""
