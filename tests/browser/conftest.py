@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
 
 from dispatcher.delivery.sender import Sender
 from dispatcher.demo.people import demo_people
@@ -20,18 +18,13 @@ from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from tests.integration.conftest import clickhouse_url, engine
-from tests.integration.portal.conftest import Api, a_token, clickhouse, follower, settings, vault_of
+from tests.integration.portal.conftest import clickhouse, follower, settings
+from tests.support.browsing import ZONE, Person
+from tests.support.portal import Api, a_token, vault_of
 from tests.support.target import Target, a_target
 from tools.pictures import browser_program
 
 __all__ = ["clickhouse", "clickhouse_url", "engine", "follower", "settings"]
-
-ADA = "demo-ada"
-PRIYA = "demo-priya"
-TOM = "demo-tom"
-
-ZONE = ZoneInfo("Asia/Kabul")
-"""Where everybody is: four and a half hours from UTC, in summer too."""
 
 expect.set_options(timeout=10_000)
 
@@ -93,20 +86,6 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         await browser.close()
-
-
-@dataclass
-class Person:
-    """Somebody with a browser window; what goes wrong in its pages is in ``errors``."""
-
-    page: Page
-    url: str
-    errors: list[str]
-
-    async def sign_in(self, person: str = ADA) -> None:
-        """As one of the demonstration's people, from the first page."""
-        await self.page.goto("/")
-        await self.page.locator(f'button[value="{person}"]').click()
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.rfc3339 import rfc3339
-from tests.browser.conftest import ZONE, Person
-from tests.browser.test_metrics import WEBHOOKS, happen
-from tests.integration.portal.conftest import Api
+from tests.support.browsing import WEBHOOKS, ZONE, Person, happen
 from tests.support.clickhouse import insert, outcome
 from tests.support.kafka import MakeTopics
+from tests.support.portal import Api
 from tests.support.target import Target, answer
 
 

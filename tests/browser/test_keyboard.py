@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from tests.browser.conftest import ADA, Person
+from tests.support.browsing import ADA, Person
 from tests.support.matching import an_event, publish
 from tests.support.target import Target
 

@@ -5,9 +5,8 @@ from playwright.async_api import expect
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from tests.browser.conftest import Person
-from tests.browser.test_metrics import WEBHOOKS, happen
-from tests.integration.portal.conftest import Api
+from tests.support.browsing import WEBHOOKS, Person, happen
+from tests.support.portal import Api
 from tests.support.target import Target
 
 # Chromium's own measure (cumulative layout shift); from 0.1 on a page counts as one that needs improvement.

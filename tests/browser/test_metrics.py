@@ -5,22 +5,11 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from tests.browser.conftest import Person
-from tests.browser.test_pages import LOOKS, NARROW, WIDE, looking, problems
-from tests.integration.portal.conftest import Api
-from tests.support.matching import an_event, publish
+from tests.support.browsing import LOOKS, NARROW, WEBHOOKS, WIDE, Person, happen, looking, problems
+from tests.support.portal import Api
 from tests.support.target import Target, answer
-
-WEBHOOKS = "/organizations/org-contoso/webhooks"
-HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"
-
-
-async def happen(clients: KafkaClients, topics: Topics, *ids: str) -> None:
-    events = [an_event(EventType.ACTIVE_ALERT, id, alert_id="alert-1", alert_name=HOSTILE) for id in ids]
-    await publish(clients, topics.events[EventType.ACTIVE_ALERT], events)
 
 
 @pytest.mark.usefixtures("delivering")

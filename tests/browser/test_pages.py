@@ -1,24 +1,15 @@
 """The pages in a real browser: the ways in, the overview, a webhook's page; and what axe finds in each."""
 
 import re
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import ViewportSize, expect
+from playwright.async_api import expect
 from standardwebhooks import Webhook as Verifier
 
-from tests.browser.conftest import PRIYA, TOM, ZONE, Person
-from tests.integration.portal.conftest import Api
+from tests.support.browsing import LOOKS, NARROW, PRIYA, TOM, WEBHOOKS, WIDE, ZONE, Person, looking, problems
+from tests.support.portal import Api
 from tests.support.target import Target
-
-WEBHOOKS = "/organizations/org-contoso/webhooks"
-LOOKS = [("light", "en"), ("dark", "es")]
-"""Every page in both themes, and in both languages."""
-
-NARROW = ViewportSize(width=400, height=900)
-WIDE = ViewportSize(width=1400, height=900)
 
 
 async def test_an_admin_signs_in_looks_for_a_webhook_enables_and_deletes_it(person: Person, api: Api) -> None:
@@ -260,22 +251,3 @@ async def test_axe_finds_nothing_and_nothing_overflows(
     await expect(page.get_by_role("heading", name="Portal webhooks")).to_be_visible()
     found += await problems(person, "the API", but={"heading-order", "region"})
     assert found == []
-
-
-async def looking(person: Person, theme: str, language: str) -> None:
-    """The person has chosen a theme and a language."""
-    chosen = {"theme": theme, "language": language}
-    await person.page.context.add_cookies(
-        [{"name": name, "value": value, "url": person.url} for name, value in chosen.items()]
-    )
-
-
-async def problems(person: Person, where: str, *, but: Collection[str] = ()) -> list[str]:
-    """What axe finds, but for these rules of a page that others have made, and whether it is wider than its window."""
-    results = (await Axe().run(person.page)).response["violations"]
-    found = [
-        f"{where}: {one['id']} {[node['target'] for node in one['nodes']]}" for one in results if one["id"] not in but
-    ]
-    if await person.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        found.append(f"{where}: wider than the window")
-    return found

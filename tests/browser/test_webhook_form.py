@@ -8,18 +8,9 @@ from playwright.async_api import Browser, Dialog, Page, expect
 from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.portal.app import Portal
-from tests.browser.conftest import ADA, PRIYA, Person
-from tests.browser.test_pages import LOOKS, NARROW, WIDE, looking, problems
-from tests.integration.portal.conftest import Api
+from tests.support.browsing import ADA, LOOKS, NARROW, PRIYA, WIDE, Person, fill, looking, open_form, problems
+from tests.support.portal import Api
 from tests.support.waiting import eventually
-
-URL = "https://hooks.slack.example/services/T0/B0"
-
-
-async def open_form(page: Page) -> None:
-    await page.get_by_role("link", name="New", exact=True).click()
-    await expect(page.locator("json-editor[data-ready]")).to_be_visible()
-    await expect(page.locator("resource-picker[data-ready]")).to_be_visible()
 
 
 async def write_template(page: Page, text: str) -> None:
@@ -28,11 +19,6 @@ async def write_template(page: Page, text: str) -> None:
     await page.keyboard.press("ControlOrMeta+a")
     await page.keyboard.press("Delete")
     await page.keyboard.insert_text(text)
-
-
-async def fill(page: Page, name: str, url: str = URL) -> None:
-    await page.get_by_label("Name", exact=True).fill(name)
-    await page.get_by_label("Target URL").fill(url)
 
 
 @pytest.mark.parametrize("width", [400, 1400])

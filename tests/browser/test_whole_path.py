@@ -12,11 +12,10 @@ from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from tests.browser.conftest import Person
-from tests.browser.test_webhook_form import fill, open_form
-from tests.integration.portal.conftest import Api
+from tests.support.browsing import Person, fill, open_form
 from tests.support.kafka import MakeTopics
 from tests.support.matching import an_event, publish
+from tests.support.portal import Api
 from tests.support.target import Target, fail_first
 
 

@@ -37,9 +37,9 @@ from dispatcher.recording.schema import migrate
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
-from tests.integration.portal.conftest import Api, a_token
 from tests.support.clickhouse import delivery, outcome
 from tests.support.kafka import consume_all, create_topics
+from tests.support.portal import Api, a_token
 from tests.support.waiting import eventually
 from tests.support.webhooks import disable_command
 

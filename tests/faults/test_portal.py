@@ -20,12 +20,12 @@ from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
-from tests.integration.portal.conftest import Api, Reply, a_token
 from tests.support.dispatcher import free_port
 from tests.support.fault_table import FaultTable, Row
 from tests.support.fleet import Fleet, RoleProcess
 from tests.support.kafka import consume_all
 from tests.support.mixed_targets import ROLES
+from tests.support.portal import Api, Reply, a_token
 from tests.support.tally import always, ok
 from tests.support.traffic import Traffic
 from tests.support.waiting import eventually

@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.recording.http_port import HttpPort
 
 ON_A_SERVER_TOO = pytest.mark.parametrize("clickhouse_url", ["engine", "server"], indirect=True, scope="module")
 """For tests of what is asked of ClickHouse: once with the embedded engine, and once with a server where Docker runs."""
@@ -67,3 +69,16 @@ async def insert(clickhouse: ClickHouse, outcomes: Iterable[Outcome]) -> None:
 def a_database() -> str:
     """A name that no other test has."""
     return f"test_{secrets.token_hex(6)}"
+
+
+@asynccontextmanager
+async def port_in_front_of(engine: str, *, port: int = 0) -> AsyncIterator[HttpPort]:
+    """The HTTP port with writes allowed: it stands for a server."""
+    front = ClickHouse(engine)
+    opened = HttpPort(front, port, writable=True)
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.stop()
+        await front.close()

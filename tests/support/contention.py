@@ -32,8 +32,8 @@ from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import DISPATCHER, Webhook
-from tests.integration.portal.conftest import ORGANIZATION, Api, Reply, a_token
 from tests.support.kafka import consume_all, create_topics, delete_topics, write_topics_file
+from tests.support.portal import ORGANIZATION, Api, Reply, a_token
 from tests.support.waiting import eventually
 from tests.support.webhooks import disable_command
 

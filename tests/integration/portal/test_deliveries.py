@@ -19,9 +19,9 @@ from dispatcher.kafka.topics import Topics
 from dispatcher.portal.api import attempts
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.rfc3339 import rfc3339
-from tests.integration.portal.conftest import Api
 from tests.support.clickhouse import ON_A_SERVER_TOO, delivery, insert, outcome
 from tests.support.kafka import consume, consume_all
+from tests.support.portal import Api
 from tests.support.target import Target, a_target, answer
 from tests.support.waiting import eventually
 

@@ -25,9 +25,9 @@ from dispatcher.webhooks.failing import FailingPolicy
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.webhook import DISPATCHER, Webhook
-from tests.integration.portal.conftest import Api, vault_of
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume_all
+from tests.support.portal import Api, vault_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook, disable_command
 

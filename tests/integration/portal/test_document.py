@@ -11,8 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dispatcher.portal.api.examples import EXAMPLES
 from dispatcher.portal.app import Portal
-from tests.integration.portal.conftest import ORGANIZATION, Api
 from tests.support.conformance import ask_everything
+from tests.support.portal import ORGANIZATION, Api
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from dispatcher.recording.erasing import TABLES
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import PREFIX, Settings
 from dispatcher.webhooks.webhook import DISPATCHER
-from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api
 from tests.support.clickhouse import ON_A_SERVER_TOO, delivery, outcome
 from tests.support.kafka import consume_all
+from tests.support.portal import ORGANIZATION, OTHER_ORGANIZATION, Api
 from tests.support.waiting import eventually
 
 NOW = int(datetime.now(UTC).timestamp() * 1000)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dispatcher.settings import Settings
-from tests.integration.portal.conftest import MEMBERS, Api
+from tests.support.portal import MEMBERS, Api
 from tests.support.raw_target import OK, answering, listening
 
 

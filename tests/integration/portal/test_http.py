@@ -20,7 +20,7 @@ from dispatcher.portal.app import Portal
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.portal.conftest import Api, a_token, vault_of
+from tests.support.portal import Api, a_token, vault_of
 from tests.support.target import Received, a_target
 from tests.support.waiting import eventually
 

@@ -13,8 +13,8 @@ from dispatcher.settings import Settings
 from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
-from tests.integration.portal.conftest import vault_of
 from tests.support.clickhouse import ON_A_SERVER_TOO
+from tests.support.portal import vault_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
 

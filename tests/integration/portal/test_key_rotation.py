@@ -12,8 +12,8 @@ from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.store import WebhookStore
 from dispatcher.webhooks.vault import Vault
-from tests.integration.portal.conftest import vault_of
 from tests.support.kafka import consume_all
+from tests.support.portal import vault_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from dispatcher.recording.clickhouse import ClickHouse
-from tests.integration.portal.conftest import Api
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+from tests.support.portal import Api
 
 pytestmark = ON_A_SERVER_TOO
 

@@ -18,8 +18,8 @@ from dispatcher.webhooks.change import Place, entry_header, write_webhook
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Person, Webhook
-from tests.integration.portal.conftest import Api, NewPortal, vault_of
 from tests.support.kafka import consume_all
+from tests.support.portal import Api, NewPortal, vault_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import a_webhook
 

@@ -21,8 +21,8 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.portal.conftest import ORGANIZATION, Api
 from tests.support.kafka import MakeTopics
+from tests.support.portal import ORGANIZATION, Api
 from tests.support.target import Received, Target, a_target, answer, fail_first
 from tests.support.waiting import eventually
 

@@ -24,9 +24,9 @@ from dispatcher.settings import Settings
 from dispatcher.supervision import Service
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.target_headers import MASK
-from tests.integration.portal.conftest import ORGANIZATION, Api
 from tests.support.clickhouse import ON_A_SERVER_TOO, delivery
 from tests.support.kafka import consume_all
+from tests.support.portal import ORGANIZATION, Api
 from tests.support.target import Received, Target, a_target
 from tests.support.waiting import eventually
 

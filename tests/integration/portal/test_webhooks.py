@@ -8,7 +8,7 @@ from dispatcher.portal.app import Portal
 from dispatcher.settings import Settings
 from dispatcher.webhooks.secrets import MAX_SECRETS
 from dispatcher.webhooks.target_headers import MASK
-from tests.integration.portal.conftest import MEMBERS, OTHER_ORGANIZATION, Api, a_token
+from tests.support.portal import MEMBERS, OTHER_ORGANIZATION, Api, a_token
 
 
 async def test_lives_and_goes(api: Api) -> None:

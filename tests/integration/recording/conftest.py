@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.http_port import HttpPort
 from dispatcher.recording.schema import migrate
-from tests.support.clickhouse import a_database
+from tests.support.clickhouse import a_database, port_in_front_of
 
 
 @asynccontextmanager
@@ -20,19 +19,6 @@ async def migrated(url: str) -> AsyncIterator[ClickHouse]:
         yield store
     finally:
         await store.close()
-
-
-@asynccontextmanager
-async def port_in_front_of(engine: str, *, port: int = 0) -> AsyncIterator[HttpPort]:
-    """The HTTP port with writes allowed: it stands for a server."""
-    front = ClickHouse(engine)
-    opened = HttpPort(front, port, writable=True)
-    await opened.start()
-    try:
-        yield opened
-    finally:
-        await opened.stop()
-        await front.close()
 
 
 @pytest.fixture

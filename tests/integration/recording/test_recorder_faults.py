@@ -22,9 +22,8 @@ from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
 from dispatcher.recording.recorder import Recorder
 from dispatcher.recording.schema import migrate
-from tests.integration.recording.conftest import port_in_front_of
 from tests.support import faulty_link
-from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, outcome
+from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, outcome, port_in_front_of
 from tests.support.faulty_link import Fault, FaultyLink, a_faulty_link
 from tests.support.kafka import consume_all
 from tests.support.waiting import eventually

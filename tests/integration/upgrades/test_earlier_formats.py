@@ -29,9 +29,9 @@ from dispatcher.settings import Settings
 from dispatcher.supervision import Service
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.vault import Vault
-from tests.integration.portal.conftest import Api, a_token
 from tests.support.clickhouse import a_database
 from tests.support.kafka import consume_all
+from tests.support.portal import Api, a_token
 from tests.support.target import Target, a_target
 from tests.support.waiting import eventually
 

@@ -15,7 +15,8 @@ import pytest
 from dispatcher.recording import schema
 from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 from dispatcher.recording.delivery_log import DeliveryLog
-from tests.integration.recording.test_closed_hours import (
+from tests.support.clickhouse import ORGANIZATION, a_database, insert
+from tests.support.closed_hours import (
     Traffic,
     close,
     closed_altogether,
@@ -25,7 +26,6 @@ from tests.integration.recording.test_closed_hours import (
     overview,
     overview_from_rows,
 )
-from tests.support.clickhouse import ORGANIZATION, a_database, insert
 
 LEFT_BY = 5
 STATEMENTS: list[str] = json.loads((Path(__file__).parent / "tables-0005.json").read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ from dispatcher.recording import schema
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
-from tests.integration.recording.test_closed_hours import close, overview, overview_from_rows
 from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, insert, outcome
+from tests.support.closed_hours import close, overview, overview_from_rows
 
 STEPS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "statements-0005.json").read_text(encoding="utf-8"))
 _TIME = re.compile(r"<(seconds|milliseconds|bytes|day|date) (-?\d+)>")

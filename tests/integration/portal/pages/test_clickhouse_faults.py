@@ -14,12 +14,11 @@ from dispatcher.recording import clickhouse as clients_of_clickhouse
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.portal.conftest import Api, vault_of
-from tests.integration.portal.pages.conftest import Visitor
-from tests.integration.recording.conftest import port_in_front_of
 from tests.support import faulty_link
-from tests.support.clickhouse import insert, outcome
+from tests.support.clickhouse import insert, outcome, port_in_front_of
 from tests.support.faulty_link import Fault, FaultyLink, a_faulty_link
+from tests.support.portal import Api, vault_of
+from tests.support.visitor import Visitor
 
 FAULTS: dict[str, Fault] = {
     "answer cut": faulty_link.answer_cut,

@@ -8,10 +8,10 @@ import pytest
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.recording.clickhouse import ClickHouse
-from tests.integration.portal.conftest import Api
-from tests.integration.portal.pages.conftest import Visitor
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume
+from tests.support.portal import Api
+from tests.support.visitor import Visitor
 
 pytestmark = ON_A_SERVER_TOO
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
 from dispatcher.settings import Settings
-from tests.integration.portal.pages.conftest import Visitor
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, an_oidc_provider
+from tests.support.visitor import Visitor
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.recording.clickhouse import ClickHouse
-from tests.integration.portal.conftest import Api
-from tests.integration.portal.pages.conftest import Shown, Visitor
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+from tests.support.portal import Api
+from tests.support.visitor import Shown, Visitor
 
 pytestmark = ON_A_SERVER_TOO
 

@@ -15,9 +15,9 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal import ended_sessions
-from tests.integration.portal.conftest import ORGANIZATION, OTHER_ORGANIZATION, Api, NewPortal, a_token
-from tests.integration.portal.pages.conftest import Visitor, a_visitor
 from tests.support.kafka import consume_all
+from tests.support.portal import ORGANIZATION, OTHER_ORGANIZATION, Api, NewPortal, a_token
+from tests.support.visitor import Visitor, a_visitor
 from tests.support.waiting import eventually
 
 

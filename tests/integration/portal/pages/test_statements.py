@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dispatcher.recording.clickhouse import ClickHouse
-from tests.integration.portal.conftest import Api
-from tests.integration.portal.pages.conftest import Visitor
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+from tests.support.portal import Api
+from tests.support.visitor import Visitor
 
 pytestmark = ON_A_SERVER_TOO
 

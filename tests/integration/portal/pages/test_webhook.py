@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaProducer
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.webhooks.target_headers import MASK
-from tests.integration.portal.conftest import Api
-from tests.integration.portal.pages.conftest import Visitor
+from tests.support.portal import Api
 from tests.support.target import a_target, answer
+from tests.support.visitor import Visitor
 from tests.support.waiting import eventually
 from tests.support.webhooks import disable_command
 

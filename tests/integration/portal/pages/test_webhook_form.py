@@ -16,8 +16,8 @@ from dispatcher.events.variables import variables_of
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.webhooks.target_headers import MASK
-from tests.integration.portal.conftest import MEMBERS, Api, a_token
-from tests.integration.portal.pages.conftest import Shown, Visitor
+from tests.support.portal import MEMBERS, Api, a_token
+from tests.support.visitor import Shown, Visitor
 from tests.support.waiting import eventually
 
 INVALID = '{\n  "text": "#alert_name"\n  "n": 1\n}'
