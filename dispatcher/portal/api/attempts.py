@@ -150,7 +150,7 @@ class AttemptsApi:
                 NoQuery,
                 NoBody,
                 MetricsView,
-                problems=(404, 503),
+                problems=(404,),
             ),
             Operation(
                 "GET",
@@ -160,7 +160,7 @@ class AttemptsApi:
                 HistoryQuery,
                 NoBody,
                 History,
-                problems=(404, 503),
+                problems=(404,),
             ),
             Operation(
                 "GET",
@@ -170,7 +170,7 @@ class AttemptsApi:
                 AttemptQuery,
                 NoBody,
                 AttemptList,
-                problems=(404, 503),
+                problems=(404,),
             ),
             StreamedOperation(
                 f"{WEBHOOK}/attempts/stream",
@@ -178,7 +178,7 @@ class AttemptsApi:
                 self.stream_attempts,
                 NoQuery,
                 "text/event-stream",
-                problems=(404, 503),
+                problems=(404,),
             ),
             StreamedOperation(
                 f"{WEBHOOK}/attempts.csv",
@@ -186,7 +186,7 @@ class AttemptsApi:
                 self.export_attempts,
                 ExportQuery,
                 "text/csv",
-                problems=(404, 503),
+                problems=(404,),
             ),
             Operation(
                 "GET",
@@ -196,7 +196,7 @@ class AttemptsApi:
                 NoQuery,
                 NoBody,
                 AttemptDetailsView,
-                problems=(404, 503),
+                problems=(404,),
             ),
             Operation(
                 "GET",
@@ -206,7 +206,7 @@ class AttemptsApi:
                 NoQuery,
                 NoBody,
                 MessageView,
-                problems=(404, 503),
+                problems=(404,),
             ),
         )
 

@@ -73,7 +73,7 @@ class AuditApi:
                 AuditQuery,
                 NoBody,
                 AuditList,
-                problems=(404, 503),
+                problems=(404,),
             ),
             Operation(
                 "GET",
@@ -83,7 +83,6 @@ class AuditApi:
                 AuditQuery,
                 NoBody,
                 OrganizationAuditList,
-                problems=(503,),
             ),
         )
 

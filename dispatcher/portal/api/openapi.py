@@ -12,7 +12,7 @@ from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Oper
 from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
-_EVERYWHERE = (400, 401, 403, 429, 431, 500)
+_EVERYWHERE = (400, 401, 403, 429, 431, 500, 503)
 
 _RETRY_AFTER = {"Retry-After": {"description": "Wait so many seconds", "required": True, "schema": {"type": "integer"}}}
 
@@ -134,7 +134,7 @@ def _tag(path: str) -> str:
     """The part of the page about the API where an operation is."""
     _, is_webhooks, below = path.partition("/webhooks")
     if not is_webhooks:
-        return "Choices"
+        return "Webhooks" if path.endswith("/audit") else "Choices"
     return "Deliveries" if re.search(r"/(attempts|messages|metrics|recover)\b", below) else "Webhooks"
 
 

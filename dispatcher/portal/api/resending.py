@@ -68,7 +68,7 @@ class ResendingApi:
                 NoBody,
                 Resent,
                 status=202,
-                problems=(404, 409, 410, 503),
+                problems=(404, 409, 410),
             ),
             Operation(
                 "POST",
@@ -79,7 +79,7 @@ class ResendingApi:
                 RecoverySpan,
                 Recovered,
                 status=202,
-                problems=(404, 409, 503),
+                problems=(404, 409),
                 limits=(RECOVERIES,),
             ),
         )

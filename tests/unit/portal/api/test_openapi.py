@@ -1,0 +1,58 @@
+"""What the OpenAPI document says of every operation."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from dispatcher.portal.api.apis import Apis
+from dispatcher.portal.api.attempts import AttemptsApi
+from dispatcher.portal.api.audit_log import AuditApi
+from dispatcher.portal.api.choices import ChoicesApi
+from dispatcher.portal.api.openapi import openapi_document
+from dispatcher.portal.api.resending import ResendingApi
+from dispatcher.portal.api.testing import TestingApi
+from dispatcher.portal.api.webhooks import WebhooksApi
+
+NOBODY = cast("Any", None)
+
+
+@pytest.fixture
+def operations() -> dict[str, dict[str, Any]]:
+    """By method and path below the organization, such as ``GET /audit``."""
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    apis = Apis(
+        ChoicesApi(NOBODY),
+        WebhooksApi(cast("Any", SimpleNamespace(directory=None)), NOBODY, clock),
+        TestingApi(NOBODY, NOBODY, NOBODY),
+        AttemptsApi(NOBODY, NOBODY, NOBODY, clock, lambda: 0.0),
+        AuditApi(NOBODY, NOBODY, NOBODY),
+        ResendingApi(NOBODY, NOBODY, NOBODY, NOBODY, clock),
+    )
+    paths = openapi_document(apis.operations(), "1.0")["paths"]
+    return {
+        f"{method.upper()} {path.partition('{organization_id}')[2]}": described
+        for path, methods in paths.items()
+        for method, described in methods.items()
+    }
+
+
+def test_whatever_is_asked_kafka_clickhouse_or_the_keys_may_be_away(operations: dict[str, dict[str, Any]]) -> None:
+    assert len(operations) > 20
+    silent = [name for name, described in operations.items() if "503" not in described["responses"]]
+    assert silent == []
+    assert "Retry-After" in operations["POST /webhooks"]["responses"]["503"]["headers"]
+
+
+def test_an_operation_stands_with_those_like_it(operations: dict[str, dict[str, Any]]) -> None:
+    expected = {
+        "GET /event-types": "Choices",
+        "GET /audit": "Webhooks",
+        "GET /webhooks/{webhook_id}/audit": "Webhooks",
+        "GET /webhooks/{webhook_id}/attempts.csv": "Deliveries",
+    }
+    assert {name: operations[name]["tags"] for name in expected} == {name: [tag] for name, tag in expected.items()}
