@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from dispatcher.portal.api.malformed import ProblemRunner
 from dispatcher.portal.api.operation import AnyOperation
 from dispatcher.portal.api.rate_limits import RateLimits
-from dispatcher.portal.api.server import application
+from dispatcher.portal.api.server import CallerOf, application
 from dispatcher.portal.auth import Caller, Membership
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages.wiring import Page, Site
@@ -24,15 +24,20 @@ CALLER = Caller(
 )
 
 
+async def an_admin(_: web.Request) -> Caller:
+    """Everybody is an admin of ``org-contoso``."""
+    return CALLER
+
+
 @asynccontextmanager
 async def serving(
-    operations: Iterable[AnyOperation] = (), pages: Iterable[Page] = (), *, public_url: str | None = None
+    operations: Iterable[AnyOperation] = (),
+    pages: Iterable[Page] = (),
+    *,
+    public_url: str | None = None,
+    caller_of: CallerOf = an_admin,
 ) -> AsyncIterator[str]:
-    """The URL; who calls is an admin of ``org-contoso``."""
-
-    async def caller_of(_: web.Request) -> Caller:
-        return CALLER
-
+    """The URL."""
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
     vault = Vault(Fernet.generate_key().decode())

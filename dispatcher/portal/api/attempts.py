@@ -49,11 +49,13 @@ from dispatcher.webhooks.webhook import Webhook
 _DEFAULT_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=1), "day": timedelta(days=28)}
 _LONGEST_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=32), "day": timedelta(days=400)}
 _HEARTBEAT_SECONDS = 15.0
+"""So often a stream says that it goes on, and whoever reads it is looked at again: signed in, with a valid token."""
+
 _UNREAD_SECONDS = 30.0
 """A client that takes nothing for so long is cut off."""
 
 _LONGEST_STREAM_SECONDS = 3600.0
-"""Then the client comes back, and its token is looked at again."""
+"""Then the client comes back, to whichever portal."""
 
 _LAST_EVENT_ID = "Last-Event-ID"
 _WELCOME = b"retry: 2000\n: watching\n\n"
@@ -276,12 +278,16 @@ class AttemptsApi:
         return Answer(message_view(message, attempts))
 
     async def stream_attempts(self, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
-        """Server-sent events until the client leaves or reads nothing, the webhook is deleted or the portal stops."""
+        """Server-sent events until the client leaves, reads nothing or is no longer let in.
+
+        They end too when the webhook is deleted, and when the portal stops.
+        """
         webhook = webhook_of(call, self._directory)
         with self._streams.one(call.caller.id):
-            return await self._stream(webhook, call.request)
+            return await self._stream(webhook, call)
 
-    async def _stream(self, webhook: Webhook, request: web.Request) -> web.StreamResponse:
+    async def _stream(self, webhook: Webhook, call: Call[NoQuery, NoBody]) -> web.StreamResponse:
+        request = call.request
         async with self._feed.watch(webhook.id) as watcher:
             response = web.StreamResponse(
                 headers={
@@ -291,12 +297,18 @@ class AttemptsApi:
                 }
             )
             await response.prepare(request)
-            ends = self._monotonic() + _LONGEST_STREAM_SECONDS
+            now = self._monotonic()
+            ends, looks_again = now + _LONGEST_STREAM_SECONDS, now + _HEARTBEAT_SECONDS
             with suppress(ClientConnectionResetError):
                 await _write(request, response, _WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
-                    if self._directory.get(webhook.id) is None or self._monotonic() > ends:
+                    now = self._monotonic()
+                    if self._directory.get(webhook.id) is None or now > ends:
                         break
+                    if now >= looks_again:
+                        if not await call.still_let_in():
+                            break
+                        looks_again = now + _HEARTBEAT_SECONDS
                     await _write(request, response, _events(*news))
         return response
 

@@ -44,6 +44,10 @@ B = TypeVar("B", bound=Body)
 A = TypeVar("A", bound=BaseModel)
 
 
+async def _let_in() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
     """One request: who asks, about what, and with which parameters and body."""
@@ -56,6 +60,8 @@ class Call(Generic[Q, B]):
     request: web.Request
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that stand for the request's own: a page says in a form what a program says in a header."""
+    still_let_in: Callable[[], Awaitable[bool]] = _let_in
+    """Whether the request would be let in now: a long answer outlives the token or the session that it began with."""
 
     @property
     def organization_id(self) -> str:

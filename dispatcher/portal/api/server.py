@@ -58,10 +58,7 @@ def _bound(
     operation: AnyOperation, caller_of: CallerOf, limits: RateLimits
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = await caller_of(request)
-        organization = request.match_info.get("organization_id")
-        if organization is not None:
-            caller.require_admin(organization)
+        caller = await _let_in(request, caller_of)
         count(request, limits, operation.limits, caller)
         query = _read_query(request, operation.query)
         if isinstance(operation, Operation):
@@ -70,9 +67,27 @@ def _bound(
             if operation.answer is NoAnswer:
                 return web.Response(status=operation.status, headers=answer.headers)
             return json_response(answer.body, operation.status, answer.headers)
-        return await operation.handler(Call(caller, request.match_info, query, NoBody(), b"", request))
+
+        async def still_let_in() -> bool:
+            try:
+                await _let_in(request, caller_of)
+            except Problem:
+                return False
+            return True
+
+        return await operation.handler(
+            Call(caller, request.match_info, query, NoBody(), b"", request, still_let_in=still_let_in)
+        )
 
     return handle
+
+
+async def _let_in(request: web.Request, caller_of: CallerOf) -> Caller:
+    caller = await caller_of(request)
+    organization = request.match_info.get("organization_id")
+    if organization is not None:
+        caller.require_admin(organization)
+    return caller
 
 
 def count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], caller: Caller) -> None:

@@ -1,5 +1,6 @@
 """Signing in and out, who is let in, and what protects a session."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.plan import plan
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal import ended_sessions
+from dispatcher.portal.api import attempts
 from tests.support.kafka import consume_all
 from tests.support.portal import ORGANIZATION, OTHER_ORGANIZATION, Api, NewPortal, a_token
 from tests.support.visitor import Visitor, a_visitor
@@ -87,6 +89,21 @@ async def test_a_copied_cookie_is_worth_nothing_at_other_portals_and_at_those_th
     async with new_portal() as later, a_visitor(later, visitor.settings) as thief:
         thief.session.cookie_jar.update_cookies(copied)
         assert await is_refused(thief)
+
+
+async def test_a_stream_that_is_open_ends_with_the_session(
+    visitor: Visitor, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_HEARTBEAT_SECONDS", 0.2)
+    page = await visitor.sign_in()
+    webhook = (await api.create())["id"]
+    stream = f"/api/v1/organizations/{ORGANIZATION}/webhooks/{webhook}/attempts/stream"
+    async with visitor.session.get(stream) as response:
+        assert await response.content.readuntil(b": still here\n\n")
+        await visitor.post("/sign-out", {"csrf": page.csrf})
+        async with asyncio.timeout(10):
+            while await response.content.readany():
+                pass
 
 
 async def test_who_signs_out_while_kafka_takes_nothing_is_signed_out_here_and_told_what_is_open(
