@@ -174,7 +174,7 @@ class Portal:
             feed = AttemptFeed(clients, topics, producer)
             apis = Apis(
                 ChoicesApi(resources),
-                WebhooksApi(changes, IdempotencyKeys(time.monotonic), _utc_now),
+                WebhooksApi(changes, IdempotencyKeys(time.monotonic), self._follower.catch_up, _utc_now),
                 TestingApi(directory, target.call, audit),
                 AttemptsApi(directory, self._log, feed, _utc_now, time.monotonic),
                 AuditApi(directory, trail, audit_topic.catch_up),

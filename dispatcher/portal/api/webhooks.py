@@ -1,6 +1,6 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from secrets import token_hex
@@ -81,14 +81,19 @@ def webhook_of(call: Call[Any, Any], directory: Directory) -> Webhook:
 
 
 class WebhooksApi:
-    """The operations on webhooks."""
+    """The operations on webhooks. The directory has read what every portal has written when ``catch_up`` returns."""
 
     def __init__(
-        self, changes: Changes, idempotency: IdempotencyKeys[CreatedWebhook], clock: Callable[[], datetime]
+        self,
+        changes: Changes,
+        idempotency: IdempotencyKeys[CreatedWebhook],
+        catch_up: Callable[[], Awaitable[None]],
+        clock: Callable[[], datetime],
     ) -> None:
         self._changes = changes
         self._directory = changes.directory
         self._idempotency = idempotency
+        self._catch_up = catch_up
         self._clock = clock
 
     def operations(self) -> Sequence[AnyOperation]:
@@ -247,6 +252,12 @@ class WebhooksApi:
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook."""
         return self._shown(webhook_of(call, self._directory))
+
+    async def get_webhook_of_now(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
+        """The webhook, also if another portal made it a moment ago and this one has not read of it yet."""
+        if not self._directory.revision(call.path["webhook_id"]):
+            await self._catch_up()
+        return await self.get_webhook(call)
 
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
         """The webhook with other members."""

@@ -28,12 +28,16 @@ _MOST_BYTES = 1024 * 1024
 
 
 class Flash(BaseModel):
-    """Something to say on the next page, once. A ``secret`` is a signing secret that is not shown again."""
+    """Something to say on the next page, once.
+
+    A ``secret`` is a signing secret that is not shown again. It waits for the page of the webhook that it belongs to.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["success", "error", "secret"]
     text: str
+    webhook_id: str | None = None
 
 
 class Session(BaseModel):

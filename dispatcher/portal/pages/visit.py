@@ -116,26 +116,36 @@ class Visit:
                 query[name] = value
         return self.request.rel_url.raw_path + (f"?{urlencode(query)}" if query else "")
 
-    def flash(self, kind: Literal["success", "error", "secret"], text: str) -> None:
+    def flash(self, kind: Literal["success", "error"], text: str) -> None:
         """Say something on the next page that is shown."""
         if self.session is not None:
-            self.session = self.session.model_copy(
-                update={"flashes": (*self.session.flashes, Flash(kind=kind, text=text))}
-            )
+            self._keep(*self.session.flashes, Flash(kind=kind, text=text))
+
+    def show_secret(self, webhook_id: str, secret: str) -> None:
+        """Show a new signing secret of a webhook when its page is shown next, instead of one that nobody has seen."""
+        if self.session is not None:
+            others = (one for one in self.session.flashes if one.kind != "secret" or one.webhook_id != webhook_id)
+            self._keep(*others, Flash(kind="secret", text=secret, webhook_id=webhook_id))
+
+    def _keep(self, *flashes: Flash) -> None:
+        if self.session is not None:
+            self.session = self.session.model_copy(update={"flashes": flashes})
 
     def style_nonce(self) -> str:
         """For the style elements of an editor that makes its own: lets this page have them."""
         self.style_nonce_ = self.style_nonce_ or token_urlsafe(16)
         return self.style_nonce_
 
-    def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
-        """The page that a template makes, ``visit`` among what it knows."""
-        flashes: tuple[Flash, ...] = ()
-        if self.session is not None and self.session.flashes:
-            flashes = self.session.flashes
-            # A browser without script goes on from a page that is followed, and shows what follows instead.
-            if not self.followed:
-                self.session = self.session.model_copy(update={"flashes": ()})
+    def render(self, template: str, *, status: int = 200, secret_of: str | None = None, **context: Any) -> web.Response:
+        """The page that a template makes, ``visit`` among what it knows.
+
+        It shows the secret of the webhook ``secret_of``, if one waits to be shown.
+        """
+        waiting = self.session.flashes if self.session is not None else ()
+        flashes = tuple(one for one in waiting if one.kind != "secret" or _is_of(one, secret_of))
+        # A browser without script goes on from a page that is followed, and shows what follows instead.
+        if flashes and not self.followed:
+            self._keep(*(one for one in waiting if one not in flashes))
         html = self.renderer.render(self.language.code, template, {"visit": self, "flashes": flashes, **context})
         return web.Response(
             body=html.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8"
@@ -147,6 +157,11 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[web.Response]]
+
+
+def _is_of(secret: Flash, webhook_id: str | None) -> bool:
+    # A portal of the version before says of no secret whose it is.
+    return webhook_id is not None and secret.webhook_id in {webhook_id, None}
 
 
 def theme_of(request: web.Request) -> str:

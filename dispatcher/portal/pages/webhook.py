@@ -88,7 +88,7 @@ class WebhookPage:
     async def rotate_secret(self, visit: Visit) -> web.Response:
         """Make a new signing secret, and show it once."""
         answer = await self._apis.webhooks.rotate_secret(visit.call())
-        visit.flash("secret", answer.body.secret)
+        visit.show_secret(visit.request.match_info["webhook_id"], answer.body.secret)
         return visit.see(f"{_url(visit)}#secret")
 
     async def _change(self, visit: Visit, operation: Callable[[Any], Awaitable[object]], done: str) -> web.Response:
@@ -97,11 +97,12 @@ class WebhookPage:
         return visit.see(_url(visit))
 
     async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
-        answer = await self._apis.webhooks.get_webhook(visit.call())
+        answer = await self._apis.webhooks.get_webhook_of_now(visit.call())
         tab = self._tabs.get(key) or self._tabs["overview"]
         context = await tab.context(visit, answer.body)
         return visit.render(
             tab.template,
+            secret_of=answer.body.id if tab.key == "overview" else None,
             webhook=answer.body,
             revision=answer.headers["ETag"],
             tabs=[(one.key, visit.gettext(one.label), one.icon) for one in self._tabs.values()],

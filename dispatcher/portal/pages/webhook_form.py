@@ -113,7 +113,7 @@ class WebhookForm:
         visit.flash(
             "success", visit.gettext("The webhook is created. It is disabled: try it with Test, then enable it.")
         )
-        visit.flash("secret", created.secret)
+        visit.show_secret(created.id, created.secret)
         return visit.see(f"{visit.organization_url(created.id)}#secret")
 
     async def edit(self, visit: Visit) -> web.Response:

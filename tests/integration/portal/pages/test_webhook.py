@@ -153,6 +153,20 @@ async def test_a_rotated_secret_is_shown_once(visitor: Visitor, webhook: dict[st
     assert "Copy the signing secret now" not in (await visitor.get(url)).text
 
 
+async def test_a_secret_that_was_not_looked_at_yet_survives_other_pages(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    other = await api.create(target_url="https://other.example/")
+    fields = {"csrf": (await visitor.get(url)).csrf}
+    async with visitor.session.post(f"{url}/rotate-secret", data=fields, allow_redirects=False) as response:
+        assert response.status == 303
+    for elsewhere in (visitor.webhooks, f"{visitor.webhooks}/{other['id']}", f"{url}?tab=audit", "/nowhere"):
+        assert "whsec_" not in (await visitor.get(elsewhere, Accept="text/html")).html
+    assert 'data-copy="whsec_' in (await visitor.get(url)).html
+    assert "whsec_" not in (await visitor.get(url)).html
+
+
 async def test_the_audit_says_who_did_what(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
     await api("PATCH", f"/webhooks/{webhook['id']}", {"name": "Changed", "rate_limit": 5.0})
     page = await visitor.get(f"{visitor.webhooks}/{webhook['id']}?tab=audit")

@@ -1,0 +1,121 @@
+"""A webhook's page: whose secret it shows, and webhooks that another portal has just made."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from dispatcher.events.resources import Resources
+from dispatcher.portal.api.choices import ChoicesApi
+from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.api.webhooks import WebhooksApi
+from dispatcher.portal.pages.languages import N_, language
+from dispatcher.portal.pages.rendering import Renderer
+from dispatcher.portal.pages.session import Session
+from dispatcher.portal.pages.static_files import StaticFiles
+from dispatcher.portal.pages.visit import Visit
+from dispatcher.portal.pages.webhook import Tab, WebhookPage
+from dispatcher.webhooks.directory import Directory
+from tests.support.serving import CALLER
+from tests.support.webhooks import a_webhook
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+RENDERER = Renderer(StaticFiles())
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSBmaXJzdA=="
+OTHER_SECRET = "whsec_c2VjcmV0IG9mIHRoZSBvdGhlcg=="
+
+
+class Portal:
+    """The page, in one that has read of ``wh-1`` and ``wh-2``, and reads of ``wh-3`` when it catches up."""
+
+    def __init__(self) -> None:
+        self.directory = Directory()
+        self.caught_up = 0
+        for id in ("wh-1", "wh-2"):
+            self._read(id)
+        changes = SimpleNamespace(directory=self.directory)
+        webhooks = WebhooksApi(cast("Any", changes), cast("Any", None), self._catch_up, lambda: NOW)
+        apis = SimpleNamespace(webhooks=webhooks, choices=ChoicesApi(Resources()))
+        other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
+        self.page = WebhookPage(cast("Any", apis), [other])
+        self.session = Session(
+            id="s", caller=CALLER, csrf=token_urlsafe(), started=NOW, used=NOW, ends=NOW + timedelta(hours=8)
+        )
+
+    def visit(self, webhook_id: str, tab: str = "overview", code: str = "en") -> Visit:
+        path = f"/organizations/org-contoso/webhooks/{webhook_id}"
+        info = {"organization_id": "org-contoso", "webhook_id": webhook_id}
+        request = make_mocked_request("GET", f"{path}?tab={tab}", match_info=info)
+        return Visit(request, language(code), RENDERER, self.session)
+
+    async def show(self, webhook_id: str, tab: str = "overview") -> str:
+        visit = self.visit(webhook_id, tab)
+        response = await self.page.show(visit)
+        self.took(visit)
+        assert isinstance(response.body, bytes)
+        return response.body.decode()
+
+    def took(self, visit: Visit) -> None:
+        """The browser has the session as the visit left it."""
+        assert visit.session is not None
+        self.session = visit.session
+
+    def _read(self, id: str) -> None:
+        assert self.directory.apply(self.directory.next_offset, id, a_webhook(id), 1, 0)
+
+    async def _catch_up(self) -> None:
+        self.caught_up += 1
+        if self.directory.get("wh-3") is None:
+            self._read("wh-3")
+
+    async def _nothing(self, *_: object) -> Mapping[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def portal() -> Portal:
+    return Portal()
+
+
+async def test_a_secret_waits_for_its_webhook_s_page_and_is_shown_once(portal: Portal) -> None:
+    visit = portal.visit("wh-1")
+    visit.flash("success", "It is made.")
+    visit.show_secret("wh-1", SECRET)
+    visit.show_secret("wh-2", OTHER_SECRET)
+    portal.took(visit)
+
+    page = await portal.show("wh-1", tab="other")
+    assert "It is made." in page
+    assert SECRET not in page
+    page = await portal.show("wh-2")
+    assert OTHER_SECRET in page
+    assert SECRET not in page
+    assert "It is made." not in page
+    assert SECRET in await portal.show("wh-1")
+    assert SECRET not in await portal.show("wh-1")
+    assert portal.session.flashes == ()
+
+
+async def test_of_two_secrets_that_nobody_has_seen_the_newer_is_shown(portal: Portal) -> None:
+    visit = portal.visit("wh-1")
+    visit.show_secret("wh-1", OTHER_SECRET)
+    visit.show_secret("wh-1", SECRET)
+    portal.took(visit)
+    page = await portal.show("wh-1")
+    assert SECRET in page
+    assert OTHER_SECRET not in page
+
+
+async def test_a_webhook_that_another_portal_made_a_moment_ago_is_shown(portal: Portal) -> None:
+    assert "Webhook wh-3" in await portal.show("wh-3")
+    assert portal.caught_up == 1
+    await portal.show("wh-3")
+    await portal.show("wh-1")
+    assert portal.caught_up == 1
+    with pytest.raises(Problem) as caught:
+        await portal.show("wh-4")
+    assert (caught.value.status, portal.caught_up) == (404, 2)
