@@ -1,5 +1,7 @@
 """The API's OpenAPI document, and the page to read and to try it, with nothing from the internet."""
 
+from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from dispatcher.portal.pages.security_headers import security_headers
+from dispatcher.portal.pages.session import Session
 from dispatcher.portal.pages.static_files import ROOT
 from dispatcher.portal.pages.visit import theme_of
 
@@ -26,7 +29,7 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>API · Portal</title>
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-{head}
+{token}{head}
 </head>
 <body>
 {body}
@@ -47,8 +50,16 @@ _NOT_BUILT = f"""<main>
 </main>"""
 
 
-def add_routes(app: web.Application, openapi: dict[str, Any], static: Path = ROOT) -> None:
-    """Serve both; without what the frontend's build puts into ``static/built``, the page says how to build."""
+def add_routes(
+    app: web.Application,
+    openapi: dict[str, Any],
+    session_of: Callable[[Mapping[str, str]], Session | None],
+    static: Path = ROOT,
+) -> None:
+    """Serve both; without what the frontend's build puts into ``static/built``, the page says how to build.
+
+    ``session_of`` tells from cookies who is signed in: they try the API as themselves.
+    """
     built = static / "built"
     missing = any(not (built / name).is_file() for name in _NEEDED)
     if missing:
@@ -60,7 +71,9 @@ def add_routes(app: web.Application, openapi: dict[str, Any], static: Path = ROO
         return web.Response(body=encoded, content_type="application/json")
 
     async def docs(request: web.Request) -> web.Response:
-        page = _PAGE.format(theme=theme_of(request), head=head, body=body)
+        session = session_of(request.cookies)
+        token = "" if session is None else f'<meta name="csrf-token" content="{escape(session.csrf)}">\n'
+        page = _PAGE.format(theme=theme_of(request), token=token, head=head, body=body)
         return web.Response(text=page, content_type="text/html", headers=security_headers())
 
     app.router.add_get(_DOCUMENT_PATH, document)

@@ -60,6 +60,20 @@ async def test_on_a_narrow_screen_the_chosen_filter_and_tab_are_seen(person: Per
         assert box["x"] + box["width"] <= 400
 
 
+async def test_who_is_signed_in_tries_the_api_on_its_page(person: Person, api: Api) -> None:
+    webhook = await api.create()
+    page = person.page
+    await person.sign_in()
+    await page.goto("/api/docs#/Webhooks/enable_webhook")
+    operation = page.locator("#operations-Webhooks-enable_webhook")
+    await operation.get_by_role("button", name="Try it out").click()
+    await operation.get_by_placeholder("organization_id").fill("org-contoso")
+    await operation.get_by_placeholder("webhook_id").fill(webhook["id"])
+    await operation.get_by_role("button", name="Execute").click()
+    await expect(operation.locator(".live-responses-table .response-col_status")).to_contain_text("200")
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["status"] == "enabled"
+
+
 async def test_the_api_s_page_is_in_the_menu_and_has_the_person_s_theme(person: Person) -> None:
     page = person.page
     await page.context.add_cookies([{"name": "theme", "value": "dark", "url": person.url}])

@@ -6,6 +6,10 @@ interface Swagger {
   readonly React: { createElement(tag: string, attributes: null, text: string): unknown };
 }
 
+interface Asked {
+  readonly headers: Record<string, string>;
+}
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
 
@@ -24,6 +28,16 @@ const pathsAreText = () => ({
   },
 });
 
+const token = document.querySelector<HTMLMetaElement>('meta[name="csrf-token"]')?.content;
+
+/** Who is signed in tries the API by the session's cookie, and what changes something repeats the session's token. */
+function asOurOwn(asked: Asked): Asked {
+  if (token !== undefined) {
+    asked.headers["X-CSRF-Token"] = token;
+  }
+  return asked;
+}
+
 follow();
 dark.addEventListener("change", follow);
 SwaggerUIBundle({
@@ -32,6 +46,7 @@ SwaggerUIBundle({
   deepLinking: true,
   filter: true,
   plugins: [pathsAreText],
+  requestInterceptor: asOurOwn,
   // Nobody outside is asked whether the document is valid.
   validatorUrl: null,
 });

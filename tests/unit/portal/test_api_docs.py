@@ -1,14 +1,25 @@
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dispatcher.portal import api_docs
+from dispatcher.portal.pages.session import Session
+from tests.support.serving import CALLER
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SESSION = Session(id="s", caller=CALLER, csrf="the token", started=NOW, used=NOW, ends=NOW + timedelta(hours=8))
+
+
+def session_of(cookies: Mapping[str, str]) -> Session | None:
+    return SESSION if "portal" in cookies else None
 
 
 async def page(static: Path, **cookies: str) -> tuple[str, str]:
     app = web.Application()
-    api_docs.add_routes(app, {"openapi": "3.1.0"}, static)
+    api_docs.add_routes(app, {"openapi": "3.1.0"}, session_of, static)
     async with TestClient(TestServer(app), cookies=cookies) as client, client.get("/api/docs") as response:
         assert response.status == 200
         return await response.text(), response.headers["Content-Security-Policy"]
@@ -28,6 +39,14 @@ async def test_the_page_has_the_theme_that_somebody_chose(tmp_path: Path) -> Non
     for chosen, shown in (("dark", "dark"), ("light", "light"), ('"><script>', "system")):
         text, _ = await page(tmp_path, theme=chosen)
         assert f'<html lang="en" data-theme="{shown}">' in text
+
+
+async def test_who_is_signed_in_can_try_what_changes_something(tmp_path: Path) -> None:
+    meta = '<meta name="csrf-token" content="the token">'
+    text, _ = await page(tmp_path, portal="sealed")
+    assert meta in text
+    text, _ = await page(tmp_path)
+    assert "csrf" not in text
 
 
 async def test_without_the_build_the_page_says_how_to_build(tmp_path: Path) -> None:
