@@ -1,6 +1,8 @@
 """Templates to HTML: one Jinja environment for each language, which fails on what is not defined."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from dispatcher.rfc3339 import rfc3339
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXTENSIONS = ("jinja2.ext.i18n", "jinja2.ext.do")
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Renderer:
@@ -41,15 +45,18 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
         auto_reload=False,
     )
     environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
+
+    def time(moment: datetime) -> Markup:
+        return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(rfc3339(moment), spoken.moment(moment))
+
     environment.filters.update(
         plain=hostile.plain,
         shown=hostile.shown,
         shown_block=hostile.shown_block,
         number=spoken.number,
         percent=spoken.percent,
-        time=lambda moment: Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
-            rfc3339(moment), spoken.moment(moment)
-        ),
+        time=time,
+        with_times=lambda text: _with_times(text, time),
         event_type=lambda event_type: spoken.gettext(DESCRIPTIONS[EventType(event_type)].display_name),
         in_words=lambda detail: problem_in_words(detail, spoken.gettext),
         disabled_in_words=lambda reason: disabled_in_words(reason, spoken),
@@ -59,3 +66,15 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
     environment.tests["json_body"] = is_json
     environment.globals.update(static=static.url, has_static=static.__contains__, languages=LANGUAGES)
     return environment
+
+
+def _with_times(text: Markup, time: Callable[[datetime], Markup]) -> Markup:
+    """Times in a sentence of the API's become those that a script turns into the person's zone."""
+
+    def shown(found: re.Match[str]) -> str:
+        try:
+            return time(datetime.fromisoformat(found[0]))
+        except ValueError:
+            return found[0]
+
+    return Markup(_RFC3339.sub(shown, text))  # noqa: S704 - what stands around a time is markup already

@@ -17,6 +17,7 @@ from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages import overview
 from dispatcher.portal.pages.failures_in_words import failure_in_words
 from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.verifying import samples
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
@@ -87,7 +88,13 @@ class WebhookPage:
 
     async def rotate_secret(self, visit: Visit) -> web.Response:
         """Make a new signing secret, and show it once."""
-        answer = await self._apis.webhooks.rotate_secret(visit.call())
+        try:
+            answer = await self._apis.webhooks.rotate_secret(visit.call())
+        except Problem as problem:
+            if problem.status != 409:
+                raise
+            visit.flash("error", problem_in_words(problem.details.detail, visit.gettext))
+            return visit.see(_url(visit))
         visit.show_secret(visit.request.match_info["webhook_id"], answer.body.secret)
         return visit.see(f"{_url(visit)}#secret")
 

@@ -22,3 +22,15 @@ def an_error(detail: str, code: str = "en") -> str:
 
 def test_where_a_link_leads_to_english_it_says_so() -> None:
     assert 'href="/api/docs" hreflang="en"' in an_error("Because.", code="es")
+
+
+def test_times_in_sentences_are_those_of_the_person_s_zone() -> None:
+    page = an_error("Rotate again at 2026-11-24T12:00:00.000Z.")
+    moment = "2026-11-24T12:00:00.000Z"
+    assert f'Rotate again at <time datetime="{moment}" title="{moment}">Nov 24, 2026' in page
+
+
+def test_what_only_looks_like_a_time_and_what_stands_around_one_stays_text() -> None:
+    page = an_error("<b>2026-11-24T12:00:00.000Z</b> 2026-13-24T12:00:00.000Z")
+    assert "&lt;b&gt;<time " in page
+    assert "</time>&lt;/b&gt; 2026-13-24T12:00:00.000Z" in page

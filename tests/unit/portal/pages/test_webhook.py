@@ -13,6 +13,7 @@ from dispatcher.events.resources import Resources
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhooksApi
+from dispatcher.portal.changes import Changes
 from dispatcher.portal.pages.languages import N_, language
 from dispatcher.portal.pages.rendering import Renderer
 from dispatcher.portal.pages.session import Session
@@ -27,6 +28,8 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RENDERER = Renderer(StaticFiles())
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBmaXJzdA=="
 OTHER_SECRET = "whsec_c2VjcmV0IG9mIHRoZSBvdGhlcg=="
+SECRETS = [{"value": OTHER_SECRET}, *[{"value": OTHER_SECRET, "expires_on": NOW + timedelta(hours=5)}] * 9]
+"""As many as can sign: nine were rotated away within a day."""
 
 
 class Portal:
@@ -37,8 +40,8 @@ class Portal:
         self.caught_up = 0
         for id in ("wh-1", "wh-2"):
             self._read(id)
-        changes = SimpleNamespace(directory=self.directory)
-        webhooks = WebhooksApi(cast("Any", changes), cast("Any", None), self._catch_up, lambda: NOW)
+        changes = Changes(self.directory, cast("Any", None), cast("Any", None), lambda: NOW)
+        webhooks = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
         apis = SimpleNamespace(webhooks=webhooks, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         self.page = WebhookPage(cast("Any", apis), [other])
@@ -65,7 +68,8 @@ class Portal:
         self.session = visit.session
 
     def _read(self, id: str) -> None:
-        assert self.directory.apply(self.directory.next_offset, id, a_webhook(id), 1, 0)
+        webhook = a_webhook(id, secrets=SECRETS if id == "wh-2" else [{"value": SECRET}])
+        assert self.directory.apply(self.directory.next_offset, id, webhook, 1, 0)
 
     async def _catch_up(self) -> None:
         self.caught_up += 1
@@ -108,6 +112,16 @@ async def test_of_two_secrets_that_nobody_has_seen_the_newer_is_shown(portal: Po
     page = await portal.show("wh-1")
     assert SECRET in page
     assert OTHER_SECRET not in page
+
+
+async def test_a_rotation_that_is_refused_is_told_on_the_webhook_s_page(portal: Portal) -> None:
+    visit = portal.visit("wh-2")
+    response = await portal.page.rotate_secret(visit)
+    portal.took(visit)
+    assert (response.status, response.headers["Location"]) == (303, visit.organization_url("wh-2"))
+    page = await portal.show("wh-2")
+    assert "10 secrets sign already, each for 24 hours." in page
+    assert 'ends, at <time datetime="2026-11-24T17:00:00.000Z"' in page
 
 
 async def test_a_webhook_that_another_portal_made_a_moment_ago_is_shown(portal: Portal) -> None:
