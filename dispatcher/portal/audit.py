@@ -42,7 +42,10 @@ log = structlog.get_logger()
 
 
 class AuditEntry(BaseModel):
-    """Something that somebody did with a webhook. ``changed`` names members, never values."""
+    """Something that somebody did with a webhook. ``changed`` names members, never values.
+
+    ``messages`` failed from ``since`` up to ``until``, or up to the entry's time, and are sent again.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,6 +56,9 @@ class AuditEntry(BaseModel):
     changed: tuple[str, ...] = ()
     message_id: str | None = None
     reason: str | None = None
+    messages: int | None = None
+    since: ShownMoment | None = None
+    until: ShownMoment | None = None
 
 
 class UnreadableAudit(ValueError):
@@ -171,6 +177,9 @@ class Audit:
         changed: Sequence[str] = (),
         message_id: str | None = None,
         reason: str | None = None,
+        messages: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> AuditRecord:
         """That somebody does something now."""
         entry = AuditEntry(
@@ -181,6 +190,9 @@ class Audit:
             changed=tuple(sorted(changed)),
             message_id=message_id,
             reason=reason,
+            messages=messages,
+            since=since,
+            until=until,
         )
         return AuditRecord(
             v=1,

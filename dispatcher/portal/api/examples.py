@@ -132,6 +132,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "changed": ["name", "rate_limit"],
                 "message_id": None,
                 "reason": None,
+                "messages": None,
+                "since": None,
+                "until": None,
             }
         ],
         "next_cursor": None,

@@ -114,7 +114,10 @@ class ResendingApi:
         _require_enabled(webhook)
         queued = await self._recoveries.ask(webhook, Span(since, until))
         if queued:
-            await self._audit.record(self._audit.entry(webhook, call.caller.person, "recovered"))
+            entry = self._audit.entry(
+                webhook, call.caller.person, "recovered", messages=queued, since=since, until=call.body.until
+            )
+            await self._audit.record(entry)
         return Answer(Recovered(queued=queued))
 
 

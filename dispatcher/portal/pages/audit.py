@@ -1,12 +1,13 @@
 """Who changed what: a tab of each webhook's page, and a page of the organization, which has deleted ones too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from dispatcher.portal.api.audit_log import AuditApi, AuditQuery
-from dispatcher.portal.api.operation import API, ORGANIZATION
+from dispatcher.portal.api.operation import API, ORGANIZATION, Answer, Call
+from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
 from dispatcher.portal.pages.languages import N_
@@ -59,22 +60,30 @@ class AuditPages:
 
     async def show(self, visit: Visit) -> web.Response:
         """What was changed in the organization."""
-        answer = await self._audit.list_organization_audit(visit.call(_query(visit)))
         return visit.render(
             "audit.html",
-            entries=answer.body.items,
-            next_cursor=answer.body.next_cursor,
             present={webhook.id for webhook in self._webhooks.found(visit.organization_id, WebhookQuery())},
+            **await _entries(visit, self._audit.list_organization_audit),
             **_words(visit),
         )
 
     async def _of_webhook(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:  # noqa: ARG002 - as a Tab has it
-        answer = await self._audit.list_audit(visit.call(_query(visit)))
-        return {"entries": answer.body.items, "next_cursor": answer.body.next_cursor, **_words(visit)}
+        return {**await _entries(visit, self._audit.list_audit), **_words(visit)}
 
 
-def _query(visit: Visit) -> AuditQuery:
-    return query_of(AuditQuery, {"cursor": visit.request.query.get("cursor", "")})
+async def _entries(visit: Visit, listed: Callable[[Call[Any, Any]], Awaitable[Answer[Any]]]) -> Mapping[str, Any]:
+    """A page of entries: the first where the cursor is none of ours, or what it leads to is no longer kept."""
+    if cursor := visit.request.query.get("cursor", ""):
+        try:
+            page = (await listed(visit.call(query_of(AuditQuery, {"cursor": cursor})))).body
+        except Problem as problem:
+            if problem.status != 422:
+                raise
+        else:
+            if page.items:
+                return {"entries": page.items, "next_cursor": page.next_cursor, "first_page": False}
+    page = (await listed(visit.call(AuditQuery()))).body
+    return {"entries": page.items, "next_cursor": page.next_cursor, "first_page": True}
 
 
 def _words(visit: Visit) -> Mapping[str, Any]:

@@ -307,6 +307,13 @@ async def test_recovers_what_failed(api: Api, clickhouse: ClickHouse, clients: K
     assert (reply.status, reply.body) == (202, {"queued": 2})
     assert len(await consume(clients, topics.bulk, 2)) == 2
     assert (await api("POST", path, {"since": since})).body == {"queued": 0}
+    latest = (await api("GET", f"/webhooks/{id}/audit")).body["items"][0]
+    assert {name: latest[name] for name in ("action", "messages", "since", "until")} == {
+        "action": "recovered",
+        "messages": 2,
+        "since": since,
+        "until": until,
+    }
 
 
 async def test_recovers_thousands_soon_and_once(

@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -7,10 +6,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from dispatcher.portal import api_docs
 from dispatcher.portal.pages.session import Session
-from tests.support.serving import CALLER
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-SESSION = Session(id="s", caller=CALLER, csrf="the token", started=NOW, used=NOW, ends=NOW + timedelta(hours=8))
+from tests.support.visits import SESSION
 
 
 def session_of(cookies: Mapping[str, str]) -> Session | None:

@@ -183,7 +183,7 @@ async def test_the_organization_s_audit_has_deleted_webhooks(
     assert page.text.index("<b>Gone</b> Deleted") < page.text.index("<b>Gone</b> Created")
     assert page.html.count(f"{visitor.webhooks}/{webhook['id']}") == 1
     assert gone["id"] not in page.html
-    assert (await visitor.get("/organizations/org-contoso/audit?cursor=nonsense")).status == 422
+    assert "Deleted" in (await visitor.get("/organizations/org-contoso/audit?cursor=nonsense")).text
     assert "Deleted" not in (await visitor.get("/organizations/org-fabrikam/audit")).text
 
 

@@ -1,31 +1,24 @@
 """A webhook's page: whose secret it shows, and webhooks that another portal has just made."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from secrets import token_urlsafe
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 
 from dispatcher.events.resources import Resources
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhooksApi
 from dispatcher.portal.changes import Changes
-from dispatcher.portal.pages.languages import N_, language
-from dispatcher.portal.pages.rendering import Renderer
-from dispatcher.portal.pages.session import Session
-from dispatcher.portal.pages.static_files import StaticFiles
+from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.webhook import Tab, WebhookPage
 from dispatcher.webhooks.directory import Directory
-from tests.support.serving import CALLER
+from tests.support.visits import NOW, SESSION, a_visit, html_of
 from tests.support.webhooks import a_webhook
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-RENDERER = Renderer(StaticFiles())
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBmaXJzdA=="
 OTHER_SECRET = "whsec_c2VjcmV0IG9mIHRoZSBvdGhlcg=="
 SECRETS = [{"value": OTHER_SECRET}, *[{"value": OTHER_SECRET, "expires_on": NOW + timedelta(hours=5)}] * 9]
@@ -45,22 +38,17 @@ class Portal:
         apis = SimpleNamespace(webhooks=webhooks, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         self.page = WebhookPage(cast("Any", apis), [other])
-        self.session = Session(
-            id="s", caller=CALLER, csrf=token_urlsafe(), started=NOW, used=NOW, ends=NOW + timedelta(hours=8)
-        )
+        self.session = SESSION
 
-    def visit(self, webhook_id: str, tab: str = "overview", code: str = "en") -> Visit:
-        path = f"/organizations/org-contoso/webhooks/{webhook_id}"
-        info = {"organization_id": "org-contoso", "webhook_id": webhook_id}
-        request = make_mocked_request("GET", f"{path}?tab={tab}", match_info=info)
-        return Visit(request, language(code), RENDERER, self.session)
+    def visit(self, webhook_id: str, tab: str = "overview") -> Visit:
+        path = f"/organizations/org-contoso/webhooks/{webhook_id}?tab={tab}"
+        return a_visit(path, session=self.session, organization_id="org-contoso", webhook_id=webhook_id)
 
     async def show(self, webhook_id: str, tab: str = "overview") -> str:
         visit = self.visit(webhook_id, tab)
         response = await self.page.show(visit)
         self.took(visit)
-        assert isinstance(response.body, bytes)
-        return response.body.decode()
+        return html_of(response)
 
     def took(self, visit: Visit) -> None:
         """The browser has the session as the visit left it."""
