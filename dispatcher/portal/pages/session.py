@@ -159,6 +159,11 @@ class Sessions:
         content = self._seal.open(sealed) if sealed else None
         return None if content is None else content.decode()
 
+    def names_kept(self, cookies: Mapping[str, str], prefix: str) -> list[str]:
+        """The names of what is kept that begin so."""
+        own = f"{self._name}-"
+        return [name.removeprefix(own) for name in cookies if name.startswith(own + prefix)]
+
     def drop(self, response: web.StreamResponse, name: str) -> None:
         """Keep it no longer."""
         response.del_cookie(f"{self._name}-{name}", path="/", secure=self._secure, httponly=True, samesite="Lax")

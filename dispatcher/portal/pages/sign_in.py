@@ -1,7 +1,7 @@
 """Signing in: by the organization's identity provider, as one of a demonstration's people, or with a token."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import structlog
@@ -10,12 +10,17 @@ from aiohttp import web
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import ORGANIZATION_ADMIN, Authentication, Caller
 from dispatcher.portal.pages.home import local
-from dispatcher.portal.pages.oidc import CALLBACK, LONGEST_SIGN_IN, Begun, Provider, ProviderFailed
+from dispatcher.portal.pages.oidc import CALLBACK, Begun, Provider, ProviderFailed
 from dispatcher.portal.pages.session import Sessions
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
 
-_BEGUN = "sign-in"
+MOST_AT_ONCE = 5
+"""How many tabs of a browser may be at the provider; each is a cookie that comes with every request."""
+
+_BEGUN = "sign-in-"
+_KEPT = timedelta(hours=1)
+"""Who comes back too late to be signed in is still led to where they were going."""
 
 log = structlog.get_logger()
 
@@ -73,26 +78,40 @@ class SignIn:
 
     async def to_provider(self, visit: Visit) -> web.Response:
         """Send the browser to the provider."""
+        onward = local(visit.request.query.get("next", "/"))
         try:
-            url, begun = await self._the_provider.begin(local(visit.request.query.get("next", "/")))
+            url, begun = await self._the_provider.begin(onward)
         except ProviderFailed as failed:
-            return self._failed(visit, failed)
+            return self._failed(visit, failed, onward)
         response = visit.see(url)
-        self._sessions.keep(response, _BEGUN, begun.model_dump_json(), LONGEST_SIGN_IN)
+        self._sessions.keep(response, _BEGUN + begun.state, begun.model_dump_json(), _KEPT)
+        for name in self._oldest(visit.request.cookies):
+            self._sessions.drop(response, name)
         return response
 
     async def from_provider(self, visit: Visit) -> web.Response:
         """Begin the session of whom the provider names."""
-        content = self._sessions.kept(visit.request.cookies, _BEGUN)
-        begun = Begun.model_validate_json(content) if content is not None else None
+        name = _BEGUN + visit.request.query.get("state", "")
+        begun = self._begun(visit.request.cookies, name)
+        onward = begun.onward if begun else "/"
         try:
             person = await self._the_provider.finish(begun, visit.request.query)
         except ProviderFailed as failed:
-            return self._failed(visit, failed)
+            return self._failed(visit, failed, onward)
         visit.session = self._sessions.begin(person)
-        response = visit.see(begun.onward if begun else "/")
-        self._sessions.drop(response, _BEGUN)
+        response = visit.see(onward)
+        self._sessions.drop(response, name)
         return response
+
+    def _begun(self, cookies: Mapping[str, str], name: str) -> Begun | None:
+        content = self._sessions.kept(cookies, name)
+        return Begun.model_validate_json(content) if content is not None else None
+
+    def _oldest(self, cookies: Mapping[str, str]) -> Sequence[str]:
+        """What was begun and has to make room for one more, and what nobody can read."""
+        begun = [(name, self._begun(cookies, name)) for name in self._sessions.names_kept(cookies, _BEGUN)]
+        latest = sorted((one.at, name) for name, one in begun if one is not None)[-(MOST_AT_ONCE - 1) :]
+        return sorted({name for name, _ in begun} - {name for _, name in latest})
 
     @property
     def _the_provider(self) -> Provider:
@@ -100,11 +119,11 @@ class SignIn:
             raise RuntimeError("these pages are not served without a provider")
         return self._provider
 
-    def _failed(self, visit: Visit, failed: ProviderFailed) -> web.Response:
+    def _failed(self, visit: Visit, failed: ProviderFailed, onward: str) -> web.Response:
         log.warning("signing in at the identity provider failed", reason=failed.reason, details=str(failed))
         reason = visit.gettext(failed.reason)
         text = visit.gettext("Signing in at your identity provider did not work: %(reason)s", reason=reason)
-        return self._page(visit, "/", Problem(403, text))
+        return self._page(visit, onward, Problem(403, text))
 
     async def sign_out(self, visit: Visit) -> web.Response:
         """End the session."""

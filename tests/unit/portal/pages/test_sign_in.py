@@ -1,0 +1,122 @@
+"""Signing in at a provider in several tabs at once, and after it failed."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, cast
+from unittest.mock import AsyncMock
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+from yarl import URL
+
+from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
+from dispatcher.portal.pages.session import Seal, Sessions
+from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
+from dispatcher.webhooks.vault import Vault
+from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, an_oidc_provider
+from tests.support.serving import serving
+
+OURS = "https://portal.example"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Browser:
+    """With tabs; each is sent to the provider, and comes back with what that says."""
+
+    def __init__(self, client: aiohttp.ClientSession) -> None:
+        self._client = client
+
+    async def begin(self, onward: str) -> str:
+        """Where a tab comes back to."""
+        async with self._client.get("/sign-in/provider", params={"next": onward}, allow_redirects=False) as response:
+            assert response.status == 303, await response.text()
+            provider = URL(response.headers["Location"], encoded=True)
+        async with self._client.get(provider, allow_redirects=False) as response:
+            back = urlsplit(response.headers["Location"])
+        return f"{back.path}?{back.query}"
+
+    async def come_back(self, where: str) -> tuple[int, str]:
+        """The status, and where the tab goes on to, or the page."""
+        async with self._client.get(URL(where, encoded=True), allow_redirects=False) as response:
+            return response.status, response.headers.get("Location") or await response.text()
+
+    @property
+    def kept(self) -> int:
+        return len([cookie for cookie in self._client.cookie_jar if "sign-in" in cookie.key])
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[OidcProvider]:
+    async with an_oidc_provider(f"{OURS}/sign-in/callback") as provider:
+        yield provider
+
+
+@pytest.fixture
+async def browser(there: OidcProvider, clock: Clock) -> AsyncIterator[Browser]:
+    seal = Seal(Vault(Fernet.generate_key().decode()).derived("portal: sessions"))
+    sessions = Sessions(seal, EndedSessions(AsyncMock(), "sessions", clock), secure=False, clock=clock)
+    secret = SecretStr(CLIENT_SECRET)
+    provider = Provider(there.issuer, CLIENT_ID, secret, f"{OURS}/", clock=clock, monotonic=monotonic)
+    pages = SignIn(sessions, cast("Any", None), (), provider).pages()
+    async with (
+        serving(pages=pages) as url,
+        aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        yield Browser(client)
+    await provider.close()
+
+
+async def test_each_tab_comes_back_to_where_it_was_going(browser: Browser) -> None:
+    first, second = await browser.begin("/one"), await browser.begin("/two")
+    assert browser.kept == 2
+    assert await browser.come_back(first) == (303, "/one")
+    assert await browser.come_back(second) == (303, "/two")
+    assert browser.kept == 0
+
+
+async def test_of_many_that_were_begun_the_latest_are_kept(browser: Browser, clock: Clock) -> None:
+    begun = []
+    for number in range(MOST_AT_ONCE + 2):
+        clock.now += timedelta(seconds=1)
+        begun.append(await browser.begin(f"/{number}"))
+    assert browser.kept == MOST_AT_ONCE
+    for number, where in enumerate(begun):
+        status, onward = await browser.come_back(where)
+        assert (status, onward) == (303, f"/{number}") if number >= 2 else status == 403
+
+
+@pytest.mark.parametrize("why", ["refused", "too late"])
+async def test_a_failure_keeps_where_one_was_going(
+    browser: Browser, there: OidcProvider, clock: Clock, why: str
+) -> None:
+    there.refuses = "access_denied" if why == "refused" else None
+    where = await browser.begin("/organizations/org-contoso/webhooks?status=enabled")
+    if why == "too late":
+        clock.now += LONGEST_SIGN_IN + timedelta(seconds=1)
+    status, page = await browser.come_back(where)
+    assert status == 403
+    assert "/sign-in/provider?next=/organizations/org-contoso/webhooks%3Fstatus%3Denabled" in page
+
+
+async def test_so_does_a_provider_that_is_away(browser: Browser, there: OidcProvider) -> None:
+    there.issuer = "https://another.example"
+    status, page = await browser.come_back("/sign-in/provider?next=/one")
+    assert status == 403
+    assert "/sign-in/provider?next=/one" in page
