@@ -217,8 +217,8 @@ class Portal:
         waits = self._topics.schedule.delays
         site.add_to(app, all_pages(site, apis, authentication, recent, self._people, provider, _utc_now, waits))
         document = openapi_document(apis.operations(), version("portal-webhook-dispatcher"))
-            endpoint.add_routes(app, self._unready, self._exposition)
-            api_docs.add_routes(app, document, site.sessions.read)
+        endpoint.add_routes(app, self._unready, self._exposition)
+        api_docs.add_routes(app, document, site.sessions.read)
         runner = ProblemRunner(
             app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, max_field_size=_MAX_HEADER_BYTES
         )

@@ -3,23 +3,28 @@
 As draft-ietf-httpapi-idempotency-key-header-07 has it, but that a request which comes while the first is being
 answered waits for that answer, instead of getting 409.
 
-Kept in this process for a day, and for the last few thousand keys: a portal that restarts, or another one behind the
-same address, does not know them.
+An answer is kept in this process for a day, and for the last few thousand keys. A portal that has restarted, or another
+one behind the same address, knows a request by what it created: the id follows from the key, and where two portals
+create at once, one stands first in ``webhooks.config``. If it was deleted since, such a portal creates another.
 """
 
 import asyncio
+import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from dispatcher.portal.api.problems import BadField, invalid
+from dispatcher.portal.api.problems import BadField, Problem, invalid
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
 
-_KEPT_SECONDS = 24 * 3600.0
+KEPT = timedelta(days=1)
+"""How long a key means the same request."""
+
 _MOST_KEYS = 10_000
 
 T = TypeVar("T")
@@ -29,6 +34,41 @@ def unquoted(key: str) -> str:
     """The key in the header: the draft's form is a string in quotes, and many programs send it without."""
     quoted = len(key) > 2 and key.startswith('"') and key.endswith('"')
     return key[1:-1] if quoted else key
+
+
+class KeyedIds:
+    """The ids that a request with a key may give to what it creates, one for each day, so that none is given twice.
+
+    The first half of an id follows from the key and the day, and is what every request with that key has in common; the
+    second follows from the body too.
+    """
+
+    def __init__(self, key: tuple[str, ...], body: bytes, now: datetime) -> None:
+        today = now.date().toordinal()
+        self.today = _id(key, body, today)
+        # Yesterday's, and tomorrow's at a portal whose clock is ahead.
+        self._ids = (self.today, *(_id(key, body, today + days) for days in (-1, 1)))
+
+    def __contains__(self, id: str) -> bool:
+        """Whether this very request may have given it."""
+        return id in self._ids
+
+    def of_key(self, id: str) -> bool:
+        """Whether a request with this key may have given it."""
+        return any(len(id) == len(one) and id[:_HALF] == one[:_HALF] for one in self._ids)
+
+
+_HALF = 12
+
+
+def _id(key: tuple[str, ...], body: bytes, day: int) -> str:
+    of_key = sha256(json.dumps([*key, day]).encode()).digest()
+    return of_key.hex()[:_HALF] + sha256(of_key + body).hexdigest()[:_HALF]
+
+
+def used_for_another() -> Problem:
+    """422: a key means one request."""
+    return invalid([BadField(field=HEADER, detail="was used for another request; use a new key for each request")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +95,7 @@ class IdempotencyKeys(Generic[T]):
         fingerprint = sha256(body).digest()
         while (first := self._first.get(key)) is not None:
             if first.fingerprint != fingerprint:
-                raise invalid(
-                    [BadField(field=HEADER, detail="was used for another request; use a new key for each request")]
-                )
+                raise used_for_another()
             await asyncio.wait([first.answer])
             if not first.answer.cancelled():
                 return first.answer.result()
@@ -73,7 +111,7 @@ class IdempotencyKeys(Generic[T]):
         return answer
 
     def _forget_old(self) -> None:
-        before = self._monotonic() - _KEPT_SECONDS
+        before = self._monotonic() - KEPT.total_seconds()
         while self._first:
             key, first = next(iter(self._first.items()))
             if not first.answer.done() or (first.at > before and len(self._first) < _MOST_KEYS):

@@ -19,8 +19,8 @@ from dispatcher.portal.api.concurrency import (
     etag,
 )
 from dispatcher.portal.api.idempotency import HEADER as IDEMPOTENCY_KEY
+from dispatcher.portal.api.idempotency import KEPT, IdempotencyKeys, KeyedIds, unquoted, used_for_another
 from dispatcher.portal.api.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
-from dispatcher.portal.api.idempotency import IdempotencyKeys, unquoted
 from dispatcher.portal.api.operation import (
     ORGANIZATION,
     Answer,
@@ -52,10 +52,12 @@ from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
 from dispatcher.webhooks.store import FIRST_REVISION, SameConfiguration, StaleRevision
-from dispatcher.webhooks.webhook import SigningSecret, Webhook
+from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
+
+_PREFIX = "wh_"
 
 
 class WebhookQuery(Query):
@@ -216,38 +218,57 @@ class WebhooksApi:
         """A new webhook, disabled, with its secret."""
         key = call.header(IDEMPOTENCY_KEY, limit=MAX_IDEMPOTENCY_KEY)
         if key is None:
-            created = await self._create(call)
+            created = await self._create(call, token_hex(12))
         else:
-            created = await self._idempotency.once(
-                (call.caller.id, call.organization_id, unquoted(key)), call.raw_body, lambda: self._create(call)
-            )
+            whole = (call.caller.id, call.organization_id, unquoted(key))
+            created = await self._idempotency.once(whole, call.raw_body, lambda: self._create_once(call, whole))
         location = f"{WEBHOOKS.format(organization_id=quote(call.organization_id, safe=''))}/{created.id}"
         # Of what is answered, and not of what has become of it since: a creation may be asked for again.
         return Answer(created, {"Location": location, "ETag": etag(FIRST_REVISION)})
 
-    async def _create(self, call: Call[NoQuery, NewWebhook]) -> CreatedWebhook:
-        new, now, by = call.body, self._clock(), call.caller.person
-        webhook = Webhook(
-            id=f"wh_{token_hex(12)}",
-            organization_id=call.organization_id,
-            name=new.name,
-            event_type=new.event_type,
-            target_url=new.target_url,
-            items=items_of(new.items),
-            payload_template=new.payload_template,
-            headers=new.headers,
-            rate_limit=new.rate_limit,
-            secrets=(SigningSecret(value=new_secret()),),
-            created_on=now,
-            created_by=by,
-            updated_on=now,
-            updated_by=by,
-        )
+    async def _create(self, call: Call[NoQuery, NewWebhook], id: str) -> CreatedWebhook:
+        webhook = _new(call, f"{_PREFIX}{id}", new_secret(), self._clock(), call.caller.person)
         try:
             await self._changes.create(webhook)
         except SameConfiguration as same:
             raise _same_configuration(same.other) from None
         return created_view(webhook)
+
+    async def _create_once(self, call: Call[NoQuery, NewWebhook], key: tuple[str, ...]) -> CreatedWebhook:
+        """As ``_create``, unless another portal did it, or this one before it was restarted."""
+        ids = KeyedIds(key, call.raw_body, self._clock())
+        if (before := self._created(call, ids)) is not None:
+            return before
+        taken = self._directory.revision(f"{_PREFIX}{ids.today}")
+        try:
+            return await self._create(call, token_hex(12) if taken else ids.today)
+        except (StaleRevision, Problem) as lost:
+            if (before := self._created(call, ids)) is not None:
+                return before
+            if isinstance(lost, Problem):
+                raise
+            return await self._create(call, token_hex(12))
+
+    def _created(self, call: Call[NoQuery, NewWebhook], ids: KeyedIds) -> CreatedWebhook | None:
+        """What a request created before, as it was then.
+
+        Raises:
+            Problem: 422, it was another request with the same key.
+        """
+        since = self._clock() - KEPT
+        found = [
+            webhook
+            for webhook in self._directory.of_organization(call.organization_id)
+            if ids.of_key(webhook.id.removeprefix(_PREFIX)) and webhook.created_on > since
+        ]
+        first = next((webhook for webhook in found if webhook.id.removeprefix(_PREFIX) in ids), None)
+        if first is None:
+            if found:
+                raise used_for_another()
+            return None
+        # One that was rotated away signs for a day, which is longer than the key is known.
+        secret = first.secrets[-1].value
+        return created_view(_new(call, first.id, secret, first.created_on, first.created_by))
 
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook."""
@@ -346,6 +367,26 @@ def _same_configuration(other: Webhook) -> Problem:
         f"The webhook {other.name!r} ({other.id}) has the same event type, target URL, items and template, "
         "so everything would be sent twice. Change one of them, or use that webhook.",
         webhook=OtherWebhook(id=other.id, name=other.name),
+    )
+
+
+def _new(call: Call[NoQuery, NewWebhook], id: str, secret: str, now: datetime, by: Person) -> Webhook:
+    new = call.body
+    return Webhook(
+        id=id,
+        organization_id=call.organization_id,
+        name=new.name,
+        event_type=new.event_type,
+        target_url=new.target_url,
+        items=items_of(new.items),
+        payload_template=new.payload_template,
+        headers=new.headers,
+        rate_limit=new.rate_limit,
+        secrets=(SigningSecret(value=secret),),
+        created_on=now,
+        created_by=by,
+        updated_on=now,
+        updated_by=by,
     )
 
 

@@ -17,8 +17,8 @@ from dispatcher.webhooks.commands import Remove
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.removal import NotRemoved, NotUnreadable, looking
 from dispatcher.webhooks.vault import Vault
-from tests.integration.portal.conftest import Api, vault_of
 from tests.support.kafka import consume_all
+from tests.support.portal import Api, vault_of
 from tests.support.webhooks import a_webhook
 
 

@@ -2,10 +2,17 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import aiohttp
+
+from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.topics import Topics
 from dispatcher.portal.app import Portal
+from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.settings import Settings
+from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.secrets import MAX_SECRETS
 from dispatcher.webhooks.target_headers import MASK
 from tests.support.portal import MEMBERS, OTHER_ORGANIZATION, Api, a_token
@@ -122,6 +129,38 @@ async def test_creation_with_a_key_is_done_once(api: Api) -> None:
     assert quoted.body["id"] == replies[0].body["id"], "the draft writes keys in quotes; programs often do not"
     assert (await api("POST", "/webhooks", MEMBERS, Idempotency_Key="k2")).status == 409
     assert (await api("POST", "/webhooks", MEMBERS, Idempotency_Key="k" * 300)).status == 422
+
+
+async def test_creation_with_a_key_is_done_once_whichever_portal_is_asked(
+    api: Api, settings: Settings, clients: KafkaClients, topics: Topics, clickhouse: ClickHouse
+) -> None:
+    behind = ConfigFollower(clients, topics, vault_of(settings))
+    other_portal = Portal(settings, clients, topics, behind, vault_of(settings), clickhouse)
+    async with AsyncExitStack() as stack:
+        for role in (behind, other_portal):
+            await role.start()
+            stack.push_async_callback(role.stop)
+        session = await stack.enter_async_context(aiohttp.ClientSession(base_url=other_portal.url))
+        elsewhere = Api(session, api.token)
+        for n in range(10):
+            body = {**MEMBERS, "target_url": f"https://tickets.example/{n}"}
+            replies = await asyncio.gather(
+                *(ask("POST", "/webhooks", body, Idempotency_Key=f"k{n}") for ask in (api, elsewhere, api, elsewhere))
+            )
+            assert [reply.status for reply in replies] == [201] * 4
+            assert [reply.body for reply in replies] == [replies[0].body] * 4
+        assert len((await api("GET", "/webhooks")).body["items"]) == 10
+
+        first = await api("POST", "/webhooks", MEMBERS, Idempotency_Key="one portal")
+        assert (await api("PATCH", f"/webhooks/{first.body['id']}", {"name": "Changed since"})).status == 200
+        assert (await api("POST", f"/webhooks/{first.body['id']}/rotate-secret")).status == 200
+        await behind.catch_up()
+        again = await elsewhere("POST", "/webhooks", MEMBERS, Idempotency_Key="one portal")
+        assert (again.status, again.body, again.headers["ETag"]) == (201, first.body, first.headers["ETag"])
+        other = await elsewhere("POST", "/webhooks", {**MEMBERS, "name": "Other"}, Idempotency_Key="one portal")
+        assert (other.status, other.body["errors"][0]["field"]) == (422, "Idempotency-Key")
+    entries = (await api("GET", "/audit")).body["items"]
+    assert sum(entry["action"] == "created" for entry in entries) == 11
 
 
 async def test_changes_only_the_revision_that_was_seen(api: Api) -> None:
