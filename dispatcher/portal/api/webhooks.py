@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
 from typing import Annotated, Any, Literal
@@ -58,6 +61,9 @@ WEBHOOKS = f"{ORGANIZATION}/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 
 _PREFIX = "wh_"
+
+_CATCH_UP_SECONDS = 5.0
+"""How long somebody waits to hear of a webhook that this portal does not know."""
 
 
 class WebhookQuery(Query):
@@ -277,7 +283,9 @@ class WebhooksApi:
     async def get_webhook_of_now(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook, also if another portal made it a moment ago and this one has not read of it yet."""
         if not self._directory.revision(call.path["webhook_id"]):
-            await self._catch_up()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CATCH_UP_SECONDS):
+                    await self._catch_up()
         return await self.get_webhook(call)
 
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:

@@ -1,5 +1,6 @@
 """A webhook's page: whose secret it shows, and webhooks that another portal has just made."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dispatcher.events.resources import Resources
+from dispatcher.portal.api import webhooks
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhooksApi
@@ -31,11 +33,12 @@ class Portal:
     def __init__(self) -> None:
         self.directory = Directory()
         self.caught_up = 0
+        self.kafka_is_silent = False
         for id in ("wh-1", "wh-2"):
             self._read(id)
         changes = Changes(self.directory, cast("Any", None), cast("Any", None), lambda: NOW)
-        webhooks = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
-        apis = SimpleNamespace(webhooks=webhooks, choices=ChoicesApi(Resources()))
+        api = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
+        apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         self.page = WebhookPage(cast("Any", apis), [other])
         self.session = SESSION
@@ -61,6 +64,8 @@ class Portal:
 
     async def _catch_up(self) -> None:
         self.caught_up += 1
+        if self.kafka_is_silent:
+            await asyncio.Event().wait()
         if self.directory.get("wh-3") is None:
             self._read("wh-3")
 
@@ -121,3 +126,13 @@ async def test_a_webhook_that_another_portal_made_a_moment_ago_is_shown(portal: 
     with pytest.raises(Problem) as caught:
         await portal.show("wh-4")
     assert (caught.value.status, portal.caught_up) == (404, 2)
+
+
+async def test_nobody_waits_for_long_to_hear_that_there_is_none(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_CATCH_UP_SECONDS", 0.05)
+    portal.kafka_is_silent = True
+    with pytest.raises(Problem) as caught:
+        await portal.show("wh-4")
+    assert caught.value.status == 404
