@@ -15,7 +15,7 @@ from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
 from dispatcher.webhooks.secrets import MAX_SECRETS
 from dispatcher.webhooks.target_headers import MASK
-from tests.support.portal import MEMBERS, OTHER_ORGANIZATION, Api, a_token
+from tests.support.portal import MEMBERS, OTHER_ORGANIZATION, Api, a_token, vault_of
 
 
 async def test_lives_and_goes(api: Api) -> None:
