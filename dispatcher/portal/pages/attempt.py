@@ -58,7 +58,7 @@ class AttemptPages:
             "attempt.html",
             webhook=webhook,
             attempt=attempt,
-            error=failure_in_words(attempt.error, visit.gettext) if attempt.error else None,
+            error=failure_in_words(attempt.error, visit.language) if attempt.error else None,
             message=message,
             runs=runs,
         )
@@ -70,7 +70,7 @@ class AttemptPages:
         except Problem as problem:
             if problem.status not in _REFUSALS:
                 raise
-            visit.flash("error", problem_in_words(problem.details.detail, visit.gettext))
+            visit.flash("error", problem_in_words(problem.details.detail, visit.language))
         else:
             text = visit.gettext(
                 "The message is sent again. This is run %(run)s of it; its attempts show within seconds.",

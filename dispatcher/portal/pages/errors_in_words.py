@@ -1,8 +1,6 @@
 """What the API says of a field, in words for people: sentences, in their language."""
 
-from collections.abc import Callable
-
-from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.languages import N_, Language
 from dispatcher.portal.pages.phrases import Phrases
 from dispatcher.portal.pages.typed_webhook import (
     ITEMS_OF_ANOTHER_KIND,
@@ -12,14 +10,14 @@ from dispatcher.portal.pages.typed_webhook import (
     WRITE_A_NUMBER,
 )
 
-_AT = " at line %(line)s, column %(column)s"
+_AT = " at line %(line)d, column %(column)d"
 
-# What is found in an error → what is said instead. %(name)s stands for what differs.
+# What is found in an error → what is said instead. %(name)s stands for what differs, %(name)d for a number.
 _WORDS = Phrases(
     {
         "is missing": N_("This is missing."),
         "String should have at least 1 character": N_("Fill this in."),
-        "String should have at most %(most)s characters": N_("This is longer than %(most)s characters. Shorten it."),
+        "String should have at most %(most)d characters": N_("This is longer than %(most)s characters. Shorten it."),
         # Name
         "write a name; it cannot be blank": N_("Write a name; it cannot be blank."),
         "the name contains line breaks or control characters; remove them": N_(
@@ -28,8 +26,8 @@ _WORDS = Phrases(
         # Event Type
         "Input should be 'active_alert'%(rest)s": N_("Choose one of the event types."),
         # Target URL
-        "the URL is longer than %(most)s characters": N_("The URL is longer than %(most)s characters."),
-        "the URL is longer than %(most)s characters once it is percent-encoded": N_(
+        "the URL is longer than %(most)d characters": N_("The URL is longer than %(most)s characters."),
+        "the URL is longer than %(most)d characters once it is percent-encoded": N_(
             "The URL is longer than %(most)s characters once it is percent-encoded."
         ),
         "the URL contains spaces, backslashes or invisible characters; remove them": N_(
@@ -57,7 +55,7 @@ _WORDS = Phrases(
         "the URL's host is not a valid name or address": N_("The URL's host is not a valid name or address."),
         # Items
         'choose at least one item, {"ids": ["…"]}, or all of them, {"all": true}': N_("Choose at least one, or all."),
-        "List should have at most %(most)s items after validation, not %(found)s": N_(
+        "List should have at most %(most)d items after validation, not %(found)d": N_(
             "%(found)s are chosen; %(most)s can be. Choose fewer, or all."
         ),
         ITEMS_OF_ANOTHER_KIND: N_("These items belong to another event type. Show those of this one, and choose anew."),
@@ -93,19 +91,19 @@ _WORDS = Phrases(
             "It holds a number with thousands of digits. Write it in quotes."
         ),
         "nested too deeply": N_("The template nests too deep. Make it flatter."),
-        "the template nests deeper than %(most)s levels; make it flatter": N_(
+        "the template nests deeper than %(most)d levels; make it flatter": N_(
             "The template nests deeper than %(most)s levels. Make it flatter."
         ),
-        "the template is larger than %(most)s KiB; make it shorter": N_(
+        "the template is larger than %(most)d KiB; make it shorter": N_(
             "The template is larger than %(most)s KiB. Make it shorter."
         ),
         # Headers
         NAME_WITHOUT_HEADER: N_("A value has no header's name. Write the name, or remove the value."),
-        "there are more than %(most)s headers; remove some": N_("There are more than %(most)s headers. Remove some."),
+        "there are more than %(most)d headers; remove some": N_("There are more than %(most)s headers. Remove some."),
         "the header %(name)s is there twice (upper and lower case are the same)": N_(
             "The header %(name)s is there twice. Upper and lower case are the same."
         ),
-        "the value of the header %(name)s is longer than %(most)s characters": N_(
+        "the value of the header %(name)s is longer than %(most)d characters": N_(
             "The value of the header %(name)s is longer than %(most)s characters."
         ),
         "the value of the header %(name)s is masked; write the value itself": N_(
@@ -116,10 +114,10 @@ _WORDS = Phrases(
         ),
         "the value of the header %(name)s has other than printable ASCII characters, or spaces around it; "
         "remove them": N_("The value of the header %(name)s has other than printable ASCII characters. Remove them."),
-        "the headers together are longer than %(most)s characters; shorten them": N_(
+        "the headers together are longer than %(most)d characters; shorten them": N_(
             "The headers together are longer than %(most)s characters. Shorten them."
         ),
-        "%(name)s is not a header's name: use at most %(most)s letters, digits, - and the like": N_(
+        "%(name)s is not a header's name: use at most %(most)d letters, digits, - and the like": N_(
             "%(name)s is not a header's name. Use at most %(most)s letters, digits, - and the like."
         ),
         "the header %(name)s is about the connection and cannot be set; remove it": N_(
@@ -130,15 +128,15 @@ _WORDS = Phrases(
         ),
         # Rate limit
         WRITE_A_NUMBER: N_("Write a number, such as 5 or 0.5."),
-        "Input should be greater than or equal to %(least)s": N_(
+        "Input should be greater than or equal to %(least)d": N_(
             "Write a number of at least %(least)s, or leave it empty."
         ),
-        "Input should be less than or equal to %(most)s": N_("Write a number up to %(most)s, or leave it empty."),
+        "Input should be less than or equal to %(most)d": N_("Write a number up to %(most)s, or leave it empty."),
     }
 )
 
 
-def in_words(detail: str, gettext: Callable[[str], str]) -> str:
+def in_words(detail: str, language: Language) -> str:
     """The sentence that people read; the API's own words where there are no others."""
-    said = _WORDS.said(detail, gettext)
-    return gettext(detail) if said is None else said
+    said = _WORDS.said(detail, language)
+    return language.gettext(detail) if said is None else said

@@ -1,11 +1,9 @@
 """Why an attempt failed, as people read it: what senders report, in sentences of the person's language."""
 
-from collections.abc import Callable
-
-from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.languages import N_, Language
 from dispatcher.portal.pages.phrases import Phrases
 
-# What senders say → what is shown. %(name)s stands for what differs.
+# What senders say → what is shown. %(name)s stands for what differs, %(name)d for a number.
 _WORDS = Phrases(
     {
         "the target answered 410 Gone": N_(
@@ -85,7 +83,7 @@ _WORDS = Phrases(
         "the target URL cannot be called; correct it in the webhook": N_(
             "The target URL cannot be called. Correct it in the webhook."
         ),
-        "the rendered message is %(size)s KiB; at most %(most)s KiB are sent": N_(
+        "the rendered message is %(size)d KiB; at most %(most)d KiB are sent": N_(
             "Not sent: with its values, the message is %(size)s KiB, and at most %(most)s KiB are sent."
         ),
         "not sent: the webhook was deleted": N_("Not sent: the webhook was deleted."),
@@ -104,10 +102,10 @@ _WORDS = Phrases(
 _AT_THE_PROXY = "the egress proxy cannot be used: "
 
 
-def failure_in_words(error: str, gettext: Callable[[str], str]) -> str:
+def failure_in_words(error: str, language: Language) -> str:
     """The sentence that people read; a sender's own words where there are no others."""
     if error.startswith(_AT_THE_PROXY):
-        why = failure_in_words(error.removeprefix(_AT_THE_PROXY), gettext)
-        return gettext("The egress proxy cannot be used. %(why)s") % {"why": why}
-    said = _WORDS.said(error, gettext)
+        why = failure_in_words(error.removeprefix(_AT_THE_PROXY), language)
+        return language.gettext("The egress proxy cannot be used. %(why)s") % {"why": why}
+    said = _WORDS.said(error, language)
     return error[:1].upper() + error[1:] if said is None else said

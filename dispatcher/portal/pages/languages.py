@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -45,7 +46,7 @@ class Language:
         """The text in this language."""
         return self.translations.gettext(text)
 
-    def number(self, value: float) -> str:
+    def number(self, value: float | Decimal) -> str:
         """A number as people write it."""
         return str(format_decimal(value, locale=self.locale))
 

@@ -1,7 +1,6 @@
 """Why something could not be done, or a webhook was disabled, in words for people: sentences, in their language."""
 
 import re
-from collections.abc import Callable
 
 from dispatcher.portal.pages.failures_in_words import failure_in_words
 from dispatcher.portal.pages.languages import N_, Language
@@ -23,15 +22,15 @@ _PROBLEMS = Phrases(
         "The body of the request is not as its headers say. Send it whole, encoded as they say.": N_(
             "What your browser sent did not arrive whole. Go back and try again."
         ),
-        "The body is larger than %(most)s MiB; send less.": N_("That is larger than %(most)s MiB. Send less."),
-        "The form is larger than %(most)s MiB; send less.": N_(
+        "The body is larger than %(most)d MiB; send less.": N_("That is larger than %(most)s MiB. Send less."),
+        "The form is larger than %(most)d MiB; send less.": N_(
             "What was typed is larger than %(most)s MiB, so nothing of it was saved. Go back, make the message shorter "
             "or choose fewer items, and save again."
         ),
-        "That was more than %(quota)s requests in %(seconds)s s. Wait, then go on more slowly.": N_(
+        "That was more than %(quota)d requests in %(seconds)d s. Wait, then go on more slowly.": N_(
             "That was more than %(quota)s requests in %(seconds)s seconds. Wait a moment, then go on more slowly."
         ),
-        "%(most)s tests of this organization's webhooks are going on already. Wait until one has ended.": N_(
+        "%(most)d tests of this organization's webhooks are going on already. Wait until one has ended.": N_(
             "%(most)s tests of this organization's webhooks are going on already. Wait until one has ended."
         ),
         "The message is still being sent. Wait until it has succeeded or failed.": N_(
@@ -40,7 +39,7 @@ _PROBLEMS = Phrases(
         "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again.": N_(
             "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again."
         ),
-        "The message was sent %(most)s times, which is as often as one can be.": N_(
+        "The message was sent %(most)d times, which is as often as one can be.": N_(
             "The message was sent %(most)s times, which is as often as one can be."
         ),
         "The webhook is disabled. Enable it first, then send again.": N_(
@@ -49,7 +48,7 @@ _PROBLEMS = Phrases(
         "Somebody changed the webhook meanwhile. Read it again, then make your change.": N_(
             "Somebody changed the webhook meanwhile. Look at it again first."
         ),
-        "%(most)s secrets sign already, each for 24 hours. Rotate again when the first of them ends, at %(until)s.": N_(
+        "%(most)d secrets sign already, each for 24 hours. Rotate again when the first of them ends, at %(until)s.": N_(
             "%(most)s secrets sign already, each for 24 hours. Rotate again when the first of them ends, at %(until)s."
         ),
         "Others are changing this webhook all the time. Try again in a moment.": N_(
@@ -129,17 +128,17 @@ _FAILING = re.compile(
 )
 
 
-def problem_in_words(detail: str, gettext: Callable[[str], str]) -> str:
+def problem_in_words(detail: str, language: Language) -> str:
     """The sentence that people read; the detail itself where there is no other, or it is one of a page's own."""
-    said = _PROBLEMS.said(detail, gettext)
-    return gettext(detail) if said is None else said
+    said = _PROBLEMS.said(detail, language)
+    return language.gettext(detail) if said is None else said
 
 
 def disabled_in_words(reason: str, language: Language) -> str:
     """Why the dispatcher disabled a webhook."""
     found = _FAILING.fullmatch(reason)
     if found is None:
-        return failure_in_words(reason, language.gettext)
+        return failure_in_words(reason, language)
     text = (
         language.gettext(
             "%(failed)s of %(attempts)s attempts failed in the last %(count)s days. The last error: %(error)s"
@@ -152,5 +151,5 @@ def disabled_in_words(reason: str, language: Language) -> str:
     failed, attempts, count = (
         language.number(int(found[name].replace(",", ""))) for name in ("failed", "attempts", "count")
     )
-    error = failure_in_words(found["error"], language.gettext)
+    error = failure_in_words(found["error"], language)
     return text % {"failed": failed, "attempts": attempts, "count": count, "error": error}

@@ -58,7 +58,7 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
         time=time,
         with_times=lambda text: _with_times(text, time),
         event_type=lambda event_type: spoken.gettext(DESCRIPTIONS[EventType(event_type)].display_name),
-        in_words=lambda detail: problem_in_words(detail, spoken.gettext),
+        in_words=lambda detail: problem_in_words(detail, spoken),
         disabled_in_words=lambda reason: disabled_in_words(reason, spoken),
         pretty_json=pretty_json,
         pretty_body=pretty_body,

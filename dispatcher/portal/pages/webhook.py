@@ -115,7 +115,7 @@ class WebhookPage:
             tabs=[(one.key, visit.gettext(one.label), one.icon) for one in self._tabs.values()],
             tab=tab.key,
             test=test,
-            test_error=failure_in_words(test.error, visit.gettext) if test and test.error else None,
+            test_error=failure_in_words(test.error, visit.language) if test and test.error else None,
             asks=visit.request.query.get("asks", ""),
             **context,
         )

@@ -253,7 +253,7 @@ def _errors(visit: Visit, problem: Problem | None) -> Mapping[str, str]:
     found: dict[str, list[str]] = {}
     for error in (problem.details.errors or ()) if problem else ():
         sentences = found.setdefault(error.field.split(".")[0], [])
-        if (sentence := in_words(error.detail, visit.language.gettext)) not in sentences:
+        if (sentence := in_words(error.detail, visit.language)) not in sentences:
             sentences.append(sentence)
     order = [*NewWebhook.model_fields]
     fields = sorted(found, key=lambda field: order.index(field) if field in order else len(order))

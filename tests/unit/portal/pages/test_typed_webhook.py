@@ -122,7 +122,7 @@ BAD: list[tuple[str, Any]] = [
 def test_what_is_wrong_is_told_at_its_field_in_sentences_of_every_language(field: str, value: Any) -> None:
     [(told, detail)] = errors(**{field: value}).items()
     assert told == {"template": "payload_template"}.get(field, field)
-    english, spanish = (in_words(detail, language(code).gettext) for code in ("en", "es"))
+    english, spanish = (in_words(detail, language(code)) for code in ("en", "es"))
     assert english.endswith("."), english
     assert english != detail
     assert spanish != english

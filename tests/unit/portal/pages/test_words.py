@@ -1,8 +1,9 @@
 """What the API and the senders say in English is said on the pages in sentences of every language."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ import dispatcher
 from dispatcher.delivery import failures
 from dispatcher.delivery.guard import NOT_PERMITTED
 from dispatcher.portal.auth import _REASONS
+from dispatcher.portal.pages.errors_in_words import in_words
 from dispatcher.portal.pages.failures_in_words import failure_in_words
-from dispatcher.portal.pages.languages import language
+from dispatcher.portal.pages.languages import Language, language
 from dispatcher.portal.pages.problems_in_words import disabled_in_words, problem_in_words
 from dispatcher.webhooks.failing import Failing
+
+Said = Callable[[Language], str]
 
 A_DAY = timedelta(days=1)
 SOURCES = Path(dispatcher.__file__).parent
@@ -112,7 +116,7 @@ def test_the_sentences_are_found() -> None:
 
 @pytest.mark.parametrize("detail", [one for one in PROBLEMS if not one.startswith(ONLY_PROGRAMS)])
 def test_a_problem_is_told_in_every_language(detail: str) -> None:
-    english, spanish = (problem_in_words(detail, language(code).gettext) for code in ("en", "es"))
+    english, spanish = (problem_in_words(detail, language(code)) for code in ("en", "es"))
     assert english != spanish
     assert english.endswith(".")
     assert "%(" not in english + spanish
@@ -120,10 +124,51 @@ def test_a_problem_is_told_in_every_language(detail: str) -> None:
 
 @pytest.mark.parametrize("error", FAILURES)
 def test_a_failure_is_told_in_every_language(error: str) -> None:
-    english, spanish = (failure_in_words(error, language(code).gettext) for code in ("en", "es"))
+    english, spanish = (failure_in_words(error, language(code)) for code in ("en", "es"))
     assert english != spanish
     assert english.endswith(".")
     assert "%(" not in english + spanish
+
+
+@pytest.mark.parametrize(
+    ("said", "english", "spanish"),
+    [
+        (
+            partial(in_words, "List should have at most 10000 items after validation, not 10001"),
+            "10,001 are chosen; 10,000 can be.",
+            "Hay 10.001 elegidos; pueden ser 10.000.",
+        ),
+        (
+            partial(in_words, "the URL is longer than 2048 characters"),
+            "longer than 2,048 characters",
+            "más de 2.048 caracteres",
+        ),
+        (partial(in_words, "Input should be greater than or equal to 0.001"), "at least 0.001", "a partir de 0,001"),
+        (
+            partial(in_words, "Expecting value at line 1000, column 12345"),
+            "Line 1,000, column 12,345",
+            "Línea 1.000, columna 12.345",
+        ),
+        (
+            partial(failure_in_words, "the rendered message is 1025 KiB; at most 256 KiB are sent"),
+            "1,025 KiB",
+            "1.025 KiB",
+        ),
+        (
+            partial(problem_in_words, "That was more than 1200 requests in 60 s. Wait, then go on more slowly."),
+            "1,200 requests",
+            "1.200 peticiones",
+        ),
+    ],
+)
+def test_numbers_are_said_as_the_language_writes_them(said: Said, english: str, spanish: str) -> None:
+    assert english in said(language("en"))
+    assert spanish in said(language("es"))
+
+
+def test_digits_that_are_no_number_are_said_as_they_are() -> None:
+    detail = "the header 1000 is there twice (upper and lower case are the same)"
+    assert "1000" in in_words(detail, language("en"))
 
 
 def test_why_a_webhook_was_disabled_is_told_in_every_language() -> None:
