@@ -128,6 +128,9 @@ _WORDS = Phrases(
         ),
         # Rate limit
         WRITE_A_NUMBER: N_("Write a number, such as 5 or 0.5."),
+        "this can be read as %(most)d or as %(least)d; write the one that is meant": N_(
+            "This can be read as %(most)s or as %(least)s. Write the one that you mean."
+        ),
         "Input should be greater than or equal to %(least)d": N_(
             "Write a number of at least %(least)s, or leave it empty."
         ),

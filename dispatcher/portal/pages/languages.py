@@ -18,7 +18,7 @@ from babel import Locale
 from babel.dates import format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import NumberFormatError, format_decimal, format_percent, parse_decimal
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "portal"
@@ -26,6 +26,8 @@ ENGLISH = "en"
 LANGUAGES = {"en": "English", "es": "Español"}
 """The languages by their codes, each named in itself."""
 
+_TYPED_NUMBER = re.compile(r"[+-]?[0-9.,]{1,40}")
+_OTHER_SEPARATORS = str.maketrans(",.", ".,")
 _ACCEPTED = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q\s*=\s*([0-9.]{1,5}))?\s*")
 
 
@@ -46,9 +48,30 @@ class Language:
         """The text in this language."""
         return self.translations.gettext(text)
 
-    def number(self, value: float | Decimal) -> str:
+    def number(self, value: float | Decimal, *, grouped: bool = True) -> str:
         """A number as people write it."""
-        return str(format_decimal(value, locale=self.locale))
+        return str(
+            format_decimal(value, locale=self.locale, decimal_quantization=False, group_separator=grouped),
+        )
+
+    def meant_by(self, typed: str) -> Sequence[float]:
+        """What a number that somebody typed may mean: nothing where it is none, two where it is not clear.
+
+        It is read as ``number`` writes it; where that fails, with point and comma in each other's place. ``number``
+        ends no decimals with a zero: 1.500 in English may also be what others write for 1,500.
+        """
+        if not _TYPED_NUMBER.fullmatch(typed):
+            return ()
+        own, other = (self._read(text) for text in (typed, typed.translate(_OTHER_SEPARATORS)))
+        if own is not None and other is not None and own < other and typed.endswith("0"):
+            return own, other
+        return tuple(one for one in (own, other) if one is not None)[:1]
+
+    def _read(self, text: str) -> float | None:
+        try:
+            return float(parse_decimal(text, self.locale, strict=True))
+        except NumberFormatError:
+            return None
 
     def percent(self, share: float) -> str:
         """A share between 0 and 1; only what is all of it is shown as 100 %, and only nothing as 0 %."""

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
-from math import isfinite
 from typing import Any, Self, TypeVar
 
 from multidict import MultiDict
@@ -14,6 +14,7 @@ from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, invalid
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 from dispatcher.portal.api.webhook_views import NewWebhook, WebhookChange, WebhookView
+from dispatcher.portal.pages.languages import Language
 from dispatcher.portal.pages.visit import body_of
 from dispatcher.webhooks.target_headers import MASK, check_target_headers
 
@@ -54,7 +55,7 @@ class TypedWebhook:
         return cls(event_type=event_type.value, template=ready_template("example", event_type))
 
     @classmethod
-    def of(cls, webhook: WebhookView) -> Self:
+    def of(cls, webhook: WebhookView, language: Language) -> Self:
         """The form of a webhook that there is; the values of its headers are masked."""
         rate = webhook.rate_limit
         return cls(
@@ -65,7 +66,7 @@ class TypedWebhook:
             item_ids=webhook.items.ids,
             template=template_text(webhook.payload_template),
             headers=tuple(webhook.headers.items()),
-            rate_limit="" if rate is None else f"{rate:.15g}",
+            rate_limit="" if rate is None else language.number(rate, grouped=False),
         )
 
     @classmethod
@@ -93,8 +94,8 @@ class TypedWebhook:
         """The event type; the first where a browser sent none that there is."""
         return next((one for one in EventType if one.value == self.event_type), EventType.ACTIVE_ALERT)
 
-    def body(self, model: type[B]) -> B:
-        """The body of the API's call.
+    def body(self, model: type[B], language: Language) -> B:
+        """The body of the API's call; numbers are read as the language writes them.
 
         Raises:
             Problem: 422 that names every bad field.
@@ -105,7 +106,7 @@ class TypedWebhook:
             ("items", self._items),
             ("payload_template", self.template_object),
             ("headers", self._headers),
-            ("rate_limit", self._rate_limit),
+            ("rate_limit", partial(self.rate, language)),
         ):
             try:
                 members[name] = read()
@@ -156,16 +157,20 @@ class TypedWebhook:
         check_target_headers({name: "" if value == MASK else value for name, value in headers.items()})
         return headers
 
-    def _rate_limit(self) -> float | None:
+    def rate(self, language: Language) -> float | None:
+        """The rate limit, read.
+
+        Raises:
+            ValueError: it is not a number, or could be either of two.
+        """
         if not self.rate_limit:
             return None
-        try:
-            rate = float(self.rate_limit.replace(",", "."))
-        except ValueError:
-            raise ValueError(WRITE_A_NUMBER) from None
-        if not isfinite(rate):
-            raise ValueError(WRITE_A_NUMBER)
-        return rate
+        match language.meant_by(self.rate_limit):
+            case [rate]:
+                return rate
+            case [least, most]:
+                raise ValueError(f"this can be read as {most:.15g} or as {least:.15g}; write the one that is meant")
+        raise ValueError(WRITE_A_NUMBER)
 
 
 def ready_template(name: str, event_type: EventType) -> str:

@@ -102,7 +102,7 @@ class WebhookForm:
         if (refreshed := _refreshed(visit, typed)) is not None:
             return await self._form(visit, refreshed, once=once, changed=True)
         try:
-            body = typed.body(NewWebhook)
+            body = typed.body(NewWebhook, visit.language)
             # The same form sent twice, because the first answer was lost, is one webhook.
             key = f"{once}.{sha256(body.model_dump_json().encode()).hexdigest()}"
             created = (
@@ -120,7 +120,8 @@ class WebhookForm:
         """The form of a webhook that there is."""
         answer = await self._apis.webhooks.get_webhook(visit.call())
         edited = Edited(answer.headers["ETag"], self._apis.audit.latest_read(answer.body.id))
-        return await self._form(visit, TypedWebhook.of(answer.body), webhook=answer.body, edited=edited)
+        typed = TypedWebhook.of(answer.body, visit.language)
+        return await self._form(visit, typed, webhook=answer.body, edited=edited)
 
     async def save(self, visit: Visit) -> web.Response:
         """Change the webhook, if it is still the version that the person saw, or they overwrite what others did."""
@@ -137,7 +138,9 @@ class WebhookForm:
         overwritten = visit.fields.get("current_revision", "") if visit.fields.get("do") == "overwrite" else ""
         headers = {IF_MATCH: overwritten or edited.revision}
         try:
-            await self._apis.webhooks.change_webhook(visit.call(body=typed.body(WebhookChange), headers=headers))
+            await self._apis.webhooks.change_webhook(
+                visit.call(body=typed.body(WebhookChange, visit.language), headers=headers)
+            )
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what was typed stays
             problem = problem_of(visit.request, error)
             meanwhile = await self._meanwhile(visit, edited) if problem.status == 412 else None
@@ -262,7 +265,7 @@ def _errors(visit: Visit, problem: Problem | None) -> Mapping[str, str]:
 
 def _others(visit: Visit, typed: TypedWebhook, meanwhile: Meanwhile) -> Mapping[str, str]:
     """What fields hold now, where that is not what was typed; the template and the items are told by their names."""
-    now = TypedWebhook.of(meanwhile.webhook)
+    now = TypedWebhook.of(meanwhile.webhook, visit.language)
     found: dict[str, str] = {}
     if now.name != typed.name:
         found["name"] = now.name
@@ -270,7 +273,7 @@ def _others(visit: Visit, typed: TypedWebhook, meanwhile: Meanwhile) -> Mapping[
         found["event_type"] = visit.gettext(DESCRIPTIONS[now.known_event_type].display_name)
     if now.target_url != typed.target_url:
         found["target_url"] = now.target_url
-    if now.rate_limit != typed.rate_limit:
+    if meanwhile.webhook.rate_limit != typed.rate(visit.language):
         found["rate_limit"] = now.rate_limit or visit.gettext("no limit")
     return found
 

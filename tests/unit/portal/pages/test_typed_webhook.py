@@ -37,15 +37,15 @@ def errors(**typed: Any) -> dict[str, str]:
     """What is wrong with a form, by field, in the API's words."""
     fields = {name: typed.get(name, getattr(GOOD, name)) for name in TypedWebhook.__slots__}
     with pytest.raises(Problem) as raised:
-        TypedWebhook(**fields).body(NewWebhook)
+        TypedWebhook(**fields).body(NewWebhook, language("en"))
     return {error.field.split(".")[0]: error.detail for error in raised.value.details.errors or ()}
 
 
 def test_what_is_right_is_the_api_s_body() -> None:
-    body = GOOD.body(NewWebhook)
+    body = GOOD.body(NewWebhook, language("en"))
     assert (body.name, body.items.all, body.rate_limit) == ("Tickets", True, 5.0)
     assert (body.payload_template, body.headers) == ({"text": "#alert_name"}, {"X-Team": "desk"})
-    assert GOOD.body(WebhookChange).model_fields_set == set(NewWebhook.model_fields)
+    assert GOOD.body(WebhookChange, language("en")).model_fields_set == set(NewWebhook.model_fields)
 
 
 BAD: list[tuple[str, Any]] = [
@@ -114,7 +114,10 @@ BAD: list[tuple[str, Any]] = [
             (("Host", ""),),
         )
     ),
-    *(("rate_limit", rate) for rate in ("x", "0", "-1", "10001", "nan", "inf")),
+    *(
+        ("rate_limit", rate)
+        for rate in ("x", "0", "-1", "10001", "nan", "inf", "1e3", "1,5,5", "1.000", "9" * 5000, "1,0e99999999")
+    ),
 ]
 
 
@@ -127,6 +130,49 @@ def test_what_is_wrong_is_told_at_its_field_in_sentences_of_every_language(field
     assert english != detail
     assert spanish != english
     assert "%(" not in english + spanish
+
+
+@pytest.mark.parametrize(
+    ("typed", "english", "spanish"),
+    [
+        ("5", 5, 5),
+        ("1000", 1000, 1000),
+        ("2.5", 2.5, 2.5),
+        ("2,5", 2.5, 2.5),
+        ("0.001", 0.001, 0.001),
+        ("0,001", 0.001, 0.001),
+        ("1.25", 1.25, 1.25),
+        ("1,000", 1000, None),
+        ("1.000", None, 1000),
+        ("2,500", 2500, None),
+        ("2.500", None, 2500),
+        ("1,234", 1234, 1.234),
+        ("1.234", 1.234, 1234),
+        ("1,234.5", 1234.5, 1234.5),
+        ("1.234,5", 1234.5, 1234.5),
+    ],
+)
+def test_a_rate_limit_means_what_the_language_writes_so(
+    typed: str, english: float | None, spanish: float | None
+) -> None:
+    form = TypedWebhook(**{**{n: getattr(GOOD, n) for n in TypedWebhook.__slots__}, "rate_limit": typed})
+    for code, meant in (("en", english), ("es", spanish)):
+        if meant is None:
+            with pytest.raises(Problem):
+                form.body(NewWebhook, language(code))
+        else:
+            assert form.body(NewWebhook, language(code)).rate_limit == meant
+
+
+def test_what_can_be_read_in_two_ways_is_told_with_both() -> None:
+    [detail] = errors(rate_limit="1.000").values()
+    assert in_words(detail, language("en")) == "This can be read as 1,000 or as 1. Write the one that you mean."
+    assert "1.000 o como 1." in in_words(detail, language("es"))
+
+
+@given(st.sampled_from(sorted(LANGUAGES)), st.floats(0.001, 10_000), st.booleans())
+def test_a_rate_limit_that_is_shown_means_the_same_when_it_is_typed(code: str, rate: float, grouped: bool) -> None:
+    assert language(code).meant_by(language(code).number(rate, grouped=grouped)) == (rate,)
 
 
 def test_items_of_another_event_type_are_not_taken_for_its_own() -> None:
@@ -147,7 +193,7 @@ def test_every_error_is_told_at_once() -> None:
 
 def test_a_masked_value_is_for_the_api_to_judge_where_there_is_one() -> None:
     typed = TypedWebhook(**{**{n: getattr(GOOD, n) for n in TypedWebhook.__slots__}, "headers": (("A", MASK),)})
-    assert typed.body(WebhookChange).headers == {"A": MASK}
+    assert typed.body(WebhookChange, language("en")).headers == {"A": MASK}
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r")))
