@@ -3,12 +3,12 @@
 from dispatcher.portal.pages.languages import N_, Language
 from dispatcher.portal.pages.phrases import Phrases
 
+_GONE = "the target answered 410 Gone"
+
 # What senders say → what is shown. %(name)s stands for what differs, %(name)d for a number.
 _WORDS = Phrases(
     {
-        "the target answered 410 Gone": N_(
-            "The target answered 410 Gone: it wants no more messages, so the webhook was disabled."
-        ),
+        _GONE: N_("The target answered 410 Gone: it wants no more messages, so the webhook was disabled."),
         "the target answered %(code)s, but its answer did not end within %(time)s": N_(
             "The target answered %(code)s, but its answer did not end within %(time)s."
         ),
@@ -100,6 +100,10 @@ _WORDS = Phrases(
 
 
 _AT_THE_PROXY = "the egress proxy cannot be used: "
+_GONE_FOR_A_TEST = N_(
+    "The target answered 410 Gone: it wants no more messages. A test changes nothing, but the first message that is "
+    "answered so disables the webhook."
+)
 
 
 def failure_in_words(error: str, language: Language) -> str:
@@ -109,3 +113,8 @@ def failure_in_words(error: str, language: Language) -> str:
         return language.gettext("The egress proxy cannot be used. %(why)s") % {"why": why}
     said = _WORDS.said(error, language)
     return error[:1].upper() + error[1:] if said is None else said
+
+
+def failed_test_in_words(error: str, language: Language) -> str:
+    """The same of a test, which disables no webhook."""
+    return language.gettext(_GONE_FOR_A_TEST) if error == _GONE else failure_in_words(error, language)

@@ -15,7 +15,7 @@ from dispatcher.portal.api.rate_limits import TESTS
 from dispatcher.portal.api.testing import TestResult
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages import overview
-from dispatcher.portal.pages.failures_in_words import failure_in_words
+from dispatcher.portal.pages.failures_in_words import failed_test_in_words
 from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.verifying import samples
@@ -115,7 +115,7 @@ class WebhookPage:
             tabs=[(one.key, visit.gettext(one.label), one.icon) for one in self._tabs.values()],
             tab=tab.key,
             test=test,
-            test_error=failure_in_words(test.error, visit.language) if test and test.error else None,
+            test_error=failed_test_in_words(test.error, visit.language) if test and test.error else None,
             asks=visit.request.query.get("asks", ""),
             **context,
         )

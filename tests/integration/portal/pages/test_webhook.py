@@ -132,6 +132,19 @@ async def test_a_test_shows_request_answer_and_duration(visitor: Visitor, api: A
     assert json.loads(received.body) == webhook["payload_template"]
 
 
+async def test_a_test_that_is_answered_410_says_that_it_changes_nothing(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    async with a_target() as target:
+        await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": target.url("gone", answer(410))})
+        await api("POST", f"/webhooks/{webhook['id']}/enable")
+        page = await visitor.post(f"{url}/test", {"csrf": (await visitor.get(url)).csrf})
+    assert "A test changes nothing" in page.text
+    assert "was disabled" not in page.text
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["status"] == "enabled"
+
+
 async def test_a_test_that_fails_says_why_in_the_person_s_language(
     visitor: Visitor, api: Api, webhook: dict[str, Any], unused_tcp_port: int
 ) -> None:

@@ -13,7 +13,7 @@ from dispatcher.delivery import failures
 from dispatcher.delivery.guard import NOT_PERMITTED
 from dispatcher.portal.auth import _REASONS
 from dispatcher.portal.pages.errors_in_words import in_words
-from dispatcher.portal.pages.failures_in_words import failure_in_words
+from dispatcher.portal.pages.failures_in_words import failed_test_in_words, failure_in_words
 from dispatcher.portal.pages.languages import Language, language
 from dispatcher.portal.pages.problems_in_words import disabled_in_words, problem_in_words
 from dispatcher.webhooks.failing import Failing
@@ -169,6 +169,16 @@ def test_numbers_are_said_as_the_language_writes_them(said: Said, english: str, 
 def test_digits_that_are_no_number_are_said_as_they_are() -> None:
     detail = "the header 1000 is there twice (upper and lower case are the same)"
     assert "1000" in in_words(detail, language("en"))
+
+
+@pytest.mark.parametrize(("code", "disabled"), [("en", "was disabled"), ("es", "se deshabilitó")])
+def test_a_test_that_is_answered_410_disables_nothing_and_says_so(code: str, disabled: str) -> None:
+    gone, other = "the target answered 410 Gone", "the target answered 503"
+    assert disabled in failure_in_words(gone, language(code))
+    of_test = failed_test_in_words(gone, language(code))
+    assert "410 Gone" in of_test
+    assert disabled not in of_test
+    assert failed_test_in_words(other, language(code)) == failure_in_words(other, language(code))
 
 
 def test_why_a_webhook_was_disabled_is_told_in_every_language() -> None:
