@@ -43,7 +43,8 @@ class WebhookPage:
     def __init__(self, apis: Apis, tabs: Sequence[Tab]) -> None:
         self._apis = apis
         overview_tab = Tab("overview", N_("Overview"), "list", "webhook_overview.html", self._overview)
-        self._tabs = {tab.key: tab for tab in (overview_tab, *tabs)}
+        self._others = {tab.key: tab for tab in tabs}
+        self._tabs = {overview_tab.key: overview_tab, **self._others}
 
     def pages(self) -> Sequence[Page]:
         """What is served."""
@@ -101,7 +102,8 @@ class WebhookPage:
     async def _change(self, visit: Visit, operation: Callable[[Any], Awaitable[object]], done: str) -> web.Response:
         await operation(visit.call())
         visit.flash("success", done)
-        return visit.see(_url(visit))
+        tab = visit.fields.get("tab", "")
+        return visit.see(_url(visit, tab=tab) if tab in self._others else _url(visit))
 
     async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
         answer = await self._apis.webhooks.get_webhook_of_now(visit.call())
@@ -137,5 +139,5 @@ async def _back(visit: Visit) -> web.Response:
     return visit.see(_url(visit))
 
 
-def _url(visit: Visit) -> str:
-    return visit.organization_url(visit.request.match_info["webhook_id"])
+def _url(visit: Visit, **query: str) -> str:
+    return visit.organization_url(visit.request.match_info["webhook_id"], **query)

@@ -82,6 +82,20 @@ async def test_enable_and_disable(visitor: Visitor, api: Api, webhook: dict[str,
     assert "While the webhook is disabled, nothing is sent." in page.text
 
 
+async def test_who_enables_or_disables_stays_on_the_tab(visitor: Visitor, webhook: dict[str, Any]) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    for tab in ("audit", "metrics"):
+        for action, done in (("enable", "The webhook is enabled."), ("disable", "The webhook is disabled.")):
+            page = await visitor.get(f"{url}?tab={tab}&whole")
+            form = re.search(rf'<form [^>]*action="{url}/{action}">.*?</form>', page.html)
+            assert form is not None
+            named = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[0]))
+            page = await visitor.post(f"{url}/{action}", named)
+            assert (page.url, done in page.text) == (f"{url}?tab={tab}", True)
+    page = await visitor.post(f"{url}/enable", {"csrf": page.csrf, "tab": "../nonsense"})
+    assert page.url == url
+
+
 async def test_deleting_asks_and_says_that_it_can_not_be_undone(
     visitor: Visitor, api: Api, webhook: dict[str, Any]
 ) -> None:
