@@ -36,6 +36,14 @@ def test_every_text_is_translated_with_its_placeholders(code: str) -> None:
             assert set(PLACEHOLDER.findall(str(string))) == set(PLACEHOLDER.findall(originals[-1])), message.id
 
 
+@pytest.mark.parametrize("code", OTHERS)
+def test_the_role_is_called_by_the_name_that_it_has(code: str) -> None:
+    for message in catalogue(catalogue_path(code)):
+        assert str(message.id).count("Organization Admin") == str(message.string).count("Organization Admin"), (
+            message.id
+        )
+
+
 @pytest.mark.parametrize(
     ("cookie", "accepted", "code"),
     [
