@@ -11,6 +11,7 @@ from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
 from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.members import members
 from dispatcher.portal.pages.visit import Visit, query_of
 from dispatcher.portal.pages.webhook import Tab
 from dispatcher.portal.pages.wiring import Page
@@ -27,19 +28,6 @@ _ACTIONS = {
     "secret_rotated": N_("Signing secret rotated"),
     "resent": N_("Message sent again"),
     "recovered": N_("Failed messages sent again"),
-}
-
-_MEMBERS = {
-    "name": N_("Name"),
-    "event_type": N_("Event Type"),
-    "target_url": N_("Target URL"),
-    "items": N_("Selected Resources"),
-    "payload_template": N_("Payload Template"),
-    "headers": N_("Headers"),
-    "rate_limit": N_("Rate limit"),
-    "status": N_("Status"),
-    "disabled_reason": N_("Reason"),
-    "secrets": N_("Signing secret"),
 }
 
 
@@ -89,5 +77,5 @@ async def _entries(visit: Visit, listed: Callable[[Call[Any, Any]], Awaitable[An
 def _words(visit: Visit) -> Mapping[str, Any]:
     return {
         "actions": {action: visit.gettext(text) for action, text in _ACTIONS.items()},
-        "members": {member: visit.gettext(text) for member, text in _MEMBERS.items()},
+        "members": members(visit.language),
     }

@@ -29,6 +29,7 @@ from dispatcher.portal.pages import overview
 from dispatcher.portal.pages.errors_in_words import in_words
 from dispatcher.portal.pages.islands import script_json, texts_script
 from dispatcher.portal.pages.json_markup import pretty_body
+from dispatcher.portal.pages.members import members
 from dispatcher.portal.pages.typed_webhook import (
     TEMPLATES,
     TypedWebhook,
@@ -203,7 +204,8 @@ class WebhookForm:
             errors=_errors(visit, problem),
             meanwhile=meanwhile,
             others=_others(visit, typed, meanwhile) if meanwhile else {},
-            members=_members(visit),
+            members=members(visit.language),
+            sections=_sections(visit),
         )
 
     def _selected(self, visit: Visit, event_type: EventType, one: ResourceView) -> dict[str, str | None]:
@@ -278,18 +280,10 @@ def _others(visit: Visit, typed: TypedWebhook, meanwhile: Meanwhile) -> Mapping[
     return found
 
 
-def _members(visit: Visit) -> Mapping[str, str]:
-    return {
-        "name": visit.gettext("Name"),
-        "event_type": visit.gettext("Event Type"),
-        "target_url": visit.gettext("Target URL"),
-        "items": visit.gettext("Items"),
-        "payload_template": visit.gettext("Message Configuration"),
-        "headers": visit.gettext("Headers"),
-        "rate_limit": visit.gettext("Rate limit"),
-        "status": visit.gettext("Status"),
-        "secrets": visit.gettext("Signing secret"),
-    }
+def _sections(visit: Visit) -> Mapping[str, str]:
+    """What the form calls the members: some by the headings under which they are."""
+    headings = {"items": visit.gettext("Items"), "payload_template": visit.gettext("Message Configuration")}
+    return {**members(visit.language), **headings}
 
 
 def _first_items(event_type: EventType) -> ResourceQuery:

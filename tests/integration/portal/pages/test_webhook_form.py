@@ -238,6 +238,36 @@ async def test_what_others_changed_meanwhile_is_told_and_what_was_typed_stays(
     assert (await api("GET", f"/webhooks/{webhook['id']}")).body["name"] == "Mine"
 
 
+async def test_what_others_changed_is_called_as_the_audit_calls_it(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    form = await visitor.get(f"{url}/edit")
+    await api("PATCH", f"/webhooks/{webhook['id']}", {"items": {"all": True}, "payload_template": {"text": "new"}})
+    page, audit = await edit(visitor, form, name="Mine"), await visitor.get(f"{url}?tab=audit")
+    assert "Ada: changed Selected Resources, Payload Template" in page.text
+    assert "Selected Resources, Payload Template" in audit.text
+
+
+async def test_a_rate_limit_is_typed_and_shown_as_the_language_writes_it(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    page = await edit(visitor, await visitor.get(f"{url}/edit"), rate_limit="1.000")
+    assert error_at(page, "rate_limit") == "This can be read as 1,000 or as 1. Write the one that you mean."
+    page = await edit(visitor, page, rate_limit="1,000")
+    assert "1,000 attempts a second" in page.text
+    visitor.headers["Accept-Language"] = "es"
+    form = await visitor.get(f"{url}/edit")
+    assert hidden(form, "rate_limit") == "1000"
+    page = await edit(visitor, form, rate_limit="1.000")
+    assert "1.000 intentos por segundo" in page.text
+    await edit(visitor, await visitor.get(f"{url}/edit"), rate_limit="1,2345")
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["rate_limit"] == 1.2345
+    assert "1,2345 intentos por segundo" in (await visitor.get(url)).text
+    assert hidden(await visitor.get(f"{url}/edit"), "rate_limit") == "1,2345"
+
+
 async def test_who_edits_what_was_deleted_can_still_save_it_as_a_new_one(
     visitor: Visitor, api: Api, webhook: dict[str, Any]
 ) -> None:
