@@ -9,6 +9,7 @@ the log yet, as the same run, which the senders make once.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +46,14 @@ class FailedMessages(Protocol):
         """The messages with their bodies."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody's asking leads to: how many messages are sent again, and whether that is so of others already."""
+
+    queued: int
+    already: bool
+
+
 class Recoveries:
     """Takes recoveries in, and carries them out. ``clock`` gives the time, ``monotonic`` counts seconds."""
 
@@ -68,11 +77,12 @@ class Recoveries:
         self._asking = asyncio.Lock()
         self._lately: deque[tuple[float, str, Span]] = deque()
 
-    async def ask(self, webhook: Webhook, span: Span) -> int:
-        """Have everything sent again that failed in a span of time and was not just asked for; how much that is."""
+    async def ask(self, webhook: Webhook, span: Span) -> Asked:
+        """Have everything sent again that failed in a span of time and was not just asked for."""
         async with self._asking:
             now = self._clock()
-            spans = Span(span.since, min(span.until, now)).without(self._asked_lately(webhook))
+            whole = Span(span.since, min(span.until, now))
+            spans = whole.without(self._asked_lately(webhook))
             resent = self._resender.resent_lately(webhook)
             queued = 0
             for one in spans:
@@ -82,7 +92,7 @@ class Recoveries:
                 command = Recover(v=1, command="recover", webhook_id=webhook.id, spans=listed, time=now)
                 await self._producer.send_and_wait(self._topics.commands, command.encode(), key=webhook.id.encode())
                 self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
-        return queued
+        return Asked(queued, already=spans != [whole])
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group; other commands are others' work, and a bad one is theirs to judge."""

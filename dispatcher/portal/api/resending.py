@@ -11,7 +11,7 @@ from dispatcher.portal.api.rate_limits import RECOVERIES
 from dispatcher.portal.api.webhook_views import Moment
 from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
 from dispatcher.portal.audit import Audit
-from dispatcher.portal.recovery import Recoveries
+from dispatcher.portal.recovery import Asked, Recoveries
 from dispatcher.portal.resending import BodyGone, Resender, SentTooOften, StillPending, UnknownMessage
 from dispatcher.recording.history import MOST_RUNS
 from dispatcher.recording.recoverable import Span
@@ -105,6 +105,10 @@ class ResendingApi:
 
     async def recover_messages(self, call: Call[NoQuery, RecoverySpan]) -> Answer[Recovered]:
         """How many messages were queued."""
+        return Answer(Recovered(queued=(await self.recover(call)).queued))
+
+    async def recover(self, call: Call[NoQuery, RecoverySpan]) -> Asked:
+        """What the pages tell: that, and whether messages of that time were queued a moment before."""
         webhook = webhook_of(call, self._directory)
         since, until = call.body.since, call.body.until or self._clock()
         if since >= until:
@@ -112,13 +116,13 @@ class ResendingApi:
         _check_century("since", since)
         _check_century("until", until)
         _require_enabled(webhook)
-        queued = await self._recoveries.ask(webhook, Span(since, until))
-        if queued:
+        asked = await self._recoveries.ask(webhook, Span(since, until))
+        if asked.queued:
             entry = self._audit.entry(
-                webhook, call.caller.person, "recovered", messages=queued, since=since, until=call.body.until
+                webhook, call.caller.person, "recovered", messages=asked.queued, since=since, until=call.body.until
             )
             await self._audit.record(entry)
-        return Answer(Recovered(queued=queued))
+        return asked
 
 
 _GONE = "What was to be sent is not kept, after 28 days or because it was too large, so it cannot be sent again."

@@ -101,21 +101,28 @@ class MetricsPages:
         since, until = typed.span
         body = body_of(RecoverySpan, {"since": since, "until": until})
         try:
-            queued = (await self._apis.resending.recover_messages(visit.call(body=body))).body.queued
+            asked = await self._apis.resending.recover(visit.call(body=body))
         except Problem as problem:
             if problem.status != 409:
                 raise
             visit.flash("error", visit.gettext("The webhook is disabled. Enable it first, then send again."))
             return visit.see(_url(visit))
-        if queued:
+        if asked.queued:
             text = visit.language.translations.ngettext(
-                "%(count)s message that failed is sent again.", "%(count)s messages that failed are sent again.", queued
+                "%(count)s message that failed is sent again.",
+                "%(count)s messages that failed are sent again.",
+                asked.queued,
             )
-            visit.flash("success", text % {"count": visit.language.number(queued)})
+            visit.flash("success", text % {"count": visit.language.number(asked.queued)})
+        elif asked.already:
+            visit.flash("success", visit.gettext("What failed in that time is being sent again already."))
         else:
             visit.flash(
                 "success",
-                visit.gettext("Nothing is sent again: no message that is still kept failed in that time."),
+                visit.gettext(
+                    "Nothing is sent again: no message that is still kept failed in that time, but for those that are "
+                    "being sent again already."
+                ),
             )
         return visit.see(_url(visit))
 

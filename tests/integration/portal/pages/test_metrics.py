@@ -196,6 +196,8 @@ async def test_what_failed_in_a_time_of_the_person_s_zone_is_sent_again(
 
     assert "Nothing is sent again" in await recovered(there - timedelta(hours=3), until=_minutes(there, -120))
     assert "1 message that failed is sent again." in await recovered(there - timedelta(hours=1))
+    again = await recovered(there - timedelta(hours=1))
+    assert "What failed in that time is being sent again already." in again
     refused = await visitor.post(f"{url}/recover", {**form, "since": _minutes(there, 0), "until": _minutes(there, -9)})
     assert "Choose a time after the beginning" in refused.text
     assert f'value="{_minutes(there, -9)}"' in refused.html
