@@ -10,7 +10,7 @@ from aiohttp import web
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.attempt_views import AttemptView
 from dispatcher.portal.api.problems import Problem
-from dispatcher.portal.pages.failures_in_words import failure_in_words
+from dispatcher.portal.pages.failures_in_words import failure_in_words, was_too_large
 from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.webhook import PATH
@@ -59,6 +59,7 @@ class AttemptPages:
             webhook=webhook,
             attempt=attempt,
             error=failure_in_words(attempt.error, visit.language) if attempt.error else None,
+            too_large=was_too_large(attempt.error or ""),
             message=message,
             runs=runs,
         )

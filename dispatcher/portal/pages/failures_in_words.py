@@ -4,6 +4,7 @@ from dispatcher.portal.pages.languages import N_, Language
 from dispatcher.portal.pages.phrases import Phrases
 
 _GONE = "the target answered 410 Gone"
+_TOO_LARGE = "the rendered message is "
 
 # What senders say → what is shown. %(name)s stands for what differs, %(name)d for a number.
 _WORDS = Phrases(
@@ -83,7 +84,7 @@ _WORDS = Phrases(
         "the target URL cannot be called; correct it in the webhook": N_(
             "The target URL cannot be called. Correct it in the webhook."
         ),
-        "the rendered message is %(size)d KiB; at most %(most)d KiB are sent": N_(
+        f"{_TOO_LARGE}%(size)d KiB; at most %(most)d KiB are sent": N_(
             "Not sent: with its values, the message is %(size)s KiB, and at most %(most)s KiB are sent."
         ),
         "not sent: the webhook was deleted": N_("Not sent: the webhook was deleted."),
@@ -118,3 +119,8 @@ def failure_in_words(error: str, language: Language) -> str:
 def failed_test_in_words(error: str, language: Language) -> str:
     """The same of a test, which disables no webhook."""
     return language.gettext(_GONE_FOR_A_TEST) if error == _GONE else failure_in_words(error, language)
+
+
+def was_too_large(error: str) -> bool:
+    """Whether a message failed because it was too large to be sent: its body was never kept."""
+    return error.startswith(_TOO_LARGE)

@@ -179,6 +179,19 @@ async def test_a_message_is_sent_again_from_the_details(
     assert "Enable it to send the message again." in (await visitor.get(url)).text
 
 
+async def test_a_message_that_was_too_large_is_not_offered_to_be_sent_again(
+    visitor: Visitor, id: str, clickhouse: ClickHouse
+) -> None:
+    error = "the rendered message is 313 KiB; at most 256 KiB are sent"
+    await record(clickhouse, id)
+    await insert(clickhouse, [outcome("msg_large", 1, "failed", at=NOW - 9_000, webhook_id=id, error=error)])
+    page = await visitor.get(f"{visitor.webhooks}/{id}/attempts/msg_large-1-1")
+    assert "The body was too large to be sent, and was not kept." in page.text
+    assert "no longer kept" not in page.text
+    assert "/resend" not in page.html
+    assert "/resend" in (await visitor.get(f"{visitor.webhooks}/{id}/attempts/msg_bad-1-1")).html
+
+
 async def test_what_failed_in_a_time_of_the_person_s_zone_is_sent_again(
     visitor: Visitor, id: str, clickhouse: ClickHouse
 ) -> None:

@@ -13,7 +13,7 @@ from dispatcher.delivery import failures
 from dispatcher.delivery.guard import NOT_PERMITTED
 from dispatcher.portal.auth import _REASONS
 from dispatcher.portal.pages.errors_in_words import in_words
-from dispatcher.portal.pages.failures_in_words import failed_test_in_words, failure_in_words
+from dispatcher.portal.pages.failures_in_words import failed_test_in_words, failure_in_words, was_too_large
 from dispatcher.portal.pages.languages import Language, language
 from dispatcher.portal.pages.problems_in_words import disabled_in_words, problem_in_words
 from dispatcher.webhooks.failing import Failing
@@ -179,6 +179,12 @@ def test_a_test_that_is_answered_410_disables_nothing_and_says_so(code: str, dis
     assert "410 Gone" in of_test
     assert disabled not in of_test
     assert failed_test_in_words(other, language(code)) == failure_in_words(other, language(code))
+
+
+def test_of_all_failures_one_is_that_the_message_was_too_large() -> None:
+    assert [error for error in FAILURES if was_too_large(error)] == [
+        "the rendered message is 300 KiB; at most 256 KiB are sent"
+    ]
 
 
 def test_why_a_webhook_was_disabled_is_told_in_every_language() -> None:
