@@ -1,5 +1,8 @@
 """Text that others wrote is shown as text, and breaks nothing."""
 
+import re
+import unicodedata
+from html import unescape
 from time import process_time
 
 import pytest
@@ -35,6 +38,10 @@ def test_megabytes_are_cut() -> None:
     assert len(pretty_body('{"x": "' + "y" * 5_000_000 + '"}')) < 70_000
 
 
+def test_a_text_is_not_cut_behind_a_joiner() -> None:
+    assert plain("👩\u200d💻", 2) == "👩…"
+
+
 def test_a_string_of_quotes_that_is_cut_takes_no_longer_than_another() -> None:
     began = process_time()
     for text in ('"', "\\", '\\"'):
@@ -47,6 +54,39 @@ def test_variables_of_a_template_are_marked_and_others_are_not() -> None:
     markup = pretty_json({"#alert_name": "see #alert_name, #other <b>", "n": [1, True, None]}, {"alert_name"})
     assert markup.count('class="json-variable"') == 2
     assert "#other &lt;b&gt;" in markup
+
+
+JOINERS = "\u200c\u200d"
+EMOJI = ("👩", "💻", "❤", "🏳", "\ufe0f", "🏽")
+LETTERS = ("م", "ی", "\u064e", "क", "\u094d", "ന", "\u0d4d", "a")
+JOINED = st.text(st.sampled_from([*EMOJI, *LETTERS, *"1\u06f1। <", *JOINERS, *JOINERS]))
+
+
+def of_script(character: str) -> bool:
+    """Whether it is a letter of one of the scripts in the tests, or a mark on one."""
+    name = unicodedata.name(character)
+    return name.startswith(("ARABIC LETTER", "ARABIC FATHA", "DEVANAGARI", "MALAYALAM")) and (
+        unicodedata.category(character)[0] in "LM"
+    )
+
+
+def joins(text: str, place: int) -> bool:
+    """Whether a joiner in a text of these characters does what it is for."""
+    before, after = text[:place], text[place + 1 : place + 2]
+    if before and of_script(before[-1]):
+        ends = text[place] == "\u200d" and before[-1] in "\u094d\u0d4d" and len(before) > 1 and of_script(before[-2])
+        return ends or bool(after and of_script(after))
+    bare = re.sub("[\ufe0f🏽]{0,2}$", "", before)
+    return text[place] == "\u200d" and bare.endswith(EMOJI[:4]) and after.startswith(EMOJI[:4])
+
+
+@given(JOINED)
+def test_a_joiner_is_left_alone_where_it_joins_and_is_shown_elsewhere(text: str) -> None:
+    expected = "".join(
+        f"[U+{ord(one):04X}]" if one in JOINERS and not joins(text, place) else one for place, one in enumerate(text)
+    )
+    assert plain(text) == expected
+    assert unescape(re.sub(r"<[^>]*>", "", shown(text))) == expected
 
 
 @given(
