@@ -280,6 +280,39 @@ async def test_attempts_appear_change_in_place_and_stay_text(
     await expect(page.locator("tbody [data-field=status]")).to_have_text(["successful", "failed", "failed"])
 
 
+@pytest.mark.parametrize("first_page", [True, False])
+async def test_of_many_new_attempts_the_newest_are_kept_and_the_others_counted(
+    opened: Callable[[str], Any], backend: tuple[Backend, str], first_page: bool
+) -> None:
+    made, _ = backend
+    made.listed = [attempt(name, "failed", second) for name, second in (("c", 3), ("b", 2), ("a", 1))]
+    page = await opened((ATTEMPTS % "").replace("<td data-field", "<td tabindex=0 data-field", 1))
+    rows, pill = page.locator("tbody tr"), page.locator(".la-pill")
+    await expect(rows).to_have_count(3)
+    if not first_page:
+        await page.evaluate("document.querySelector('live-attempts').removeAttribute('data-first-page')")
+    await rows.first.locator("[tabindex]").focus()
+    await page.evaluate(
+        """() => {
+            window.inserted = 0;
+            const count = (changes) => { window.inserted += changes.flatMap((one) => [...one.addedNodes]).length };
+            new MutationObserver(count).observe(document.querySelector("tbody"), {childList: true});
+        }"""
+    )
+    for number in range(600):
+        at = f"2026-11-24T11:{number // 60:02}:{number % 60:02}.000Z"
+        made.happening.put_nowait({**attempt(f"new-{number}", "successful", 0), "executed_on": at})
+    await expect(pill).to_have_text("600 new attempts")
+    await expect(page.locator("tbody [data-field=status]")).to_have_text(["failed"] * 3)
+    if first_page:
+        made.listed = []
+        await pill.click()
+        await expect(page.locator("tbody [data-field=status]")).to_have_text(["successful"] * 3)
+        await expect(page.locator("tbody time").first).to_have_attribute("datetime", "2026-11-24T11:09:59.000Z")
+        await expect(pill).to_be_hidden()
+        assert await page.evaluate("window.inserted") == 3
+
+
 async def test_a_filter_holds_and_pausing_stops(opened: Callable[[str], Any], backend: tuple[Backend, str]) -> None:
     page = await opened(ATTEMPTS % "pending")
     rows = page.locator("tbody tr")

@@ -1,5 +1,5 @@
 /** `<live-attempts>`: the attempts' table follows what happens. Whatever attempts hold is only ever shown as text. */
-import { type Attempt, changeOf, latest, placeOf, type Row, type Status, timeOf } from "../lib/attempts.ts";
+import { type Attempt, changeOf, Held, latest, placeOf, type Row, type Status, timeOf } from "../lib/attempts.ts";
 import { element, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
@@ -27,7 +27,7 @@ class LiveAttempts extends HTMLElement {
   #source: EventSource | undefined;
   #known = new Map<string, Known>();
   #came: Attempt[] = [];
-  #held = new Map<string, Attempt>();
+  readonly #held = new Held();
   #frame = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
@@ -88,8 +88,8 @@ class LiveAttempts extends HTMLElement {
     document.addEventListener("visibilitychange", () => this.#follow(), { signal });
     window.addEventListener("pagehide", () => this.#close(), { signal });
     window.addEventListener("pageshow", () => this.#follow(), { signal });
-    document.addEventListener("scroll", () => this.#held.size > 0 && this.#later(), { signal, passive: true });
-    body.addEventListener("focusout", () => this.#held.size > 0 && this.#later(), { signal });
+    document.addEventListener("scroll", () => this.#held.count > 0 && this.#later(), { signal, passive: true });
+    body.addEventListener("focusout", () => this.#held.count > 0 && this.#later(), { signal });
     this.#pause(false);
   }
 
@@ -216,19 +216,16 @@ class LiveAttempts extends HTMLElement {
     const came = latest(this.#came.splice(0));
     for (const attempt of came.values()) {
       const row = this.#known.get(attempt.id);
+      if (row === undefined) {
+        this.#held.take(attempt, this.#status);
+        continue;
+      }
       const change = changeOf(attempt, row, this.#status);
-      if (change === "add" || this.#held.has(attempt.id)) {
-        this.#held.set(attempt.id, attempt);
-      } else if (change === "update" && row !== undefined) {
+      if (change === "update") {
         this.#update(attempt, row);
-      } else if (change === "remove" && row !== undefined) {
+      } else if (change === "remove") {
         row.element.remove();
         this.#known.delete(attempt.id);
-      }
-    }
-    for (const [id, attempt] of this.#held) {
-      if (this.#status !== "" && attempt.status !== this.#status) {
-        this.#held.delete(id);
       }
     }
     if (came.size > 0) {
@@ -239,33 +236,28 @@ class LiveAttempts extends HTMLElement {
 
   /** Shows what is new, unless rows would move away under somebody who reads further down, or is in one of them. */
   #insertHeld(): void {
-    this.#dropOlder();
+    this.#held.trim(this.#limit, this.#oldest());
     const first = this.hasAttribute("data-first-page");
     const away = this.getBoundingClientRect().top < 0 || this.#body?.contains(document.activeElement) === true;
     if (first && !away) {
-      for (const attempt of this.#held.values()) {
+      for (const attempt of this.#held.newest) {
         this.#add(attempt);
+      }
+      if (this.#held.passedOver > 0) {
+        void this.#list();
       }
       this.#held.clear();
       this.#trim();
     }
-    this.#pill.hidden = this.#held.size === 0;
-    this.#pill.textContent = this.#texts.count("new", this.#held.size);
+    this.#pill.hidden = this.#held.count === 0;
+    this.#pill.textContent = this.#texts.count("new", this.#held.count);
     this.querySelector<HTMLElement>("[data-empty]")?.toggleAttribute("hidden", this.#known.size > 0);
     this.#say();
   }
 
-  /** What is older than all of a full page belongs to a later page. */
-  #dropOlder(): void {
-    if (this.#known.size < this.#limit) {
-      return;
-    }
-    const oldest = Math.min(...[...this.#known.values()].map((row) => row.at));
-    for (const [id, attempt] of this.#held) {
-      if (timeOf(attempt) < oldest) {
-        this.#held.delete(id);
-      }
-    }
+  /** The time of a full page's last row: what is older belongs to a later page. */
+  #oldest(): number {
+    return this.#known.size < this.#limit ? 0 : Math.min(...[...this.#known.values()].map((row) => row.at));
   }
 
   #catchUp(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Attempt, changeOf, latest, placeOf, type Status, timeOf } from "./attempts.ts";
+import { type Attempt, changeOf, Held, latest, placeOf, type Status, timeOf } from "./attempts.ts";
 
 const attempt = (id: string, status: Status): Attempt => ({
   id,
@@ -15,11 +15,12 @@ const attempt = (id: string, status: Status): Attempt => ({
   next_attempt_at: "2026-11-24T10:00:00.000Z",
 });
 
-test("a new attempt is added where it fits the filter", () => {
-  assert.equal(changeOf(attempt("a", "pending"), undefined, ""), "add");
-  assert.equal(changeOf(attempt("a", "pending"), undefined, "pending"), "add");
-  assert.equal(changeOf(attempt("a", "pending"), undefined, "failed"), "none");
+/** One that was made so many seconds after the others. */
+const made = (id: string, status: Status, second: number): Attempt => ({
+  ...attempt(id, status),
+  executed_on: new Date(Date.parse("2026-11-24T10:00:00.000Z") + second * 1000).toISOString(),
 });
+const ids = (held: Held): string[] => [...held.newest].map((one) => one.id);
 
 test("a row is updated in place, leaves a filter that it no longer fits, and never goes back", () => {
   assert.equal(changeOf(attempt("a", "failed"), { status: "pending", at: 0 }, ""), "update");
@@ -52,4 +53,54 @@ test("of several reports of an attempt the furthest counts", () => {
     [...found.values()].map((one) => `${one.id} ${one.status}`),
     ["a failed", "b pending"],
   );
+});
+
+test("a new attempt is held while it fits the filter, and never goes back", () => {
+  const held = new Held();
+  held.take(attempt("a", "pending"), "pending");
+  held.take(attempt("b", "failed"), "pending");
+  assert.deepEqual(ids(held), ["a"]);
+  held.take(attempt("a", "in_progress"), "pending");
+  assert.equal(held.count, 0);
+  held.take(attempt("a", "failed"), "");
+  held.take(attempt("a", "in_progress"), "");
+  assert.deepEqual([...held.newest], [attempt("a", "failed")]);
+});
+
+test("the newest are held, and the others counted", () => {
+  const held = new Held();
+  for (let second = 0; second < 5_000; second += 1) {
+    held.take(made(`${second}`, "in_progress", second), "");
+    held.trim(3, 0);
+  }
+  assert.deepEqual(ids(held), ["4997", "4998", "4999"]);
+  assert.deepEqual([held.count, held.passedOver], [5_000, 4_997]);
+  // Another report of one that was counted already.
+  held.take(made("4990", "failed", 4_990), "");
+  held.trim(3, 0);
+  assert.deepEqual(ids(held), ["4997", "4998", "4999"]);
+  assert.equal(held.count, 5_000);
+  held.clear();
+  assert.deepEqual([held.count, held.passedOver], [0, 0]);
+});
+
+test("what was counted leaves a filter too", () => {
+  const held = new Held();
+  for (const second of [1, 2, 3]) {
+    held.take(made(`${second}`, "in_progress", second), "in_progress");
+  }
+  held.trim(1, 0);
+  assert.deepEqual([ids(held), held.count], [["3"], 3]);
+  held.take(made("1", "failed", 1), "in_progress");
+  held.take(made("3", "failed", 3), "in_progress");
+  assert.deepEqual([ids(held), held.count], [[], 1]);
+});
+
+test("what is older than all of a page is not held", () => {
+  const held = new Held();
+  for (const second of [1, 2, 3]) {
+    held.take(made(`${second}`, "failed", second), "");
+  }
+  held.trim(3, timeOf(made("", "failed", 2)));
+  assert.deepEqual([ids(held), held.count], [["2", "3"], 2]);
 });

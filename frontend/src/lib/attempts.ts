@@ -30,18 +30,14 @@ export function timeOf(attempt: Pick<Attempt, "executed_on" | "next_attempt_at">
 }
 
 /** What becomes of the row: reports from several partitions may overtake each other, and no row goes back. */
-export type Change = "add" | "update" | "remove" | "none";
+export type Change = "update" | "remove" | "none";
 
-/** What an attempt that came changes; `wanted` is the status that is filtered by, or empty. */
-export function changeOf(attempt: Attempt, row: Row | undefined, wanted: string): Change {
-  const matches = wanted === "" || attempt.status === wanted;
-  if (row === undefined) {
-    return matches ? "add" : "none";
-  }
+/** What an attempt that came changes about its row; `wanted` is the status that is filtered by, or empty. */
+export function changeOf(attempt: Attempt, row: Row, wanted: string): Change {
   if (RANKS[attempt.status] < RANKS[row.status]) {
     return "none";
   }
-  return matches ? "update" : "remove";
+  return wanted === "" || attempt.status === wanted ? "update" : "remove";
 }
 
 /** Among rows with the newest first, the place of one with this time. */
@@ -68,4 +64,73 @@ export function latest(attempts: Iterable<Attempt>): Map<string, Attempt> {
     }
   }
   return found;
+}
+
+/** Of so many that are counted only, ids are remembered: reports about one attempt come within moments of each other. */
+const REMEMBERED = 1_000;
+
+/** New attempts that are not shown yet: the newest of them, and how many there are. */
+export class Held {
+  readonly #newest = new Map<string, Attempt>();
+  readonly #counted = new Set<string>();
+  #forgotten = 0;
+
+  /** How many attempts are new, those that are counted only among them. */
+  get count(): number {
+    return this.#newest.size + this.passedOver;
+  }
+
+  /** How many are counted only. */
+  get passedOver(): number {
+    return this.#counted.size + this.#forgotten;
+  }
+
+  /** What is kept, to be shown. */
+  get newest(): Iterable<Attempt> {
+    return this.#newest.values();
+  }
+
+  /** Takes in a report of an attempt; `wanted` is the status that is filtered by, or empty. */
+  take(attempt: Attempt, wanted: string): void {
+    const before = this.#newest.get(attempt.id);
+    if (before !== undefined && RANKS[attempt.status] < RANKS[before.status]) {
+      return;
+    }
+    this.#counted.delete(attempt.id);
+    if (wanted === "" || attempt.status === wanted) {
+      this.#newest.set(attempt.id, attempt);
+    } else {
+      this.#newest.delete(attempt.id);
+    }
+  }
+
+  /** Forgets what is older than `oldest`, and keeps the newest `limit` of the rest. */
+  trim(limit: number, oldest: number): void {
+    for (const [id, attempt] of this.#newest) {
+      if (timeOf(attempt) < oldest) {
+        this.#newest.delete(id);
+      }
+    }
+    if (this.#newest.size <= limit) {
+      return;
+    }
+    const sorted = [...this.#newest.values()].sort((one, other) => timeOf(other) - timeOf(one));
+    for (const { id } of sorted.slice(limit)) {
+      this.#newest.delete(id);
+      this.#counted.add(id);
+    }
+    for (const id of this.#counted) {
+      if (this.#counted.size <= REMEMBERED) {
+        break;
+      }
+      this.#counted.delete(id);
+      this.#forgotten += 1;
+    }
+  }
+
+  clear(): void {
+    this.#newest.clear();
+    this.#counted.clear();
+    this.#forgotten = 0;
+  }
 }
