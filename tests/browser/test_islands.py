@@ -192,6 +192,13 @@ async def test_the_editor_completes_marks_mistakes_and_lets_go_of_the_keyboard(o
     await expect(page.get_by_role("button", name="Format")).to_be_focused()
 
 
+async def test_the_editor_marks_what_is_unseen_and_tears_no_emoji_apart(opened: Callable[[str], Any]) -> None:
+    text = '{"a": "👩\u200d💻 \u0645\u06cc\u200c\u062e", "b": "x\u200dy \u202e"}'
+    page = await opened(FORM.replace("{}</textarea>", f"{text}</textarea>"))
+    await expect(page.locator(".cm-line")).to_contain_text("👩\u200d💻")
+    await expect(page.locator(".cm-specialChar")).to_have_count(2)
+
+
 async def test_what_depends_on_the_event_type_follows_it(opened: Callable[[str], Any]) -> None:
     page = await opened(FORM)
     page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
