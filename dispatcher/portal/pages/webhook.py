@@ -94,7 +94,7 @@ class WebhookPage:
         except Problem as problem:
             if problem.status != 409:
                 raise
-            visit.flash("error", problem_in_words(problem.details.detail, visit.gettext))
+            visit.flash("error", problem_in_words(problem.details.detail, visit.language))
             return visit.see(_url(visit))
         visit.show_secret(visit.request.match_info["webhook_id"], answer.body.secret)
         return visit.see(f"{_url(visit)}#secret")

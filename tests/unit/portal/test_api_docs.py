@@ -53,7 +53,7 @@ async def test_without_the_build_the_page_says_how_to_build(tmp_path: Path) -> N
 
 async def test_the_document_is_served_beside_it(tmp_path: Path) -> None:
     app = web.Application()
-    api_docs.add_routes(app, {"openapi": "3.1.0"}, tmp_path)
+    api_docs.add_routes(app, {"openapi": "3.1.0"}, session_of, tmp_path)
     async with TestClient(TestServer(app)) as client, client.get("/api/openapi.json") as response:
         assert (response.status, response.content_type) == (200, "application/json")
         assert await response.json() == {"openapi": "3.1.0"}
