@@ -55,10 +55,10 @@ def shown(text: object, limit: int = LONGEST) -> Markup:
     return _ISOLATED + _marked(_UNSEEN_OR_LINE, _cut(str(text), limit)) + _END
 
 
-def shown_block(text: object, limit: int = LONGEST_BLOCK) -> Markup:
+def shown_block(text: object) -> Markup:
     """The text with its lines, as markup for inside of ``<pre>``."""
     lines = str(text).replace("\r\n", "\n")
-    return _marked(_UNSEEN, _cut(lines, limit))
+    return _marked(_UNSEEN, _cut(lines, LONGEST_BLOCK))
 
 
 def _marked(unseen: re.Pattern[str], text: str) -> Markup:
