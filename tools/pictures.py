@@ -1,6 +1,7 @@
 """docs/images: ``python -m tools.pictures`` starts a demonstration that has a past, and takes pictures of its pages.
 
 Needs Chrome or Chromium, as the tests in a browser do. The past is made up: what began a minute ago has little to plot.
+With names, such as ``audit edit``, it takes only these.
 """
 
 import asyncio
@@ -139,6 +140,8 @@ async def record(past: list[Hook], data_dir: Path) -> None:
 
 def take(page: Page, name: str) -> None:
     """Write a picture of what is seen, and say how large it is: above 150 kB, show less."""
+    if name not in (sys.argv[1:] or [name]):
+        return
     expect(page.locator("[data-deferred]")).to_have_count(0)
     picture = page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
     print(f"docs/images/{name}.png: {len(picture) // 1000} kB", flush=True)
@@ -179,6 +182,23 @@ def audit(page: Page, address: str) -> None:
     page.goto(f"{address}?tab=audit")
     expect(page.locator("tbody tr").first).to_contain_text("Rate limit")
     take(page, "audit")
+
+
+def organization_audit(page: Page) -> None:
+    """The same of all of an organization's webhooks."""
+    page.goto(f"/organizations/{_TROUBLED}/audit")
+    expect(page.locator("tbody tr").first).to_contain_text("Rate limit")
+    take(page, "organization-audit")
+
+
+def edit(page: Page, address: str) -> None:
+    """What can be changed of a webhook."""
+    page.goto(f"{address}/edit")
+    expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    page.get_by_role("checkbox", name="Send webhook for all alerts").uncheck()
+    for row in range(2):
+        page.locator(".rp-row").nth(row).click()
+    take(page, "edit")
 
 
 def metrics(page: Page, address: str) -> None:
@@ -280,6 +300,8 @@ def main() -> None:
                 form(page)
                 attempt(page, address)
                 audit(page, address)
+                organization_audit(page)
+                edit(page, address)
                 spanish(page, address)
                 narrow(page, address)
                 api_docs(page)
