@@ -23,15 +23,13 @@ class Commits:
         self, watermarks: Mapping[TopicPartition, Watermark], now: int, *, leaving: bool = False
     ) -> dict[TopicPartition, tuple[int, str]]:
         """The offsets to commit, and what is noted beside them; of all partitions when ``leaving`` them."""
-        return {
-            tp: (watermark.committable, str(watermark.since(now)))
-            for tp, watermark in watermarks.items()
-            if leaving or self._is_due(tp, watermark.committable, now)
-        }
-
-    def _is_due(self, tp: TopicPartition, offset: int, now: int) -> bool:
-        committed, noted_at = self._committed.get(tp, (-1, now))
-        return offset > committed or now - noted_at >= _NOTED_AGAIN_MS
+        due = {}
+        for tp, watermark in watermarks.items():
+            offset = watermark.committable
+            committed, noted_at = self._committed.get(tp, (-1, now))
+            if leaving or offset > committed or now - noted_at >= _NOTED_AGAIN_MS:
+                due[tp] = (offset, str(watermark.since(now)))
+        return due
 
     def done(self, offsets: Mapping[TopicPartition, tuple[int, str]], now: int) -> None:
         """The broker has them since ``now``."""

@@ -84,6 +84,8 @@ class _Lane(Generic[W]):
     seconds: float = 0.0
     """How long its calls take, lately."""
     slow: bool = False
+    rate: float | None = None
+    """Its limit in attempts a second, as it was when its last attempt was given out."""
     held_back: bool = False
     """Whether its rate limit keeps it from having a turn; then ``not_before`` it has none."""
     not_before: float = 0.0
@@ -162,7 +164,7 @@ class Lanes(Generic[W]):
             return True
         if lane.failing and len(lane.waiting) >= self._limits.waiting_if_fast:
             return False
-        rate = self._rate_of(webhook_id)
+        rate = lane.rate
         if not lane.slow and not rate:
             return True
         if not rate and len(lane.waiting) < lane.places:
@@ -176,14 +178,15 @@ class Lanes(Generic[W]):
         lane = self._lanes.get(webhook_id)
         if lane is None:
             return True
-        much = self._limits.waiting_if_slow if lane.slow or self._rate_of(webhook_id) else self._limits.waiting_if_fast
+        much = self._limits.waiting_if_slow if lane.slow or lane.rate else self._limits.waiting_if_fast
         return len(lane.waiting) < much // 2 and self._waiting_bytes < self._limits.waiting_bytes // 2
 
     def add(self, work: W) -> None:
         """Let an attempt wait for its turn."""
         lane = self._lanes.get(work.webhook_id)
         if lane is None:
-            lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first)
+            rate = self._rate_of(work.webhook_id)
+            lane = self._lanes[work.webhook_id] = _Lane(work.webhook_id, self._limits.executing_at_first, rate=rate)
         lane.waiting.append(work)
         if work.of_much:
             lane.of_much += 1
@@ -220,8 +223,9 @@ class Lanes(Generic[W]):
         lane.executing[id(work)] = now
         self._executing += 1
         self._executing_slow += lane.slow
-        if rate := self._rate_of(lane.webhook_id):
-            lane.not_before = max(now, lane.not_before) + 1 / rate
+        lane.rate = self._rate_of(lane.webhook_id)
+        if lane.rate:
+            lane.not_before = max(now, lane.not_before) + 1 / lane.rate
         self._want_turn(lane)
         return work
 

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -31,7 +30,6 @@ _TRY_AGAIN_SECONDS = 0.5
 # Outcomes and retries are late for nobody by so much, and cost half of it when they wait for others.
 _LINGER_SECONDS = 0.01
 
-T = TypeVar("T")
 _Send = Callable[[], Awaitable[asyncio.Future[Any]]]
 
 
@@ -87,7 +85,11 @@ class Reports:
 
     async def dead_letter(self, record: Record, reason: str) -> None:
         """The record could not be understood."""
-        await _until_taken(partial(self._dead_letters.send, record, reason))
+
+        async def begin() -> asyncio.Future[Any]:
+            return asyncio.ensure_future(self._dead_letters.send(record, reason))
+
+        await _until_acknowledged([begin])
 
     async def _send_outcome(self, work: Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
         delivery = work.delivery
@@ -102,18 +104,10 @@ class Reports:
 
 
 async def _until_acknowledged(sends: Sequence[_Send]) -> list[Any]:
-    return await _until_taken(partial(_acknowledged, sends))
-
-
-async def _acknowledged(sends: Sequence[_Send]) -> list[Any]:
-    futures = [await send() for send in sends]
-    return [await future for future in futures]
-
-
-async def _until_taken(send: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
-            return await send()
+            futures = [await send() for send in sends]
+            return [await future for future in futures]
         except KafkaError as error:
             log.warning("Kafka does not take what a sender reports; trying again", error=str(error))
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
