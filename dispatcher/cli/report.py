@@ -22,7 +22,7 @@ from dispatcher.settings import Settings, load_settings
 app = typer.Typer()
 
 _PATIENCE_SECONDS = 600
-"""Whoever asks of a hundred million attempts waits rather than learns that it takes long."""
+"""Whoever asks about very many attempts would rather wait than learn that it takes long."""
 
 
 @app.command()
