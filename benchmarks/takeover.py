@@ -48,7 +48,7 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
                 clients,
                 topics,
                 _GROUP,
-                {},
+                [],
                 partitions={_PARTITION: partition},
                 now=round(time.time() * 1000),
             )

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.delivery.record import Headers
+from dispatcher.kafka.batching import know_partition
 from dispatcher.observability.metrics import PARKED
 
 log = structlog.get_logger()
@@ -76,6 +77,7 @@ class Parking:
         batch.builder.close()
         while True:
             try:
+                await know_partition(self._producer, self._topic, partition)
                 await (await self._producer.send_batch(batch.builder, self._topic, partition=partition))
             except KafkaError as error:
                 log.warning("Kafka does not take what is to be parked; trying again", error=str(error))

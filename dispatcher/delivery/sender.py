@@ -414,6 +414,7 @@ class Sender:
                 if work.task is not None:
                     work.task.cancel()
         self._partitions = {number: before.get(number) or Partition() for number in numbers}
+        self._consumer.pause(*tps)  # nobody takes what would be fetched
         # Not here: no heartbeat is sent until this returns, and who sends none is thrown out of the group.
         self._taking_over = asyncio.create_task(self._begin_with(tps), name="sender takeover")
         self._taking_over.add_done_callback(self._taken_over)
@@ -428,8 +429,8 @@ class Sender:
         self._last = {tp for tp in tps if tp.topic != self._topics.deliveries}
         self._bulk, self._bulk_held = {tp for tp in tps if tp.topic == self._topics.bulk}, False
         for tp, position in positions.items():
-            # A fetch that was waiting may have brought something meanwhile, which nobody could begin with.
             self._consumer.seek(tp, position)
+        self._consumer.resume(*tps)
         self._assigned.set()
 
     def _taken_over(self, task: asyncio.Task[None]) -> None:
@@ -444,20 +445,17 @@ class Sender:
         while True:
             try:
                 await self._ask_the_time()
-                positions = {tp: await self._consumer.position(tp) for tp in tps}
-                await take_over(
+                return await take_over(
                     self._clients,
                     self._topics,
                     self._topics.group(Group.SENDER),
-                    positions,
+                    tps,
                     partitions=self._partitions,
                     now=self._clock.now(),
                 )
             except (KafkaError, OSError, DispatcherError) as error:
                 log.warning("what was made lately cannot be read back; trying again", error=str(error))
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
-            else:
-                return positions
 
     async def _ask_the_time(self) -> None:
         """Learn Kafka's time before the first call is signed, and before it is asked what was made lately."""

@@ -1,6 +1,6 @@
 """Taking over a partition: reading back which attempts were made there lately, whoever made them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -46,31 +46,38 @@ async def take_over(
     clients: KafkaClients,
     topics: Topics,
     group: str,
-    positions: Mapping[TopicPartition, int],
+    tps: Collection[TopicPartition],
     *,
     partitions: Mapping[int, Partition],
     now: int,
-) -> None:
+) -> Mapping[TopicPartition, int]:
     """Let ``partitions`` know what was made in them lately, up to now (milliseconds).
 
-    ``positions`` are the offsets at which the group goes on. A partition that has been read before is read on from
-    there; another one from the time that its last owner noted, and for ten minutes at least.
+    A partition that has been read before is read on from there; another one from the time that its last owner noted,
+    and for ten minutes at least.
+
+    Returns the offsets at which the group goes on in ``tps``: those that are committed.
 
     Raises:
         KafkaError, OSError, DispatcherError: Kafka does not tell now.
     """
-    since = await _working_since(clients, group, positions)
+    async with connected(clients) as admin:
+        committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    since = _working_since(committed)
     remembered = now - milliseconds_of(REMEMBERED)
     consumer = clients.consumer()
-    tps = {number: TopicPartition(topics.attempts, number) for number in partitions}
-    consumer.assign(list(tps.values()))
+    attempts = {number: TopicPartition(topics.attempts, number) for number in partitions}
+    consumer.assign(list(attempts.values()))
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(list(tps.values()))
+        positions = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
+        if unknown := [tp for tp in tps if tp not in positions]:
+            positions |= await consumer.beginning_offsets(unknown)
+        ends = await consumer.end_offsets(list(attempts.values()))
         found = await consumer.offsets_for_times(
-            {tp: _read_back_from(now, since.get(number)) for number, tp in tps.items()}
+            {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
         )
-        for number, tp in tps.items():
+        for number, tp in attempts.items():
             known = partitions[number].read_to
             first = found[tp].offset if found.get(tp) is not None else ends[tp]
             consumer.seek(tp, max(known, first) if known is not None else first)
@@ -82,16 +89,15 @@ async def take_over(
                 elif finished.offset >= positions.get(TopicPartition(finished.topic, tp.partition), 0):
                     partition.finished.setdefault(finished.topic, set()).add(finished.offset)
             partition.read_to = records[-1].offset + 1
-        for number, tp in tps.items():
+        for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
     finally:
         await consumer.stop()
+    return {tp: positions[tp] for tp in tps}
 
 
-async def _working_since(clients: KafkaClients, group: str, tps: Iterable[TopicPartition]) -> dict[int, int]:
+def _working_since(committed: Mapping[TopicPartition, tuple[int, str]]) -> dict[int, int]:
     """When the first uncommitted delivery of each partition was begun, as its last owner noted it."""
-    async with connected(clients) as admin:
-        committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
     since: dict[int, int] = {}
     for tp, (_, metadata) in committed.items():
         if metadata.isascii() and metadata.isdigit():

@@ -10,7 +10,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
+
+
+async def know_partition(producer: AIOKafkaProducer, topic: str, partition: int) -> None:
+    """Have a producer know of a partition, which may have been added since it last asked for the topic's.
+
+    Raises:
+        UnknownTopicOrPartitionError: the broker does not know of it.
+    """
+    if partition not in await producer.partitions_for(topic):
+        await producer.client.force_metadata_update()
+        if partition not in await producer.partitions_for(topic):
+            raise UnknownTopicOrPartitionError
 
 
 class Stored(NamedTuple):
@@ -72,6 +85,7 @@ class BatchingProducer:
         batch.builder.close()
         self._sent(len(batch.acknowledged))
         try:
+            await know_partition(self._producer, topic, partition)
             stored = await (await self._producer.send_batch(batch.builder, topic, partition=partition))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have to hear of it
             for acknowledged in batch.acknowledged:

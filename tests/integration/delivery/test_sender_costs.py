@@ -22,7 +22,10 @@ DELIVERIES = WEBHOOKS * OF_EACH
 
 OURS, AIOHTTP = "/dispatcher/", "/aiohttp/"
 CALLS_A_DELIVERY = {OURS: 150, AIOHTTP: 95}
-"""Calls of Python functions; 130 and 76 when this was written. aiohttp's session alone would be 90 more."""
+"""Calls of Python functions; 140 and 76 now. aiohttp's session alone would be 90 more."""
+
+CALLS_A_SECOND = 250
+"""Of what a sender does as time passes: commits, looks, counts."""
 
 PRODUCE_REQUESTS = 8
 """7 when this was written: a request takes 64 KB of each partition, of the outcomes of all of them."""
@@ -85,7 +88,7 @@ async def test_what_a_delivery_costs_the_sender(delivering: Delivering, monkeypa
 
     assert await records_in(clients, *written) == dict.fromkeys(written, 0) | {topics.attempts: DELIVERIES}
     for part, most in CALLS_A_DELIVERY.items():
-        assert calls[part] / DELIVERIES <= most, part
+        assert (calls[part] - CALLS_A_SECOND * seconds) / DELIVERIES <= most, part
     assert requests["Produce"] <= PRODUCE_REQUESTS
     # 12 for the records, and 12 a second while there are none; commits are made every tenth of one.
     assert requests["Fetch"] <= 18 + 16 * seconds

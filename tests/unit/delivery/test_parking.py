@@ -22,11 +22,19 @@ class Producer:
     def __init__(self, refuses: int = 0) -> None:
         self.refuses = refuses
         self.batches: list[tuple[str, int, int]] = []
+        self.partitions = {0, 1, 2}
+        self.client = self
         self.acknowledge = asyncio.Event()
         self.acknowledge.set()
 
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(BATCH_BYTES, 0)
+
+    async def partitions_for(self, _: str) -> set[int]:
+        return self.partitions
+
+    async def force_metadata_update(self) -> None:
+        self.partitions.add(max(self.partitions) + 1)
 
     async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> "asyncio.Future[Any]":
         if self.refuses:
@@ -48,6 +56,14 @@ async def test_records_go_together_to_their_partitions() -> None:
     await eventually(lambda: len(parked) == 30)
     assert sorted(producer.batches) == [("parked", 0, 10), ("parked", 1, 10), ("parked", 2, 10)]
     assert not where.tasks
+
+
+async def test_a_partition_that_was_added_meanwhile_is_asked_for() -> None:
+    producer, parked = Producer(), list[int]()
+    where = parking_with(producer)
+    where.park(3, b"wh", b"body", [], partial(parked.append, 3))
+    await eventually(lambda: parked == [3])
+    assert producer.partitions == {0, 1, 2, 3}
 
 
 async def test_what_does_not_fit_into_a_batch_begins_the_next() -> None:
