@@ -3,17 +3,17 @@
 The broker stamps records in whole milliseconds: a hop may be a millisecond longer or shorter than it says, means less.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 
 import orjson
 from aiokafka import ConsumerRecord
 
+from benchmarks.receiver import SENT
 from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.reading import read_up_to
 
-_SENT = re.compile(rb'"sent": ?"(\d+)"')
 _DELIVERIES = ("webhooks.deliveries", "webhooks.bulk")
 _ATTEMPTS = "webhooks.attempts"
 
@@ -24,7 +24,7 @@ async def hops(clients: KafkaClients, since: float) -> Mapping[str, list[float]]
     matched: dict[str, int] = {}
     async for record in _all(clients, *_DELIVERIES):
         delivery = read_delivery(record.key, record.value, record.headers)
-        found = _SENT.search(delivery.body)
+        found = SENT.search(delivery.body)
         if found is not None and (sent := int(found[1]) / 1_000) >= since * 1_000:
             matched[delivery.message_id] = record.timestamp
             of_each["publish → event stored"].append(delivery.message_created_on - sent)
@@ -44,10 +44,6 @@ async def hops(clients: KafkaClients, since: float) -> Mapping[str, list[float]]
 
 async def _all(clients: KafkaClients, *topics: str) -> AsyncIterator[ConsumerRecord]:
     async with clients.consumer(*topics) as consumer:
-        ends = await consumer.end_offsets(list(consumer.assignment()))
-        left = {tp for tp, end in ends.items() if end}
-        while left:
-            for records in (await consumer.getmany(*left, timeout_ms=1_000)).values():
-                for record in records:
-                    yield record
-            left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
+        async for _, records in read_up_to(consumer, await consumer.end_offsets(consumer.assignment())):
+            for record in records:
+                yield record

@@ -21,7 +21,8 @@ import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _MESSAGE = re.compile(rb"\r\nwebhook-id: ([^\r]+)", re.IGNORECASE)
-_SENT = re.compile(rb'"sent": ?"(\d+)"')
+SENT = re.compile(rb'"sent": ?"(\d+)"')
+"""When a message's event was published, in its body: see ``benchmarks.events``."""
 _ANSWERS = {
     "ok": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "fail": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno",
@@ -66,7 +67,7 @@ class Group:
         if self.behaviour == "ok":
             if (message := _MESSAGE.search(head)) is not None:
                 self.messages.add(hash(message[1]))
-            if (sent := _SENT.search(body)) is not None:
+            if (sent := SENT.search(body)) is not None:
                 self.waits.append(now - int(sent[1]) / 1e6)
         transport.write(_ANSWERS[self.behaviour])
 
