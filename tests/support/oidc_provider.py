@@ -14,8 +14,21 @@ import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
+OURS = "https://portal.example"
+"""Where the portal is that people are sent back to."""
+
 CLIENT_ID = "portal"
 CLIENT_SECRET = "a secret of the client's & more"
+
+
+class Clock:
+    """The time of the day, which a test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 @dataclass

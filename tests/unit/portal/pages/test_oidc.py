@@ -1,6 +1,6 @@
 """Whom a provider's answer lets in, and whom it does not."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -11,36 +11,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Begun, Provider, ProviderFailed
-from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, an_oidc_provider
-
-OURS = "https://portal.example"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def there() -> AsyncIterator[OidcProvider]:
-    async with an_oidc_provider(f"{OURS}/sign-in/callback") as provider:
-        yield provider
-
-
-@pytest.fixture
-async def provider(there: OidcProvider, clock: Clock) -> AsyncIterator[Provider]:
-    secret = SecretStr(CLIENT_SECRET)
-    provider = Provider(there.issuer, CLIENT_ID, secret, f"{OURS}/", clock=clock, monotonic=monotonic)
-    yield provider
-    await provider.close()
+from tests.support.oidc_provider import CLIENT_ID, OURS, Clock, OidcProvider
 
 
 async def gone_there(provider: Provider) -> tuple[Begun, Mapping[str, str]]:

@@ -1,8 +1,7 @@
 """Signing in at a provider in several tabs at once, and after it failed."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import timedelta
 from typing import Any, cast
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
@@ -10,7 +9,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from cryptography.fernet import Fernet
-from pydantic import SecretStr
 from yarl import URL
 
 from dispatcher.portal.ended_sessions import EndedSessions
@@ -18,18 +16,8 @@ from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
 from dispatcher.portal.pages.session import Seal, Sessions
 from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
 from dispatcher.webhooks.vault import Vault
-from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, an_oidc_provider
+from tests.support.oidc_provider import Clock, OidcProvider
 from tests.support.serving import serving
-
-OURS = "https://portal.example"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Browser:
@@ -58,29 +46,15 @@ class Browser:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def there() -> AsyncIterator[OidcProvider]:
-    async with an_oidc_provider(f"{OURS}/sign-in/callback") as provider:
-        yield provider
-
-
-@pytest.fixture
-async def browser(there: OidcProvider, clock: Clock) -> AsyncIterator[Browser]:
+async def browser(provider: Provider, clock: Clock) -> AsyncIterator[Browser]:
     seal = Seal(Vault(Fernet.generate_key().decode()).derived("portal: sessions"))
     sessions = Sessions(seal, EndedSessions(AsyncMock(), "sessions", clock), secure=False, clock=clock)
-    secret = SecretStr(CLIENT_SECRET)
-    provider = Provider(there.issuer, CLIENT_ID, secret, f"{OURS}/", clock=clock, monotonic=monotonic)
     pages = SignIn(sessions, cast("Any", None), (), provider).pages()
     async with (
         serving(pages=pages) as url,
         aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
         yield Browser(client)
-    await provider.close()
 
 
 async def test_each_tab_comes_back_to_where_it_was_going(browser: Browser) -> None:
