@@ -260,19 +260,19 @@ class Sender:
             watermark.finish(offset)
             return True
         known = partition.at_hand.get(key)
+        due = due_at(record) if parked else record.timestamp
         watermark.begin(offset, now)
         if known is not None:
             known.places.append((watermark, offset))
         elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, time.monotonic())):
             places = [(watermark, offset)]
             of_much = tp.topic != self._topics.deliveries
-            due = due_at(record) if parked else record.timestamp
             work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, of_much)
             partition.at_hand[key] = work
             self._lanes.add(work)
         else:
             finish = partial(watermark.finish, offset)
-            headers = parked_headers(list(record.headers), due_at(record))
+            headers = parked_headers(list(record.headers), due)
             self._parking.park(tp.partition, delivery.key, delivery.body, headers, finish)
             if not parked:
                 self._passing.parked(TopicPartition(self._topics.parked, tp.partition), delivery.webhook_id)
@@ -366,8 +366,8 @@ class Sender:
             self._unblock(time.monotonic())
 
     def _unblock(self, now: float) -> None:
+        has_room = self._lanes.has_room_for_parked
         for tp, webhook_id in list(self._blocking.items()):
-            has_room = self._lanes.has_room_for_parked
             if has_room(webhook_id) or self._passing.due(tp, now, has_room):
                 del self._blocking[tp]
                 self._consumer.resume(tp)
