@@ -104,7 +104,8 @@ async def plotted_from_rows(clickhouse: ClickHouse, webhook_id: str) -> dict[dat
     of_webhook = "organization_id = {o:String} AND webhook_id = {w:String}"
     rows = await clickhouse.query(
         "SELECT toUnixTimestamp(hour) AS at, sum(good) AS successful, sum(bad) AS failed, sum(made) AS attempts FROM ("
-        " SELECT hour, successful AS good, failed AS bad, 0 AS made FROM success_rate_hourly WHERE " + of_webhook +
+        " SELECT toStartOfHour(assumeNotNull(finished_on)) AS hour, status = 'successful' AS good,"
+        " status = 'failed' AS bad, 0 AS made FROM messages WHERE finished_on IS NOT NULL AND " + of_webhook +
         " UNION ALL SELECT toStartOfHour(assumeNotNull(executed_on)), 0, 0, 1 FROM attempt_states FINAL"
         " WHERE status IN ('failed', 'successful') AND " + of_webhook + ") GROUP BY hour",
         {"o": ORGANIZATION, "w": webhook_id},
@@ -126,12 +127,28 @@ async def overview(
 
 async def overview_from_rows(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:
     rows = await clickhouse.query(
-        "SELECT webhook_id, toString(day) AS at, sum(successful) AS good, sum(failed) AS bad FROM success_rate_daily"
-        " WHERE organization_id = {o:String} AND day >= toDate(fromUnixTimestamp64Milli({now:Int64}, 'UTC')) - 9"
+        "SELECT webhook_id, toString(toDate(assumeNotNull(finished_on))) AS at, countIf(status = 'successful') AS good,"
+        " countIf(status = 'failed') AS bad FROM messages"
+        " WHERE organization_id = {o:String} AND finished_on IS NOT NULL"
+        " AND toDate(finished_on) >= toDate(fromUnixTimestamp64Milli({now:Int64}, 'UTC')) - 9"
         " GROUP BY webhook_id, at",
         {"o": ORGANIZATION, "now": NOW},
     )
     return {(row["webhook_id"], row["at"]): (row["good"], row["bad"]) for row in rows}
+
+
+async def success_rates_are_those_of_the_rows(clickhouse: ClickHouse) -> None:
+    """By hour and by day, of all webhooks and of one, whatever is closed."""
+    for view, of_time in (("hourly", "toStartOfHour(finished) AS hour"), ("daily", "toDate(finished) AS day")):
+        for condition in ("1", "webhook_id = 'wh-1'"):
+            expected = await clickhouse.query(
+                f"SELECT organization_id, webhook_id, event_type, {of_time}, countIf(status = 'successful') AS good,"
+                " countIf(status = 'failed') AS failed, good / (good + failed) AS success_rate"
+                " FROM (SELECT *, assumeNotNull(finished_on) AS finished FROM messages WHERE finished_on IS NOT NULL)"
+                f" WHERE {condition} GROUP BY 1, 2, 3, 4 ORDER BY ALL"
+            )
+            shown = await clickhouse.query(f"SELECT * FROM success_rate_{view} WHERE {condition} ORDER BY ALL")
+            assert [tuple(row.values()) for row in shown] == [tuple(row.values()) for row in expected]
 
 
 async def history(log: DeliveryLog, webhook_id: str) -> list[Bucket]:

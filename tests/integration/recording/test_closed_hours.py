@@ -25,6 +25,7 @@ from tests.support.closed_hours import (
     overview,
     overview_from_rows,
     plotted_from_rows,
+    success_rates_are_those_of_the_rows,
 )
 
 US = (ORGANIZATION, WEBHOOK)
@@ -49,6 +50,7 @@ async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(e
             expected = await plotted_from_rows(embedded, webhook)
             assert {start: counts for start, counts in shown.items() if any(counts)} == expected
         assert await overview(embedded) == await overview_from_rows(embedded)
+        await success_rates_are_those_of_the_rows(embedded)
     await close(embedded)
     assert await close(embedded) == 0
     assert await embedded.query("SELECT hour FROM closed_hours GROUP BY hour") != []
@@ -71,9 +73,11 @@ async def test_the_overview_of_closed_days_is_that_of_the_rows(
         expected = await overview_from_rows(embedded)
         assert await overview(embedded) == expected
         assert await overview(embedded, ["wh-1"]) == {key: n for key, n in expected.items() if key[0] == "wh-1"}
+        await success_rates_are_those_of_the_rows(embedded)
     assert await overview(embedded, []) == {}
     await closed_altogether(embedded)
     assert await overview(embedded) == await overview_from_rows(embedded)
+    await success_rates_are_those_of_the_rows(embedded)
 
 
 async def test_a_day_that_a_stopped_recorder_did_not_write_is_written_by_the_next(
@@ -151,6 +155,7 @@ async def test_messages_of_more_than_13_months_ago_do_not_count(clickhouse: Clic
     for _ in range(2):
         assert await log.metrics(*US) == Metrics(successful=1, pending=0, in_progress=0, failed=0)
         assert [row["message_id"] for row in await clickhouse.query("SELECT message_id FROM messages")] == ["kept"]
+        await success_rates_are_those_of_the_rows(clickhouse)
         await close(clickhouse)
 
 
@@ -187,6 +192,7 @@ async def test_an_event_that_is_published_again_in_another_hour_is_counted_once(
             clickhouse, WEBHOOK
         )
         await in_pages_as_in_rows(clickhouse, log, 2)
+        await success_rates_are_those_of_the_rows(clickhouse)
         assert await close(clickhouse) in (2, 0)
     await insert(clickhouse, [outcome("m", 1, "in_progress", at=NOW - 10, run=2, message_created_on=again)])
     assert (await log.metrics(*US)).successful == 2
