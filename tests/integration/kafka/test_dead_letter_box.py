@@ -138,6 +138,9 @@ async def test_the_commands(
     status, out, _ = await command(settings, monkeypatch, "replay", "--json")
     assert status == 1
     assert (json.loads(out)["sent"], len(json.loads(out)["left"])) == (0, 1)
+    status, out, err = await command(settings, monkeypatch, "replay", "--partition", "0", "--offset", "99")
+    assert (status, out) == (1, "Nothing to send again.\n")
+    assert "0/99 is left: no such dead letter was chosen" in err
     status, *_ = await command(settings, monkeypatch, "replay", "--offset", "1")
     assert status == 2
 
