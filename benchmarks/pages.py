@@ -1,8 +1,9 @@
 """How long the portal takes for each page, with many webhooks and attempts: `python -m benchmarks.pages`."""
 
+import asyncio
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,7 @@ from benchmarks.load import Running, broker, configure, dispatcher, scratch, set
 from benchmarks.part import Figures, Part, Sizes
 from dispatcher.events.resources import Resource
 from dispatcher.events.types import ResourceKind
+from dispatcher.portal.pages.visit import PART_HEADER
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.schema import migrate
 
@@ -22,20 +24,25 @@ _WITH_ITEMS = "wh-with-items"
 _ITEMS = 1_000
 _RESOURCES = 5_000
 _PAGES = {
-    "overview: the page": _WEBHOOKS,
-    "overview: what follows it": f"{_WEBHOOKS}?whole=",
-    "overview, by success rate: the page": f"{_WEBHOOKS}?sort=-success_rate",
-    "overview, by success rate: what follows it": f"{_WEBHOOKS}?sort=-success_rate&whole=",
-    "overview, searched: the page": f"{_WEBHOOKS}?search=wh-00",
-    "overview, searched: what follows it": f"{_WEBHOOKS}?search=wh-00&whole=",
+    "overview": _WEBHOOKS,
+    "overview, by success rate": f"{_WEBHOOKS}?sort=-success_rate",
+    "overview, searched": f"{_WEBHOOKS}?search=wh-00",
     "new": f"{_WEBHOOKS}/new",
     "webhook": _OF_LARGE,
     "webhook with 1,000 items": f"{_WEBHOOKS}/{_WITH_ITEMS}",
     "webhook with 1,000 items, edit": f"{_WEBHOOKS}/{_WITH_ITEMS}/edit",
     "webhook, audit": f"{_OF_LARGE}?tab=audit",
-    "webhook, metrics: the page": f"{_OF_LARGE}?tab=metrics",
-    "webhook, metrics: what follows it": f"{_OF_LARGE}?tab=metrics&whole=",
-    "webhook, metrics: failed": f"{_OF_LARGE}?tab=metrics&whole=&status=failed",
+    "webhook, metrics": f"{_OF_LARGE}?tab=metrics",
+}
+_METRICS = ("messages", "attempts")
+# What a page's script asks for once it is there; several at once.
+_FOLLOWS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "overview: what follows": (_WEBHOOKS, ["deliveries"]),
+    "overview, by success rate: what follows": (f"{_WEBHOOKS}?sort=-success_rate", ["deliveries"]),
+    "overview, searched: what follows": (f"{_WEBHOOKS}?search=wh-00", ["deliveries"]),
+    **{f"webhook, metrics: {part}": (f"{_OF_LARGE}?tab=metrics", [part]) for part in _METRICS},
+    "webhook, metrics: both at once": (f"{_OF_LARGE}?tab=metrics", _METRICS),
+    "webhook, metrics: attempts, failed": (f"{_OF_LARGE}?tab=metrics&status=failed", ["attempts"]),
 }
 _TIMES = 20
 
@@ -64,19 +71,23 @@ async def _visit(running: Running, figures: Figures, runs: int) -> None:
         async with session.post("/sign-in", data={"token": running.token}, headers=origin) as response:
             response.raise_for_status()
 
-        async def get(path: str) -> float:
-            began = time.perf_counter()
-            async with session.get(path) as response:
+        async def ask(path: str, headers: Mapping[str, str]) -> None:
+            async with session.get(path, headers=headers) as response:
                 response.raise_for_status()
                 await response.read()
+
+        async def get(path: str, parts: Sequence[str]) -> float:
+            began = time.perf_counter()
+            await asyncio.gather(*(ask(path, {PART_HEADER: part}) for part in parts or [""]))
             return (time.perf_counter() - began) * 1000
 
         attempts = await running.request("GET", f"/webhooks/{LARGE}/attempts?limit=1")
         details = f"{_OF_LARGE}/attempts/{attempts['items'][0]['id']}"
         for _ in range(runs):
-            for what, path in {**_PAGES, "attempt, details": details}.items():
-                await get(path)
-                took = [await get(path) for _ in range(_TIMES)]
+            pages = {what: (path, ()) for what, path in {**_PAGES, "attempt, details": details}.items()}
+            for what, (path, parts) in {**pages, **_FOLLOWS}.items():
+                await get(path, parts)
+                took = [await get(path, parts) for _ in range(_TIMES)]
                 figures.add(f"{what}: best", "ms", min(took))
                 figures.add(f"{what}: median", "ms", statistics.median(took))
 

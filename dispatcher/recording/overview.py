@@ -3,10 +3,13 @@
 # Only constants of these modules, numbers and quoted ids are put into statements; values are bound by the server.
 # ruff: noqa: S608
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, Self
 
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
@@ -32,15 +35,22 @@ class RecentDays:
 
     successful: int
     failed: int
-    _days: tuple[Sequence[int], Sequence[int], Sequence[int]]
+    _rows: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """What the rows of a webhook come to together."""
+        return cls(sum(row["successful"] for row in rows), sum(row["failed"] for row in rows), rows)
 
     @property
     def by_day(self) -> Mapping[date, DayOfMessages]:
         """Days without any are left out."""
-        return {
-            _EPOCH + timedelta(days=day): DayOfMessages(successful, failed)
-            for day, successful, failed in zip(*self._days, strict=True)
-        }
+        found: dict[int, DayOfMessages] = {}
+        for row in self._rows:
+            for day, successful, failed in zip(row["days"], row["good"], row["bad"], strict=True):
+                before = found.get(day, DayOfMessages())
+                found[day] = DayOfMessages(before.successful + successful, before.failed + failed)
+        return {_EPOCH + timedelta(days=day): messages for day, messages in found.items()}
 
 
 class RecentDeliveries:
@@ -63,11 +73,14 @@ class RecentDeliveries:
         if webhook_ids is not None:
             scope += f" AND webhook_id IN {_listed(sorted(webhook_ids))}"
         [state] = await self._clickhouse.query(_state(scope), parameters)
-        rows = await self._clickhouse.query(_days(scope, state), parameters)
-        return {
-            row["webhook_id"]: RecentDays(row["successful"], row["failed"], (row["days"], row["good"], row["bad"]))
-            for row in rows
-        }
+        # Side by side: most of what they take is planning, which one processor does.
+        answers = await asyncio.gather(
+            *(self._clickhouse.query(_by_day(parts), parameters) for parts in _parts(scope, state))
+        )
+        found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in chain.from_iterable(answers):
+            found[row["webhook_id"]].append(row)
+        return {webhook_id: RecentDays.of(rows) for webhook_id, rows in found.items()}
 
 
 def _touched(scope: str) -> str:
@@ -83,37 +96,41 @@ def _state(scope: str) -> str:
     """
 
 
-def _days(scope: str, state: Mapping[str, Any]) -> str:
+def _parts(scope: str, state: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """What to add up: in one statement the days that have come to rest, in another, if there is any, what has not."""
     closed = f"FROM closed_days FINAL ARRAY JOIN %s WHERE {scope} AND day >= toDate(now('UTC') - INTERVAL 13 MONTH)"
     whole_days = f"""
         SELECT webhook_id, toUInt16(ended.on) AS number, ended.successful AS n_successful, ended.failed AS n_failed
         {closed % "ended"} AND last_day >= {{since:Date}}
     """
-    messages = []
+    parts, messages = [], []
     if state["touched"]:
         touched = _Touched(scope, state["touched"])
-        parts = [
-            f"{whole_days} AND day NOT IN {touched.days}",
-            f"""
-            SELECT webhook_id, toUInt16(by_hour.on), by_hour.successful, by_hour.failed {closed % "by_hour"}
-                AND day IN {touched.days} AND {_named("by_hour.hour")} NOT IN {touched.of_webhooks}
-            """,
-        ]
+        whole_days += f" AND day NOT IN {touched.days}"
+        parts.append(f"""
+            SELECT webhook_id, toUInt16(by_hour.on) AS number, by_hour.successful AS n_successful,
+                by_hour.failed AS n_failed
+            {closed % "by_hour"} AND day IN {touched.days} AND {_named("by_hour.hour")} NOT IN {touched.of_webhooks}
+        """)
         within = f"""
             {scope} AND webhook_id IN {touched.webhooks} AND hour IN {touched.hours}
                 AND {_named("hour")} IN {touched.of_webhooks}
         """
-        messages = [hours.messages(scope, within, by=_MESSAGE, retold=state["any_retold"], old=state["old"])]
-    else:
-        parts = [whole_days]
+        messages.append(hours.messages(scope, within, by=_MESSAGE, retold=state["any_retold"], old=state["old"]))
     if state["any_retold"]:
         messages.append(hours.retold_messages(scope, by=_MESSAGE))
     if messages:
         parts.append(f"""
-            SELECT webhook_id, toUInt16(intDiv({hours.ENDED_AT}, 86400)), {hours.STATUS} = 'successful',
-                {hours.STATUS} = 'failed'
+            SELECT webhook_id, toUInt16(intDiv({hours.ENDED_AT}, 86400)) AS number,
+                {hours.STATUS} = 'successful' AS n_successful, {hours.STATUS} = 'failed' AS n_failed
             FROM ({" UNION ALL ".join(messages)})
         """)
+    yield [whole_days]
+    if parts:
+        yield parts
+
+
+def _by_day(parts: Sequence[str]) -> str:
     return f"""
         SELECT webhook_id, sum(of_day_successful) AS successful, sum(of_day_failed) AS failed,
             groupArray(number) AS days, groupArray(of_day_successful) AS good, groupArray(of_day_failed) AS bad

@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 ON_A_PAGE = 50
 KEY = "metrics"
+MESSAGES = "messages"
+ATTEMPTS = "attempts"
+"""The parts that follow the page: figures and plots, and the table; each is there as soon as it can be."""
 ISLANDS = ("delivery-plots", "live-attempts", "live-metrics", "attempt-window")
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -87,7 +90,15 @@ class MetricsPages:
 
     def tab(self) -> Tab:
         """The tab of a webhook's page."""
-        return Tab(KEY, N_("Metrics"), "chart", "webhook_metrics.html", self._context)
+        return Tab(
+            KEY,
+            N_("Metrics"),
+            "chart",
+            "webhook_metrics.html",
+            self._context,
+            parts=(MESSAGES, ATTEMPTS),
+            part_template="webhook_metrics_part.html",
+        )
 
     def pages(self) -> Sequence[Page]:
         """What is served beside the tab."""
@@ -134,20 +145,19 @@ class MetricsPages:
         range_ = asked.get("range", "")
         range_ = range_ if range_ in RANGES else "24h"
         status: Any = asked.get("status") if asked.get("status") in FILTERS else None
-        figures, plots, page = None, None, None
-        visit.followed = not visit.whole
-        if visit.whole:
-            counted, page = await asyncio.gather(
-                _or_none(self._figures_and_plots(visit, range_)),
-                _or_none(self._page(visit, status, asked.get("cursor", ""))),
-            )
-            figures, plots = counted or (None, None)
+        of_messages, of_attempts = (visit.whole or visit.only(part) for part in (MESSAGES, ATTEMPTS))
+        visit.followed = not of_messages and not of_attempts
+        counted, page = await asyncio.gather(
+            _or_none(self._figures_and_plots(visit, range_) if of_messages else None),
+            _or_none(self._page(visit, status, asked.get("cursor", "")) if of_attempts else None),
+        )
+        figures, plots = counted or (None, None)
         attempts, first_page = page or (AttemptList(items=[], next_cursor=None), True)
         now = self._clock()
         typed = TypedSpan.of(asked, now) if "since" in asked else TypedSpan.suggested(_RECOVERED_BY_DEFAULT, now)
         return {
             "figures": [(*figure, figures and figures[figure[0]]) for figure in FIGURES],
-            "without_deliveries": visit.whole and (page is None or figures is None),
+            "without_deliveries": (of_messages and counted is None) or (of_attempts and page is None),
             "ranges": RANGES,
             "range": range_,
             "plots": plots,
@@ -204,10 +214,10 @@ def waiting(wait: timedelta, language: Language) -> str:
     return format_timedelta(wait, granularity=unit, threshold=10**9, locale=language.locale)
 
 
-async def _or_none(reading: Awaitable[T]) -> T | None:
-    """What ClickHouse knows, or None while it does not answer: the rest of the page is shown."""
+async def _or_none(reading: Awaitable[T] | None) -> T | None:
+    """What ClickHouse knows, or None while it does not answer or is not asked: the rest of the page is shown."""
     try:
-        return await reading
+        return None if reading is None else await reading
     except (ClickHouseUnavailable, QueryFailed):
         return None
 

@@ -22,6 +22,8 @@ from dispatcher.webhooks.webhook import Webhook
 PATH = ORGANIZATION.removeprefix(API) + "/webhooks"
 DAYS = 28
 ON_A_PAGE = 50
+PART = "deliveries"
+"""How they went: what follows the page."""
 
 
 class OverviewQuery(WebhookQuery):
@@ -81,29 +83,32 @@ class OverviewPage:
         by_rate = column == "success_rate"
         # Of those on other pages nothing need be known, unless it decides who is on this one.
         recent: Mapping[str, RecentDays] | None = None
-        if visit.whole and by_rate:
+        only_part = visit.only(PART)
+        complete = visit.whole or only_part
+        if complete and by_rate:
             recent = await self._recently(visit.organization_id, span[0], None)
         rows = [Row(webhook, (recent or {}).get(webhook.id)) for webhook in found]
         rows.sort(key=lambda row: (row.webhook.name.casefold(), row.webhook.id))
         rows.sort(key=_keys(visit)[column], reverse=backwards)
         page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
-        if visit.whole and not by_rate:
+        if complete and not by_rate:
             recent = await self._recently(visit.organization_id, span[0], [row.webhook.id for row in page])
             page = [Row(row.webhook, (recent or {}).get(row.webhook.id)) for row in page]
-        visit.followed = bool(found) and not visit.whole
+        visit.followed = bool(found) and not complete
         return visit.render(
-            "overview.html",
+            "overview_part.html" if only_part else "overview.html",
             query=query,
             column=column,
             backwards=backwards,
-            rows=[(row, _picture(row, span) if visit.whole else None) for row in page],
-            rows_follow=by_rate and not visit.whole,
+            rows=[(row, _picture(row, span) if complete else None) for row in page],
+            rows_follow=by_rate and not complete,
+            part=PART,
             found=len(found),
             filtered=bool(query.search.strip() or query.event_type or query.status),
             number=number,
             last=last,
             event_types=[*EventType],
-            without_deliveries=visit.whole and recent is None,
+            without_deliveries=complete and recent is None,
             days=DAYS,
         )
 

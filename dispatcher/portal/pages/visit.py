@@ -21,6 +21,8 @@ THEME_COOKIE = "theme"
 LANGUAGE_COOKIE = "language"
 WHOLE_HEADER = "X-Whole-Page"
 """Whoever asks with this header, or with ``whole`` in the query, waits for what ClickHouse is asked for."""
+PART_HEADER = "X-Page-Part"
+"""Whoever asks with this header, as the page's script does, gets what follows the page under this name, and no more."""
 
 THEMES = ("system", "light", "dark")
 
@@ -100,6 +102,10 @@ class Visit:
     def whole(self) -> bool:
         """Whether what takes ClickHouse a while is asked for too; else it follows the page, which is seen at once."""
         return "whole" in self.request.query or WHOLE_HEADER in self.request.headers
+
+    def only(self, part: str) -> bool:
+        """Whether this alone, of what follows the page, is asked for."""
+        return self.request.headers.get(PART_HEADER) == part
 
     @property
     def audit_url(self) -> str:

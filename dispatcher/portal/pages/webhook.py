@@ -28,13 +28,18 @@ RESOURCES_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A tab: ``?tab=key``. ``context`` asks for what its template shows, which extends ``webhook.html``."""
+    """A tab: ``?tab=key``. ``context`` asks for what its template shows, which extends ``webhook.html``.
+
+    ``parts`` are those that follow the page, and ``part_template`` shows one of them alone.
+    """
 
     key: str
     label: str
     icon: str
     template: str
     context: Callable[[Visit, WebhookView], Awaitable[Mapping[str, Any]]]
+    parts: Sequence[str] = ()
+    part_template: str = ""
 
 
 class WebhookPage:
@@ -110,7 +115,7 @@ class WebhookPage:
         tab = self._tabs.get(key) or self._tabs["overview"]
         context = await tab.context(visit, answer.body)
         return visit.render(
-            tab.template,
+            tab.part_template if any(visit.only(part) for part in tab.parts) else tab.template,
             secret_of=answer.body.id if tab.key == "overview" else None,
             webhook=answer.body,
             revision=answer.headers["ETag"],

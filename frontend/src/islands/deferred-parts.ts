@@ -1,25 +1,40 @@
-/** What the server takes a while for comes after the page: each `[data-deferred]` gives way to the part of its name. */
+/**
+ * What the server takes a while for comes after the page: each `[data-deferred]` gives way to the part of its name. Its
+ * value says with which others it is asked for; one that says nothing stays until any of them bring it.
+ */
 import { whenParsed } from "../lib/dom.ts";
 
 const STILL_HERE_MS = 10_000;
 
+async function ask(together: string): Promise<Document> {
+  const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Page-Part": together } });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!response.ok || page.querySelector("[data-part]") === null) {
+    throw new Error(`${response.status}`);
+  }
+  return page;
+}
+
+async function fillFrom(together: string): Promise<void> {
+  const page = await ask(together);
+  for (const part of document.querySelectorAll<HTMLElement>("[data-deferred]")) {
+    const came = page.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (came !== null) {
+      part.replaceWith(document.importNode(came, true));
+    } else if (part.dataset.deferred === together) {
+      part.remove();
+    }
+  }
+}
+
 async function fill(): Promise<void> {
   const waiting = [...document.querySelectorAll<HTMLElement>("[data-deferred]")];
-  if (waiting.length === 0) {
-    return;
-  }
+  const together = new Set(waiting.map((part) => part.dataset.deferred ?? "").filter((name) => name !== ""));
   let leaving = false;
   addEventListener("beforeunload", () => (leaving = true), { once: true });
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Whole-Page": "yes" } });
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    if (!response.ok || page.querySelector("[data-part]") === null) {
-      throw new Error(`${response.status}`);
-    }
-    for (const part of waiting) {
-      const came = page.querySelector(`[data-part="${part.dataset.part}"]`);
-      part.replaceWith(...(came === null ? [] : [document.importNode(came, true)]));
-    }
+    await Promise.all([...together].map(fillFrom));
+    document.querySelector("[data-deferred]")?.remove();
   } catch {
     if (leaving) {
       // Whoever goes elsewhere ends what was on its way; who is still here only loaded a file down.

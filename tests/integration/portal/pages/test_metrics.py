@@ -1,5 +1,6 @@
 """The Metrics tab of a webhook's page, and the details of an attempt, on recorded attempts."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -254,6 +255,12 @@ async def test_the_page_is_seen_before_clickhouse_has_answered(
     assert "<tr data-attempt=" not in page.html
     parts = sorted(page.html.split(part)[0].count("data-deferred") for part in ("</main>",))
     assert parts == [4]
+    # With script, figures and plots come together, and the attempts apart from them.
+    url = f"{visitor.webhooks}/{id}?tab=metrics&status=failed"
+    for name, has in {"messages": ["figures", "plots"], "attempts": ["attempts"]}.items():
+        part = await visitor.get(url, X_Page_Part=name)
+        assert re.findall(r'data-part="(\w+)"', part.html) == has
+        assert ("<main" in part.html, part.html.count("<tr data-attempt=")) == (False, 3 * (name == "attempts"))
     # Without script, the browser goes on to the whole page by itself.
     on = page.html.split('<noscript><meta http-equiv="refresh" content="0; url=')[1].split('"')[0].replace("&amp;", "&")
     page = await visitor.get(on)

@@ -1,6 +1,7 @@
 """The main screen."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -115,7 +116,18 @@ async def test_the_page_is_there_at_once_and_how_deliveries_went_follows(visitor
     assert (gone.url, said in gone.text) == (visitor.webhooks, True)
     assert [said in (await visitor.get(f"{visitor.webhooks}?whole=yes")).text for _ in range(2)] == [True, False]
 
+    # With script, what follows comes alone, and is what the whole page has.
+    part = await visitor.get(visitor.webhooks, X_Page_Part="deliveries")
+    for webhook in made[1:]:
+        [follows] = re.findall(
+            rf'<span class="rate" data-part="rate-{webhook["id"]}">.*?\n</span>', part.html, re.DOTALL
+        )
+        assert "".join(follows.split()) in "".join(whole.html.split())
+    assert [said in part.html for said in ("<main", "row-link", "data-deferred")] == [False] * 3
+
     page = await visitor.get(f"{visitor.webhooks}?sort=success_rate")
+    part = await visitor.get(f"{visitor.webhooks}?sort=success_rate", X_Page_Part="deliveries")
+    assert ('<tbody data-part="rows">' in part.html, "<main" in part.html, len(names_in(part))) == (True, False, 1)
     assert ('data-part="rows" data-deferred' in page.html, names_in(page)) == (True, [])
     assert "data-deferred" not in (await visitor.get(f"{visitor.webhooks}?search=nothing")).html
 

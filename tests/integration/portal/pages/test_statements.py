@@ -20,8 +20,8 @@ pytestmark = ON_A_SERVER_TOO
 PAGES = {
     "": 0,
     "?sort=success_rate": 0,
-    "?whole=yes": 2,
-    "?whole=yes&sort=success_rate": 2,
+    "?whole=yes": 3,
+    "?whole=yes&sort=success_rate": 3,
     "/{id}": 0,
     "/{id}?tab=metrics": 0,
     "/{id}?tab=metrics&status=failed": 0,
@@ -29,6 +29,13 @@ PAGES = {
     "/{id}?tab=metrics&whole=yes&status=failed": 3,
     "/{id}/edit": 0,
     "/new": 0,
+}
+PARTS = {
+    ("deliveries", ""): 3,
+    ("deliveries", "?sort=success_rate"): 3,
+    ("messages", "/{id}?tab=metrics"): 2,
+    ("attempts", "/{id}?tab=metrics"): 3,
+    ("attempts", "/{id}?tab=metrics&status=failed"): 2,
 }
 CALLS = {
     "/webhooks": 0,
@@ -80,6 +87,17 @@ async def test_statements_of_a_page(id: str, visitor: Visitor, statements: Count
         assert page.status == 200, path
         asked[path] = statements.total()
     assert {path: count for path, count in asked.items() if count > PAGES[path]} == {}
+
+
+async def test_statements_of_a_part_that_follows_a_page(id: str, visitor: Visitor, statements: Counter[str]) -> None:
+    await visitor.sign_in()
+    asked = {}
+    for part, path in PARTS:
+        statements.clear()
+        answer = await visitor.get(visitor.webhooks + path.format(id=id), X_Page_Part=part)
+        assert (answer.status, "data-part" in answer.html, "<main" in answer.html) == (200, True, False), (part, path)
+        asked[part, path] = statements.total()
+    assert {of: count for of, count in asked.items() if count > PARTS[of]} == {}
 
 
 async def test_statements_of_a_call(id: str, api: Api, statements: Counter[str]) -> None:
