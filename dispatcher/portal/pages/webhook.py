@@ -16,6 +16,7 @@ from dispatcher.portal.api.testing import TestResult
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages import overview
 from dispatcher.portal.pages.failures_in_words import failed_test_in_words
+from dispatcher.portal.pages.hostile import plain
 from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.verifying import samples
@@ -80,10 +81,7 @@ class WebhookPage:
         try:
             await self._apis.webhooks.delete_webhook(visit.call(headers=headers))
         except Problem as problem:
-            if problem.status != 412:
-                raise
-            visit.flash("error", visit.gettext("Somebody changed the webhook meanwhile. Look at it again first."))
-            return visit.see(_url(visit))
+            return await self._in_the_way(visit, problem)
         visit.flash("success", visit.gettext("The webhook is deleted."))
         return visit.see(visit.organization_url())
 
@@ -97,18 +95,42 @@ class WebhookPage:
         try:
             answer = await self._apis.webhooks.rotate_secret(visit.call())
         except Problem as problem:
-            if problem.status != 409:
-                raise
-            visit.flash("error", problem_in_words(problem.details.detail, visit.language))
-            return visit.see(_url(visit))
+            return await self._in_the_way(visit, problem)
         visit.show_secret(visit.request.match_info["webhook_id"], answer.body.secret)
         return visit.see(f"{_url(visit)}#secret")
 
     async def _change(self, visit: Visit, operation: Callable[[Any], Awaitable[object]], done: str) -> web.Response:
-        await operation(visit.call())
+        try:
+            await operation(visit.call())
+        except Problem as problem:
+            return await self._in_the_way(visit, problem)
         visit.flash("success", done)
+        return visit.see(self._url_of_tab(visit))
+
+    async def _in_the_way(self, visit: Visit, problem: Problem) -> web.Response:
+        """Back to where one sees what others did to the webhook meanwhile, told so."""
+        if problem.status == 404:
+            visit.flash(
+                "error", visit.gettext("There is no such webhook any more: somebody deleted it. Nothing is sent to it.")
+            )
+            return visit.see(visit.organization_url())
+        if problem.status == 412:
+            changed = (await self._apis.webhooks.get_webhook(visit.call())).body
+            text = visit.gettext(
+                "%(name)s changed the webhook meanwhile, so it is not deleted. Look at what it is now, then delete it "
+                "if you still want to.",
+                name=plain(changed.updated_by.name, 80),
+            )
+        elif problem.status == 409:
+            text = problem_in_words(problem.details.detail, visit.language)
+        else:
+            raise problem
+        visit.flash("error", text)
+        return visit.see(self._url_of_tab(visit))
+
+    def _url_of_tab(self, visit: Visit) -> str:
         tab = visit.fields.get("tab", "")
-        return visit.see(_url(visit, tab=tab) if tab in self._others else _url(visit))
+        return _url(visit, tab=tab) if tab in self._others else _url(visit)
 
     async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
         answer = await self._apis.webhooks.get_webhook_of_now(visit.call())

@@ -114,7 +114,10 @@ async def test_what_somebody_changed_meanwhile_is_not_deleted(
     page = await visitor.get(url)
     await api("PATCH", f"/webhooks/{webhook['id']}", {"name": "Changed"})
     page = await visitor.post(f"{url}/delete", {"csrf": page.csrf, "revision": _revision(page.html)})
-    assert (page.url, "Somebody changed the webhook meanwhile" in page.text) == (url, True)
+    assert (page.url, "Ada changed the webhook meanwhile" in page.text) == (url, True)
+    await api("DELETE", f"/webhooks/{webhook['id']}")
+    page = await visitor.post(f"{url}/enable", {"csrf": page.csrf})
+    assert (page.url, "somebody deleted it" in page.text) == (visitor.webhooks, True)
 
 
 async def test_a_test_shows_request_answer_and_duration(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:

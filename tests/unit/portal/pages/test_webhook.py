@@ -18,6 +18,8 @@ from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.webhook import Tab, WebhookPage
 from dispatcher.webhooks.directory import Directory
+from dispatcher.webhooks.store import StaleRevision
+from dispatcher.webhooks.webhook import Webhook
 from tests.support.visits import NOW, SESSION, a_visit, html_of
 from tests.support.webhooks import a_webhook
 
@@ -36,12 +38,17 @@ class Portal:
         self.kafka_is_silent = False
         for id in ("wh-1", "wh-2"):
             self._read(id)
-        changes = Changes(self.directory, cast("Any", None), cast("Any", None), lambda: NOW)
+        audit = SimpleNamespace(entry=lambda *_, **__: SimpleNamespace(encode=bytes))
+        changes = Changes(self.directory, cast("Any", self), cast("Any", audit), lambda: NOW)
         api = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
         apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         self.page = WebhookPage(cast("Any", apis), [other])
         self.session = SESSION
+
+    async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> None:  # noqa: ARG002 - as a Store has it
+        """Somebody else is always faster."""
+        raise StaleRevision(based_on + 1, webhook)
 
     def visit(self, webhook_id: str, tab: str = "overview") -> Visit:
         path = f"/organizations/org-contoso/webhooks/{webhook_id}?tab={tab}"
@@ -115,6 +122,37 @@ async def test_a_rotation_that_is_refused_is_told_on_the_webhook_s_page(portal: 
     page = await portal.show("wh-2")
     assert "10 secrets sign already, each for 24 hours." in page
     assert 'ends, at <time datetime="2026-11-24T17:00:00.000Z"' in page
+
+
+async def test_who_does_something_with_a_webhook_that_is_deleted_is_told_so_on_the_overview(portal: Portal) -> None:
+    page = portal.page
+    for action in (page.enable, page.disable, page.delete, page.rotate_secret):
+        visit = portal.visit("wh-9")
+        response = await action(visit)
+        assert (response.status, response.headers["Location"]) == (303, visit.organization_url())
+        assert visit.session is not None
+        [flash] = visit.session.flashes
+        assert (flash.kind, "somebody deleted it" in flash.text) == ("error", True)
+
+
+async def test_who_deletes_what_somebody_changed_is_told_who_on_its_page(portal: Portal) -> None:
+    visit = portal.visit("wh-1")
+    visit.fields = {"revision": '"7"'}
+    response = await portal.page.delete(visit)
+    portal.took(visit)
+    assert (response.status, response.headers["Location"]) == (303, visit.organization_url("wh-1"))
+    assert "Ada changed the webhook meanwhile, so it is not deleted. Look at what it is now" in await portal.show(
+        "wh-1"
+    )
+
+
+async def test_who_is_slower_than_others_again_and_again_is_told_so_where_they_were(portal: Portal) -> None:
+    visit = portal.visit("wh-1")
+    visit.fields = {"tab": "other"}
+    response = await portal.page.disable(visit)
+    portal.took(visit)
+    assert (response.status, response.headers["Location"]) == (303, visit.organization_url("wh-1", tab="other"))
+    assert "Others are changing this webhook all the time. Try again" in await portal.show("wh-1", tab="other")
 
 
 async def test_a_webhook_that_another_portal_made_a_moment_ago_is_shown(portal: Portal) -> None:
