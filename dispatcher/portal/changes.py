@@ -27,7 +27,7 @@ class Store(Protocol):
     Each method returns when the directory has read the change back, and it won.
     """
 
-    async def create(self, webhook: Webhook, *, entry: bytes) -> object:
+    async def create(self, webhook: Webhook, *, entry: bytes, instead_of: Callable[[Webhook], bool]) -> object:
         """Write a new webhook."""
 
     async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> object:
@@ -49,14 +49,15 @@ class Changes:
         self._audit = audit
         self._clock = clock
 
-    async def create(self, webhook: Webhook) -> None:
-        """Write a new webhook.
+    async def create(self, webhook: Webhook, *, instead_of: Callable[[Webhook], bool] = lambda _: False) -> None:
+        """Write a new webhook, unless one of ``instead_of`` is written first.
 
         Raises:
             SameConfiguration: another one has it.
+            Preceded: one of ``instead_of`` was written first.
         """
         entry = self._audit.entry(webhook, webhook.created_by, "created")
-        await self._store.create(webhook, entry=entry.encode())
+        await self._store.create(webhook, entry=entry.encode(), instead_of=instead_of)
         await self._audit.record(entry)
 
     async def change(

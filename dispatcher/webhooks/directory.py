@@ -14,7 +14,7 @@ webhook was deleted would bring it back.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,6 +33,8 @@ class _Entry:
     revision: int
     configured_at: int
     """The offset of the record that gave it the configuration which it still has."""
+    first_told_at: int
+    """The offset of the first record of it that was read."""
     unreadable: bool = False
 
 
@@ -126,6 +128,14 @@ class Directory:
         first = min(others, key=lambda found: found[0], default=None)
         return first[1] if first is not None and first[0] < before else None
 
+    def told_before(self, webhook: Webhook, others: Callable[[Webhook], bool]) -> bool:
+        """Whether another of the organization's webhooks, which is still there, came before this one in the log."""
+        own = self._entries[webhook.id].first_told_at
+        return any(
+            self._entries[other.id].first_told_at < own and others(other)
+            for other in self._by_organization.get(webhook.organization_id, {}).values()
+        )
+
     def ignored(self, offset: int) -> bool:
         """Whether the record at an offset, read a moment ago, did not count."""
         return offset in self._ignored
@@ -156,7 +166,7 @@ class Directory:
         self.next_offset = offset + 1
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(None, revision, offset)
+            entry = self._entries[key] = _Entry(None, revision, offset, offset)
             return entry
         if base < entry.revision:
             self._unsettled.add(key)

@@ -5,7 +5,7 @@ directory has read the record, and thereby knows whether it won. A loser leaves 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -40,6 +40,10 @@ class SameConfiguration(Exception):
         self.other = other
 
 
+class Preceded(Exception):
+    """Of several webhooks of which there may be one, another stands first in the log."""
+
+
 FIRST_REVISION = 1
 
 
@@ -60,15 +64,18 @@ class WebhookStore:
         self._directory = follower.directory
         self._writing: set[asyncio.Task[Any]] = set()
 
-    async def create(self, webhook: Webhook, *, entry: bytes | None = None) -> Webhook:
-        """Write a webhook with a new id; its revision is ``FIRST_REVISION``.
+    async def create(
+        self, webhook: Webhook, *, entry: bytes | None = None, instead_of: Callable[[Webhook], bool] = lambda _: False
+    ) -> Webhook:
+        """Write a webhook with a new id, of which there may be one or those ``instead_of``; at ``FIRST_REVISION``.
 
         Raises:
             SameConfiguration: another has its configuration, or got it at the same time and stands first in the log.
+            Preceded: one of ``instead_of`` was written at the same time and stands first in the log.
             StaleRevision: the id is taken.
         """
         self._expect(webhook.id, 0)
-        return await self._uninterrupted(self._put(webhook, 0, entry))
+        return await self._uninterrupted(self._put(webhook, 0, entry, instead_of))
 
     async def replace(self, webhook: Webhook, based_on: int, *, entry: bytes | None = None) -> Webhook:
         """Write what has become of a webhook that was read at revision ``based_on``; its revision is one more.
@@ -133,7 +140,13 @@ class WebhookStore:
             if self._directory.ignored(await self._append(anew, Place(webhook_id, standing, standing))):
                 await self._settle(webhook_id)
 
-    async def _put(self, webhook: Webhook, base: int, entry: bytes | None) -> Webhook:
+    async def _put(
+        self,
+        webhook: Webhook,
+        base: int,
+        entry: bytes | None,
+        instead_of: Callable[[Webhook], bool] = lambda _: False,
+    ) -> Webhook:
         before, place = self._directory.get(webhook.id), Place(webhook.id, base + 1, base)
         if before is not None and same_configuration(before, webhook):
             await self._write(webhook, place, entry)
@@ -142,7 +155,8 @@ class WebhookStore:
         await self._write(webhook, place, entry)
         try:
             self._refuse_same(webhook)
-        except SameConfiguration:
+            self._refuse_later(webhook, instead_of)
+        except (SameConfiguration, Preceded):
             await self._withdraw(webhook, base + 1, before)
             raise
         return webhook
@@ -151,6 +165,10 @@ class WebhookStore:
         other = self._directory.same_as(webhook)
         if other is not None:
             raise SameConfiguration(other)
+
+    def _refuse_later(self, webhook: Webhook, instead_of: Callable[[Webhook], bool]) -> None:
+        if self._directory.told_before(webhook, instead_of):
+            raise Preceded
 
     async def _withdraw(self, webhook: Webhook, revision: int, before: Webhook | None) -> None:
         """Take back what was written as ``revision``: the webhook is as it was before, or deleted if it is new."""

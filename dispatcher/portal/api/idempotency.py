@@ -5,7 +5,8 @@ answered waits for that answer, instead of getting 409.
 
 An answer is kept in this process for a day, and for the last few thousand keys. A portal that has restarted, or another
 one behind the same address, knows a request by what it created: the id follows from the key, and where two portals
-create at once, one stands first in ``webhooks.config``. If it was deleted since, such a portal creates another.
+create at once, one stands first in ``webhooks.config``; the other takes back what it wrote, if its body was another.
+If it was deleted since, such a portal creates another.
 """
 
 import asyncio

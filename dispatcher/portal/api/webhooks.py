@@ -52,7 +52,7 @@ from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
-from dispatcher.webhooks.store import FIRST_REVISION, SameConfiguration, StaleRevision
+from dispatcher.webhooks.store import FIRST_REVISION, Preceded, SameConfiguration, StaleRevision
 from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
@@ -230,10 +230,12 @@ class WebhooksApi:
         # Of what is answered, and not of what has become of it since: a creation may be asked for again.
         return Answer(created, {"Location": location, "ETag": etag(FIRST_REVISION)})
 
-    async def _create(self, call: Call[NoQuery, NewWebhook], id: str) -> CreatedWebhook:
+    async def _create(
+        self, call: Call[NoQuery, NewWebhook], id: str, *, instead_of: Callable[[Webhook], bool] = lambda _: False
+    ) -> CreatedWebhook:
         webhook = _new(call, f"{_PREFIX}{id}", new_secret(), self._clock(), call.caller.person)
         try:
-            await self._changes.create(webhook)
+            await self._changes.create(webhook, instead_of=instead_of)
         except SameConfiguration as same:
             raise _same_configuration(same.other) from None
         return created_view(webhook)
@@ -245,8 +247,10 @@ class WebhooksApi:
             return before
         taken = self._directory.revision(f"{_PREFIX}{ids.today}")
         try:
-            return await self._create(call, token_hex(12) if taken else ids.today)
-        except (StaleRevision, Problem) as lost:
+            return await self._create(
+                call, token_hex(12) if taken else ids.today, instead_of=lambda other: self._is_of_key(other, ids)
+            )
+        except (StaleRevision, Preceded, Problem) as lost:
             if (before := self._created(call, ids)) is not None:
                 return before
             if isinstance(lost, Problem):
@@ -259,11 +263,10 @@ class WebhooksApi:
         Raises:
             Problem: 422, it was another request with the same key.
         """
-        since = self._clock() - KEPT
         found = [
             webhook
             for webhook in self._directory.of_organization(call.organization_id)
-            if ids.of_key(webhook.id.removeprefix(_PREFIX)) and webhook.created_on > since
+            if self._is_of_key(webhook, ids)
         ]
         first = next((webhook for webhook in found if webhook.id.removeprefix(_PREFIX) in ids), None)
         if first is None:
@@ -273,6 +276,9 @@ class WebhooksApi:
         # One that was rotated away signs for a day, which is longer than the key is known.
         secret = first.secrets[-1].value
         return created_view(_new(call, first.id, secret, first.created_on, first.created_by))
+
+    def _is_of_key(self, webhook: Webhook, ids: KeyedIds) -> bool:
+        return ids.of_key(webhook.id.removeprefix(_PREFIX)) and webhook.created_on > self._clock() - KEPT
 
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook."""

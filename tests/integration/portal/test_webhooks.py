@@ -151,6 +151,15 @@ async def test_creation_with_a_key_is_done_once_whichever_portal_is_asked(
             assert [reply.body for reply in replies] == [replies[0].body] * 4
         assert len((await api("GET", "/webhooks")).body["items"]) == 10
 
+        for n in range(5):
+            bodies = ({**MEMBERS, "target_url": f"https://{here}.example/{n}"} for here in ("one", "other"))
+            asked = zip((api, elsewhere), bodies, strict=True)
+            replies = await asyncio.gather(
+                *(ask("POST", "/webhooks", body, Idempotency_Key=f"two bodies {n}") for ask, body in asked)
+            )
+            assert sorted(reply.status for reply in replies) == [201, 422]
+        assert len((await api("GET", "/webhooks")).body["items"]) == 15
+
         first = await api("POST", "/webhooks", MEMBERS, Idempotency_Key="one portal")
         assert (await api("PATCH", f"/webhooks/{first.body['id']}", {"name": "Changed since"})).status == 200
         assert (await api("POST", f"/webhooks/{first.body['id']}/rotate-secret")).status == 200
@@ -160,7 +169,7 @@ async def test_creation_with_a_key_is_done_once_whichever_portal_is_asked(
         other = await elsewhere("POST", "/webhooks", {**MEMBERS, "name": "Other"}, Idempotency_Key="one portal")
         assert (other.status, other.body["errors"][0]["field"]) == (422, "Idempotency-Key")
     entries = (await api("GET", "/audit")).body["items"]
-    assert sum(entry["action"] == "created" for entry in entries) == 11
+    assert sum(entry["action"] == "created" for entry in entries) == 16
 
 
 async def test_changes_only_the_revision_that_was_seen(api: Api) -> None:

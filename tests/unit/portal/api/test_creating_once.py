@@ -1,5 +1,6 @@
 """A creation with an ``Idempotency-Key`` that comes to several portals."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, cast
@@ -17,7 +18,7 @@ from dispatcher.portal.audit import Audit
 from dispatcher.portal.changes import Changes
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import rotate
-from dispatcher.webhooks.store import SameConfiguration, StaleRevision
+from dispatcher.webhooks.store import Preceded, SameConfiguration, StaleRevision
 from dispatcher.webhooks.webhook import Webhook
 from tests.support.serving import CALLER
 
@@ -50,7 +51,7 @@ class Store:
             id, webhook, base = self._log.records[offset]
             self.directory.apply(offset, id, webhook, base + 1, base)
 
-    async def create(self, webhook: Webhook, *, entry: bytes) -> None:  # noqa: ARG002 - as a Store has it
+    async def create(self, webhook: Webhook, *, entry: bytes, instead_of: Callable[[Webhook], bool]) -> None:  # noqa: ARG002 - as a Store has it
         if self.directory.revision(webhook.id):
             raise StaleRevision(1, None)
         self.write(webhook.id, webhook, 0)
@@ -59,6 +60,9 @@ class Store:
         if (other := self.directory.same_as(webhook)) is not None:
             self.write(webhook.id, None, 1)
             raise SameConfiguration(other)
+        if self.directory.told_before(webhook, instead_of):
+            self.write(webhook.id, None, 1)
+            raise Preceded
 
     def write(self, id: str, webhook: Webhook | None, base: int) -> None:
         self._log.records.append((id, webhook, base))
@@ -120,6 +124,18 @@ async def test_a_key_means_one_request(log: Log) -> None:
     with pytest.raises(Problem) as caught:
         await other.create(name="Other")
     assert caught.value.status == 422
+
+
+async def test_of_two_requests_with_a_key_at_once_the_first_in_the_log_is_done(log: Log) -> None:
+    one, other = Portal(log), Portal(log)
+    created = await one.create()
+    with pytest.raises(Problem) as caught:
+        await other.create(name="Other", target_url="https://other.example/")
+    assert caught.value.status == 422
+    assert other.ids == [created.id]
+    one.store.read()
+    assert one.ids == [created.id]
+    assert (await one.create()).id == created.id
 
 
 @pytest.mark.parametrize("ahead", [True, False])
