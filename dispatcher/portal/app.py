@@ -82,6 +82,7 @@ class Portal:
     """Serves API and pages on ``DISPATCHER_HTTP_HOST`` and ``DISPATCHER_HTTP_PORT`` (0: any free port, see ``url``).
 
     ``people`` of a demonstration sign in at a click. ``beside`` are processes whose metrics it tells too.
+    ``monotonic`` counts the seconds in which limits and keys are kept.
     ``follower`` is started, stopped and watched by whoever shares it.
     """
 
@@ -98,6 +99,7 @@ class Portal:
         *,
         people: Sequence[Caller] = (),
         beside: Beside = dict,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         check_authentication_settings(settings)
         self._settings = settings
@@ -108,6 +110,7 @@ class Portal:
         self._clickhouse = clickhouse
         self._log = DeliveryLog(clickhouse)
         self._people = people
+        self._monotonic = monotonic
         self._exposition = Exposition(beside)
         self._stack = AsyncExitStack()
         self._background: dict[str, asyncio.Task[None]] = {}
@@ -139,9 +142,9 @@ class Portal:
             missing = MissingEntries(audit, trail, audit_topic.catch_up, self._vault, self._follower, _utc_now)
             clickhouse = self._clickhouse
             erasure = Erasure(clients, topics, producer, self._follower, changes, audit, clickhouse, _utc_now)
-            resender = Resender(self._log, directory, producer, topics, time.monotonic)
+            resender = Resender(self._log, directory, producer, topics, self._monotonic)
             recoveries = Recoveries(
-                RecoverableMessages(clickhouse), resender, directory, producer, topics, _utc_now, time.monotonic
+                RecoverableMessages(clickhouse), resender, directory, producer, topics, _utc_now, self._monotonic
             )
             services: dict[str, CompactedTopic | Background] = {
                 "audit": audit_topic,
@@ -174,9 +177,9 @@ class Portal:
             feed = AttemptFeed(clients, topics, producer)
             apis = Apis(
                 ChoicesApi(resources),
-                WebhooksApi(changes, IdempotencyKeys(time.monotonic), self._follower.catch_up, _utc_now),
+                WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._follower.catch_up, _utc_now),
                 TestingApi(directory, target.call, audit),
-                AttemptsApi(directory, self._log, feed, _utc_now, time.monotonic),
+                AttemptsApi(directory, self._log, feed, _utc_now, self._monotonic),
                 AuditApi(directory, trail, audit_topic.catch_up),
                 ResendingApi(directory, resender, recoveries, audit, _utc_now),
             )
@@ -207,7 +210,7 @@ class Portal:
         keys = await self._keys(stack)
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
         public_url = None if settings.public_url is None else str(settings.public_url)
-        limits = RateLimits(time.monotonic)
+        limits = RateLimits(self._monotonic)
         site = Site(self._vault, public_url, limits, ended, _utc_now)
         app = application(apis.operations(), site.callers(authentication), limits)
         provider = self._provider(public_url)
@@ -237,14 +240,14 @@ class Portal:
         client_id, secret = settings.oidc_client_id, settings.oidc_client_secret
         if settings.oidc_issuer is None or client_id is None or secret is None or public_url is None:
             return None
-        return Provider(settings.oidc_issuer, client_id, secret, public_url, clock=_utc_now, monotonic=time.monotonic)
+        return Provider(settings.oidc_issuer, client_id, secret, public_url, clock=_utc_now, monotonic=self._monotonic)
 
     async def _keys(self, stack: AsyncExitStack) -> Keys:
         settings = self._settings
         if settings.auth_secret is not None:
             return SharedSecret(settings.auth_secret)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
-        return Jwks(str(settings.auth_jwks_url), session, time.monotonic)
+        return Jwks(str(settings.auth_jwks_url), session, self._monotonic)
 
     def _unready(self) -> Iterable[str]:
         return [name for name, task in self._background.items() if task.done()] if self._background else ["start"]

@@ -1,6 +1,7 @@
 """A portal on a real Kafka and ClickHouse, and somebody who asks it."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -45,14 +46,25 @@ async def follower(settings: Settings, clients: KafkaClients, topics: Topics) ->
 
 
 @pytest.fixture
+def monotonic() -> Callable[[], float]:
+    """The seconds that portals count."""
+    return time.monotonic
+
+
+@pytest.fixture
 def new_portal(
-    settings: Settings, clients: KafkaClients, topics: Topics, follower: ConfigFollower, clickhouse: ClickHouse
+    settings: Settings,
+    clients: KafkaClients,
+    topics: Topics,
+    follower: ConfigFollower,
+    clickhouse: ClickHouse,
+    monotonic: Callable[[], float],
 ) -> NewPortal:
     """Starts a portal, beside others or after them."""
 
     @asynccontextmanager
     async def running() -> AsyncIterator[Portal]:
-        portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse)
+        portal = Portal(settings, clients, topics, follower, vault_of(settings), clickhouse, monotonic=monotonic)
         await portal.start()
         try:
             yield portal

@@ -246,22 +246,3 @@ async def test_static_files_are_kept_by_browsers_until_they_change(visitor: Visi
         tag = response.headers["ETag"]
     async with visitor.session.get(url.split("?")[0], headers={"If-None-Match": tag}) as response:
         assert (response.status, response.headers["Cache-Control"]) == (304, "no-cache")
-
-
-async def test_pages_count_with_the_api_and_tests_by_the_button_with_those_by_a_program(
-    visitor: Visitor, api: Api
-) -> None:
-    await visitor.sign_in()
-    webhook = (await api.create(target_url="http://169.254.1.1/"))["id"]
-    url = f"{visitor.webhooks}/{webhook}"
-    page = await visitor.get(url)
-    assert (await api("GET", "/webhooks")).headers["RateLimit-Policy"] == page.headers["RateLimit-Policy"]
-    # How much is left of that comes back in hundredths of a second; of the tests it does not.
-    for _ in range(58):
-        assert (await api("POST", f"/webhooks/{webhook}/test")).status == 200
-    for status in (200, 200, 429):
-        shown = await visitor.post(f"{url}/test", {"csrf": page.csrf})
-        assert shown.status == status
-    assert "That was more than 60 requests in 60 seconds." in shown.text
-    assert int(shown.headers["Retry-After"]) >= 1
-    assert (await visitor.get(url)).status == 200
