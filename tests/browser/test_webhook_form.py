@@ -188,6 +188,26 @@ async def test_leaving_asks_when_something_was_typed(person: Person) -> None:
     assert len(asked) == 2
 
 
+async def test_more_than_can_be_sent_stays_in_the_form_and_says_why(person: Person, api: Api) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Much")
+    save = page.get_by_role("button", name="Save")
+    header = page.get_by_label("Value of the header").first
+    await page.get_by_label("Send webhook for all alerts").check()
+    await page.get_by_role("heading", name="Headers and rate limit").click()
+    # Each brace takes three characters on its way.
+    await header.evaluate("(input) => { input.value = '{'.repeat(1_500_000); }")
+    await save.click()
+    await expect(page.get_by_role("alert")).to_contain_text("larger than 4 MiB, which is too much to be sent")
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Much")
+    await header.fill("")
+    await save.click()
+    await expect(page.get_by_text("The webhook is created. It is disabled")).to_be_visible()
+    assert [one["name"] for one in (await api("GET", "/webhooks")).body["items"]] == ["Much"]
+
+
 async def test_what_was_typed_is_there_again_after_the_session_ended(person: Person, api: Api) -> None:
     page = person.page
     await person.sign_in()

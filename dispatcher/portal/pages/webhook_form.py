@@ -37,7 +37,7 @@ from dispatcher.portal.pages.typed_webhook import (
     ready_template,
 )
 from dispatcher.portal.pages.visit import Visit
-from dispatcher.portal.pages.wiring import Page
+from dispatcher.portal.pages.wiring import MAX_FORM_MIB, Page
 from dispatcher.webhooks.template import Template
 
 NEW = overview.PATH + "/new"
@@ -206,6 +206,7 @@ class WebhookForm:
             others=_others(visit, typed, meanwhile) if meanwhile else {},
             members=members(visit.language),
             sections=_sections(visit),
+            most_mib=MAX_FORM_MIB,
         )
 
     def _selected(self, visit: Visit, event_type: EventType, one: ResourceView) -> dict[str, str | None]:

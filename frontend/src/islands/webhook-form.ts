@@ -1,5 +1,6 @@
 /** `<webhook-form>`: what in the form depends on the event type follows it; templates and variables come at a click. */
 import { element, jsonText, whenParsed } from "../lib/dom.ts";
+import { bytesOf } from "../lib/form.ts";
 import { Texts } from "../lib/text.ts";
 import type { Variable } from "../lib/variables.ts";
 
@@ -52,6 +53,8 @@ class WebhookForm extends HTMLElement {
         event.preventDefault();
       }
     });
+    // Before anybody takes it for sent.
+    this.addEventListener("submit", (event) => this.#refuseTooLarge(event), { capture: true });
     for (const told of ["input", "change"]) {
       this.addEventListener(told, (event) => this.#forgive(event));
     }
@@ -72,6 +75,22 @@ class WebhookForm extends HTMLElement {
       return false;
     }
     return true;
+  }
+
+  /** What the server would not take stays here, where it can be made shorter. */
+  #refuseTooLarge(event: SubmitEvent): void {
+    const form = event.target instanceof HTMLFormElement ? event.target : null;
+    const bar = form?.querySelector<HTMLElement>("[data-most-bytes]");
+    const said = bar?.querySelector<HTMLElement>('[role="alert"]');
+    if (form === null || !bar || !said) {
+      return;
+    }
+    const tooLarge = bytesOf(new FormData(form, event.submitter)) > Number(bar.dataset.mostBytes);
+    said.hidden = !tooLarge;
+    if (tooLarge) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
   }
 
   #addRow(): void {
