@@ -233,6 +233,9 @@ async def test_what_there_is_not_is_told_by_a_page_and_by_the_api_as_ever(visito
 async def test_language_and_theme_are_kept(visitor: Visitor) -> None:
     page = await visitor.get("/sign-in", Accept_Language="fr, es;q=0.8, en;q=0.5")
     assert '<html lang="es"' in page.html
+    # What a link leads to may be in another language.
+    link = page.html.split('href="/api/docs"')[1].split("</a>")[0]
+    assert ('hreflang="en"' in link, "(en inglés)" in link) == (True, True)
     page = await visitor.post("/preferences", {"language": "en", "theme": "dark", "next": "/sign-in"})
     assert (page.url, '<html lang="en" data-theme="dark">' in page.html) == ("/sign-in", True)
 
