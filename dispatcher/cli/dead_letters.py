@@ -80,9 +80,9 @@ def replay_letters(
     selection = Selection(topic=topic, reason=reason, places=places, replayed_too=again)
     found, sent = asyncio.run(_replay(box, selection, dry_run=dry_run))
     seen = {letter.place for letter in (*found.sendable, *(letter for letter, _ in found.left))}
-    for partition, place in sorted(places - seen):
+    for of_partition, at in sorted(places - seen):
         why = "no such dead letter was chosen; it may have been sent again before, which --again does once more"
-        typer.echo(f"{partition}/{place} is left: {why}", err=True)
+        typer.echo(f"{of_partition}/{at} is left: {why}", err=True)
     if as_json:
         left = [{**_as_json(letter), "left_because": why} for letter, why in found.left]
         chosen = [_as_json(letter) for letter in found.sendable]
