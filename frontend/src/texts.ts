@@ -32,6 +32,7 @@ export const TEXTS = {
   "template-preview": {
     label: "Preview of the message with sample values",
     waiting: "The preview appears when the template is valid JSON.",
+    stale: "This is how it was when the template was last valid JSON.",
     "too-large": "With these values the message is larger than 256 KiB and would not be sent.",
     size: "{size} bytes.",
     beginning: "Only its first {shown} characters are shown here.",

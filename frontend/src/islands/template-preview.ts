@@ -66,7 +66,7 @@ class TemplatePreview extends HTMLElement {
     const checked = check(area.value);
     this.toggleAttribute("data-stale", "problem" in checked);
     if ("problem" in checked) {
-      note.textContent = this.#texts.get("waiting");
+      note.textContent = this.#texts.get(code.hasChildNodes() ? "stale" : "waiting");
       return;
     }
     const variables = new Set(jsonAttribute<Variable[]>(this, "data-variables", []).map((one) => one.name));
