@@ -110,10 +110,10 @@ class ResourcePicker extends HTMLElement {
     this.#chips.setAttribute("aria-label", this.#texts.get("selected"));
     this.#scroll.append(this.#list);
     // What is chosen stands below: it grows, and the list does not move under the pointer.
+    const icon = this.querySelector("template")?.content ?? "";
     this.#choosing.append(
-      this.#search,
-      this.#scroll,
-      this.#note,
+      element("div", { class: "with-icon" }, icon, this.#search),
+      element("div", { class: "rp-box" }, this.#scroll, this.#note),
       element("div", { class: "rp-chosen" }, this.#count, this.#clear, this.#chips),
     );
     this.append(this.#choosing, this.#inputs);
