@@ -112,6 +112,12 @@ async def test_language_and_theme_are_chosen_in_the_menu(person: Person) -> None
     await page.get_by_role("button", name="Oscuro").click()
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
+    # From wherever somebody is, the way home leads to the organization where they are.
+    for name in ("Portal Webhooks", "Go to your webhooks"):
+        await person.page.goto("/organizations/org-northwind/webhooks/wh_none")
+        await person.page.get_by_role("link", name=name).click()
+        await expect(person.page).to_have_url("/organizations/org-northwind/webhooks")
+
 
 async def test_times_are_in_the_person_s_zone_and_exact_on_hover(person: Person, api: Api) -> None:
     webhook = await api.create()

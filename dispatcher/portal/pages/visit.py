@@ -71,6 +71,12 @@ class Visit:
         return sorted(admin, key=lambda one: (one[1].casefold(), one[0]))
 
     @property
+    def home_url(self) -> str:
+        """Where the way out of a page leads: the overview of its organization, if the caller may see that."""
+        known = self.organization_id in dict(self.organizations)
+        return self.organization_url() if known else "/"
+
+    @property
     def theme(self) -> str:
         """``system``, ``light`` or ``dark``."""
         return theme_of(self.request)
