@@ -60,6 +60,14 @@ async def test_on_a_narrow_screen_the_chosen_filter_and_tab_are_seen(person: Per
         assert box["x"] + box["width"] <= 400
 
 
+async def test_on_a_narrow_screen_too_webhooks_are_sorted(person: Person, api: Api) -> None:
+    await api.create()
+    await person.page.set_viewport_size({"width": 400, "height": 900})
+    await person.sign_in()
+    await person.page.get_by_role("link", name="Event Type").click()
+    await expect(person.page).to_have_url(re.compile("sort=event_type"))
+
+
 async def test_who_is_signed_in_tries_the_api_on_its_page(person: Person, api: Api) -> None:
     webhook = await api.create()
     page = person.page
