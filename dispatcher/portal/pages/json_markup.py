@@ -15,9 +15,14 @@ _VARIABLE = re.compile(r"#([A-Za-z0-9_]+)")
 _LONGEST = 64 * 1024
 
 
+def as_json(value: Any) -> str:
+    """As it is laid out, whole, to be copied."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 def pretty_json(value: Any, variables: Collection[str] = ()) -> Markup:
     """Markup for inside of ``<pre>``; what is longer than 64 Ki characters is cut."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = as_json(value)
     cut, text = len(text) > _LONGEST, text[:_LONGEST]
     pieces, start = [], 0
     for token in _TOKEN.finditer(text):
