@@ -30,10 +30,10 @@ def typed(moment: datetime) -> str:
 
 
 async def send_again(page: Page, since: datetime, until: datetime | None = None) -> None:
-    dialog = page.get_by_role("dialog", name="Send again what failed")
+    dialog = page.get_by_role("dialog", name="Recover failed messages")
     await dialog.get_by_label("Failed since").fill(typed(since))
     await dialog.get_by_label("Until (optional)").fill(typed(until) if until else "")
-    await dialog.get_by_role("button", name="Send again").click()
+    await dialog.get_by_role("button", name="Recover").click()
 
 
 @pytest.mark.usefixtures("delivering")
@@ -44,7 +44,7 @@ async def test_what_failed_since_a_time_is_sent_again(
     await api("POST", f"/webhooks/{webhook}/enable")
     page = person.page
     rows = page.locator("live-attempts tbody tr")
-    dialog = page.get_by_role("dialog", name="Send again what failed")
+    dialog = page.get_by_role("dialog", name="Recover failed messages")
     recover = page.get_by_role("link", name="Recover failed since…")
     since = dialog.get_by_label("Failed since")
     await person.sign_in()
@@ -69,7 +69,7 @@ async def test_what_failed_since_a_time_is_sent_again(
     await expect(dialog).to_contain_text("Choose a time after the beginning, or leave it empty.")
     await expect(since).to_have_value(typed(now - timedelta(hours=1)))
     await send_again(page, now + timedelta(days=1))
-    await expect(dialog).to_contain_text("Choose a time that has passed.")
+    await expect(dialog).to_contain_text("Choose a time in the past.")
     await expect(since).to_have_value(typed(now + timedelta(days=1)))
 
     # Nothing failed yesterday; in the last hour two did, and the target is well again.

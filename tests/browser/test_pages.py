@@ -109,6 +109,12 @@ async def test_a_provider_goes_from_one_organization_to_another(person: Person) 
     await expect(person.page).to_have_url("/organizations/org-northwind/webhooks")
     await expect(person.page.get_by_role("heading", name="No webhooks yet")).to_be_visible()
 
+    # From wherever somebody is, the way home leads to the organization where they are.
+    for name in ("Portal Webhooks", "Go to your webhooks"):
+        await person.page.goto("/organizations/org-northwind/webhooks/wh_none")
+        await person.page.get_by_role("link", name=name).click()
+        await expect(person.page).to_have_url("/organizations/org-northwind/webhooks")
+
 
 async def test_language_and_theme_are_chosen_in_the_menu(person: Person) -> None:
     page = person.page
@@ -119,12 +125,6 @@ async def test_language_and_theme_are_chosen_in_the_menu(person: Person) -> None
     await page.get_by_label("Menú de Ada Moreau").click()
     await page.get_by_role("button", name="Oscuro").click()
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-
-    # From wherever somebody is, the way home leads to the organization where they are.
-    for name in ("Portal Webhooks", "Go to your webhooks"):
-        await person.page.goto("/organizations/org-northwind/webhooks/wh_none")
-        await person.page.get_by_role("link", name=name).click()
-        await expect(person.page).to_have_url("/organizations/org-northwind/webhooks")
 
 
 async def test_times_are_in_the_person_s_zone_and_exact_on_hover(person: Person, api: Api) -> None:
@@ -153,14 +153,14 @@ async def test_a_new_secret_is_shown_once_and_the_old_one_signs_too(person: Pers
     await page.goto(f"{WEBHOOKS}/{webhook['id']}")
     card = page.locator("#secret")
     rotate = card.get_by_role("link", name="Rotate")
-    dialog = page.get_by_role("dialog", name="Make a new signing secret?")
+    dialog = page.get_by_role("dialog", name="Rotate the signing secret?")
     await expect(page.locator("body")).not_to_contain_text("whsec_", use_inner_text=True)
     await rotate.click()
     await expect(dialog).to_contain_text("For 24 hours, messages are signed with the old one too")
     await dialog.get_by_role("link", name="Cancel").click()
     await expect(rotate).to_be_focused()
     await rotate.click()
-    await dialog.get_by_role("button", name="Make a new secret").click()
+    await dialog.get_by_role("button", name="Rotate").click()
     await expect(card).to_contain_text("Copy the signing secret now")
     new = await card.locator(".copyable code").inner_text()
     assert new.startswith("whsec_")
