@@ -10,6 +10,7 @@ from dispatcher.kafka.topics import Topics
 from tests.support.browsing import LOOKS, NARROW, WEBHOOKS, WIDE, Person, happen, looking, problems
 from tests.support.portal import Api
 from tests.support.target import Target, answer
+from tests.support.waiting import eventually
 
 
 @pytest.mark.usefixtures("delivering")
@@ -80,6 +81,11 @@ async def test_axe_finds_nothing_and_nothing_overflows(
 ) -> None:
     webhook = (await api.create(target_url=target.url("hook", answer(200))))["id"]
     await api("POST", f"/webhooks/{webhook}/enable")
+
+    async def plotted() -> bool:
+        history = await api("GET", f"/webhooks/{webhook}/metrics/history")
+        return any(bucket["attempts"] for bucket in history.body["items"])
+
     await looking(person, "system", language)
     await person.sign_in()
     page = person.page
@@ -96,6 +102,11 @@ async def test_axe_finds_nothing_and_nothing_overflows(
         export = await page.locator("a[download]").bounding_box()
         assert export is not None
         assert export["x"] + export["width"] < size["width"]
+    await eventually(plotted)
+    await page.reload()
+    await page.locator(".dp-table summary").click()
+    await expect(page.locator(".dp-scroll tbody tr").first).to_be_visible()
+    found += await problems(person, "the plots as a table")
     await row.get_by_role("link").click()
     await expect(page.get_by_role("dialog").get_by_role("heading", level=1)).to_be_focused()
     found += await problems(person, "an attempt in its window")

@@ -513,7 +513,7 @@ function timeLabel(time: number, span: Span): string {
 }
 
 function compact(value: number): string {
-  return numbers({ notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return numbers({ notation: "compact", maximumFractionDigits: 2 }).format(value);
 }
 
 if (customElements.get("delivery-plots") === undefined) {
