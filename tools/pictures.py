@@ -223,7 +223,8 @@ def recover(page: Page, address: str) -> None:
 
 def spanish(page: Page, address: str) -> None:
     """A webhook's page in the other language."""
-    page.context.add_cookies([{"name": "language", "value": "es", "url": page.url}])
+    host = urlsplit(page.url).hostname or ""
+    page.context.add_cookies([{"name": "language", "value": "es", "domain": host, "path": "/"}])
     page.goto(address)
     take(page, "spanish")
     page.context.clear_cookies(name="language")
