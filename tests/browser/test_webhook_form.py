@@ -310,7 +310,7 @@ async def test_what_others_wrote_stays_text_and_is_saved_as_it_was(person: Perso
         name=name,
         target_url="https://target.example/'\"><script>alert(2)</script>",
         items={"ids": [evil]},
-        payload_template={evil: f"{evil} #alert_name", "</script>": ["\x1b[31m", evil]},
+        payload_template={evil: f"{evil} #alert_name", "</script>": ["\x1b[31m", evil, "half \ud800"]},
         headers={"X-Key": "'\"><script>alert(3)</script>"},
     )
     page = person.page

@@ -14,15 +14,32 @@ _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))(\s*:)?|\b(?:true|false|null)
 _VARIABLE = re.compile(r"#([A-Za-z0-9_]+)")
 _LONGEST = 64 * 1024
 
+# A hundred lists in each other, and a hundred thousand numbers in the innermost, are a hundred times as long in lines.
+_LONGEST_IN_LINES = 1024 * 1024
+_IN_LINES = json.JSONEncoder(indent=2, ensure_ascii=False)
+_IN_ONE_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 def as_json(value: Any) -> str:
-    """As it is laid out, whole, to be copied."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Laid out in lines, whole, to be edited and copied; in one line if it would be longer than 1 Mi characters."""
+    pieces, length = [], 0
+    for piece in _IN_LINES.iterencode(value):
+        pieces.append(piece)
+        length += len(piece)
+        if length > _LONGEST_IN_LINES:
+            pieces = [_IN_ONE_LINE.encode(value)]
+            break
+    # Half of a surrogate pair is no text; JSON writes it as its code.
+    return "".join(pieces).encode("utf-8", "backslashreplace").decode()
 
 
 def pretty_json(value: Any, variables: Collection[str] = ()) -> Markup:
+    """``coloured_json`` of a value."""
+    return coloured_json(as_json(value), variables)
+
+
+def coloured_json(text: str, variables: Collection[str] = ()) -> Markup:
     """Markup for inside of ``<pre>``; what is longer than 64 Ki characters is cut."""
-    text = as_json(value)
     cut, text = len(text) > _LONGEST, text[:_LONGEST]
     pieces, start = [], 0
     for token in _TOKEN.finditer(text):

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from json import dumps
 from typing import Any, Self, TypeVar
 
 from multidict import MultiDict
@@ -14,6 +13,7 @@ from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, invalid
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 from dispatcher.portal.api.webhook_views import NewWebhook, WebhookChange, WebhookView
+from dispatcher.portal.pages.json_markup import as_json
 from dispatcher.portal.pages.languages import Language
 from dispatcher.portal.pages.visit import body_of
 from dispatcher.webhooks.target_headers import MASK, check_target_headers
@@ -28,11 +28,6 @@ NAME_WITHOUT_HEADER = "a value has no header's name; write the name, or remove t
 NOT_AN_OBJECT = "the template is not a JSON object; begin it with { and end it with }"
 NO_TEMPLATE = "the template is empty; write a JSON object, such as the example"
 ITEMS_OF_ANOTHER_KIND = "these items belong to another event type; show those of this one, and choose anew"
-
-
-def template_text(template: Mapping[str, Any]) -> str:
-    """A template as the editor shows it."""
-    return dumps(template, indent=2, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ class TypedWebhook:
             target_url=webhook.target_url,
             all_items=webhook.items.all,
             item_ids=webhook.items.ids,
-            template=template_text(webhook.payload_template),
+            template=as_json(webhook.payload_template),
             headers=tuple(webhook.headers.items()),
             rate_limit="" if rate is None else language.number(rate, grouped=False),
         )
@@ -73,7 +68,9 @@ class TypedWebhook:
     def read(cls, fields: MultiDict[str]) -> Self:
         """The form as it was sent."""
         listed = fields.get("item_ids", "").splitlines()
-        ids = [id for id in (*fields.getall("items", []), *(line.strip() for line in listed)) if id]
+        # Browsers send lines as CRLF, whatever was there, or was typed.
+        chosen = (id.replace("\r\n", "\n") for id in fields.getall("items", []))
+        ids = [id for id in (*chosen, *(line.strip() for line in listed)) if id]
         names, values = fields.getall("header_name", []), fields.getall("header_value", [])
         headers = [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
         return cls(
@@ -83,7 +80,6 @@ class TypedWebhook:
             all_items="all_items" in fields,
             item_ids=tuple(dict.fromkeys(ids)),
             items_of=fields.get("items_of"),
-            # Browsers send lines as CRLF, whatever was typed.
             template=fields.get("payload_template", "").replace("\r\n", "\n"),
             headers=tuple((name, value) for name, value in headers if name or value),
             rate_limit=fields.get("rate_limit", "").strip(),
@@ -175,7 +171,7 @@ class TypedWebhook:
 
 def ready_template(name: str, event_type: EventType) -> str:
     """The text of a ready template."""
-    return template_text(example_templates(event_type)[TEMPLATES[name]])
+    return as_json(example_templates(event_type)[TEMPLATES[name]])
 
 
 def name_of_ready_template(text: str, event_type: EventType) -> str | None:

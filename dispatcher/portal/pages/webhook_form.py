@@ -235,12 +235,13 @@ def _refreshed(visit: Visit, typed: TypedWebhook) -> TypedWebhook | None:
 def _preview(visit: Visit, typed: TypedWebhook) -> Markup | None:
     try:
         template = typed.template_object()
-    except ValueError:
+        body = Template(template, names_of(typed.known_event_type))
+    except (ValueError, RecursionError):
         return None
     event_type = typed.known_event_type
     values = sample_values(event_type, visit.organization_id, _organization_name(visit))
     texts = {name: escaped(text_of(value)) for name, value in values.items()}
-    return pretty_body(Template(template, names_of(event_type)).render(texts).decode())
+    return pretty_body(body.render(texts).decode())
 
 
 def _about(visit: Visit, event_type: EventType) -> Mapping[str, Any]:

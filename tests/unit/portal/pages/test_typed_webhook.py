@@ -203,8 +203,8 @@ def test_a_template_comes_back_as_it_was_typed(text: str) -> None:
 
 
 def test_ids_come_from_boxes_and_lines_each_once() -> None:
-    fields = MultiDict([("items", "a"), ("items", "b"), ("item_ids", " b\r\n\r\nc d ")])
-    assert TypedWebhook.read(fields).item_ids == ("a", "b", "c d")
+    fields = MultiDict([("items", "a"), ("items", "b"), ("items", "two\r\nlines"), ("item_ids", " b\r\n\r\nc d ")])
+    assert TypedWebhook.read(fields).item_ids == ("a", "b", "two\nlines", "c d")
 
 
 @pytest.mark.parametrize("event_type", EventType)
