@@ -1,7 +1,6 @@
 """What somebody typed into the form of a webhook: kept to the letter, and read as the API would have it."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
