@@ -235,16 +235,6 @@ class Sender:
         partition = self._partitions[tp.partition]
         offset = record.offset
         parked = tp.topic == self._topics.parked
-        has_room = False
-        if parked:
-            webhook_id = (record.key or b"").decode(errors="replace")
-            has_room = self._lanes.has_room_for_parked(webhook_id)
-            end = self._consumer.highwater(tp) or 0
-            if not has_room and not self._passing.may_pass(tp, webhook_id, offset, end, time.monotonic()):
-                self._blocking[tp] = webhook_id
-                self._consumer.seek(tp, offset)
-                self._consumer.pause(tp)
-                return False
         try:
             delivery = read_delivery(record.key, record.value, record.headers)
         except UnreadableDelivery as error:
@@ -254,11 +244,23 @@ class Sender:
             task.add_done_callback(self._setting_aside.discard)
             return True
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
-        if key in partition.made or offset in partition.finished.get(tp.topic, ()):
+        stands_at = partition.parked.get(key)
+        moved = stands_at is not None and (not parked or offset < stands_at)
+        if moved or key in partition.made or offset in partition.finished.get(tp.topic, ()):
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
             return True
+        has_room = False
+        if parked:
+            webhook_id = delivery.webhook_id
+            has_room = self._lanes.has_room_for_parked(webhook_id)
+            end = self._consumer.highwater(tp) or 0
+            if not has_room and not self._passing.may_pass(tp, webhook_id, offset, end, time.monotonic()):
+                self._blocking[tp] = webhook_id
+                self._consumer.seek(tp, offset)
+                self._consumer.pause(tp)
+                return False
         known = partition.at_hand.get(key)
         due = due_at(record) if parked else record.timestamp
         watermark.begin(offset, now)
@@ -269,6 +271,7 @@ class Sender:
             of_much = tp.topic != self._topics.deliveries
             work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, of_much)
             partition.at_hand[key] = work
+            partition.parked.pop(key, None)
             self._lanes.add(work)
         else:
             finish = partial(watermark.finish, offset)

@@ -1,13 +1,15 @@
 """Taking over a partition: reading back which attempts were made there lately, whoever made them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
 from dispatcher.delivery.outcome import is_final, told_of
+from dispatcher.delivery.record import UnreadableDelivery, read_delivery
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.administration import connected
@@ -51,10 +53,10 @@ async def take_over(
     partitions: Mapping[int, Partition],
     now: int,
 ) -> Mapping[TopicPartition, int]:
-    """Let ``partitions`` know what was made in them lately, up to now (milliseconds).
+    """Let ``partitions`` know what was made in them lately, up to now (milliseconds), and what is parked in them.
 
     A partition that has been read before is read on from there; another one from the time that its last owner noted,
-    and for ten minutes at least.
+    and for ten minutes at least. What is parked is read from where it is committed.
 
     Returns the offsets at which the group goes on in ``tps``: those that are committed.
 
@@ -70,9 +72,10 @@ async def take_over(
     consumer.assign(list(attempts.values()))
     await consumer.start()
     try:
-        positions = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
+        positions: Mapping[TopicPartition, int] = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
         if unknown := [tp for tp in tps if tp not in positions]:
-            positions |= await consumer.beginning_offsets(unknown)
+            positions = {**positions, **await consumer.beginning_offsets(unknown)}
+        positions = positions_within(await consumer.end_offsets(list(tps)), positions)
         ends = await consumer.end_offsets(list(attempts.values()))
         found = await consumer.offsets_for_times(
             {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
@@ -91,9 +94,37 @@ async def take_over(
             partition.read_to = records[-1].offset + 1
         for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
+        await _read_parked(consumer, partitions, {tp: positions[tp] for tp in tps if tp.topic == topics.parked})
     finally:
         await consumer.stop()
     return {tp: positions[tp] for tp in tps}
+
+
+def positions_within(
+    ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int]
+) -> Mapping[TopicPartition, int]:
+    """The positions, of which none is behind the end of its log."""
+    for tp, end in ends.items():
+        if committed[tp] > end:
+            log.warning("a log ends before what was committed of it; it is read from its end", partition=tp, end=end)
+    return {tp: min(committed[tp], end) for tp, end in ends.items()}
+
+
+async def _read_parked(
+    consumer: AIOKafkaConsumer, partitions: Mapping[int, Partition], positions: Mapping[TopicPartition, int]
+) -> None:
+    """Learn where what is parked stands last: whoever moved it there may not have committed that."""
+    consumer.assign(list(positions))
+    ends = await consumer.end_offsets(list(positions))
+    for tp, position in positions.items():
+        partitions[tp.partition].parked = {}
+        consumer.seek(tp, position)
+    async for tp, records in read_up_to(consumer, ends):
+        parked = partitions[tp.partition].parked
+        for record in records:
+            with suppress(UnreadableDelivery):
+                delivery = read_delivery(record.key, record.value, record.headers)
+                parked[attempt_key(delivery.message_id, delivery.run, delivery.attempt)] = record.offset
 
 
 def _working_since(committed: Mapping[TopicPartition, tuple[int, str]]) -> dict[int, int]:

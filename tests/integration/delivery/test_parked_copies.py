@@ -1,7 +1,12 @@
 """What is parked, and is known already, is told from what has to wait for room in its lane."""
 
 from collections import Counter
+from datetime import timedelta
 
+import pytest
+
+from dispatcher.delivery import memory, takeover
+from dispatcher.webhooks.store import FIRST_REVISION
 from tests.support.delivering import Delivering
 from tests.support.kafka import consume_all
 from tests.support.target import Target
@@ -27,3 +32,28 @@ async def test_copies_of_what_was_made_and_of_what_waits_are_neither_sent_nor_pa
     assert Counter(each.message_id for each in target.received) == Counter(expected)
     parked = Counter(dict(record.headers)["message"].decode() for record in await consume_all(clients, topics.parked))
     assert (parked[made], parked[waits]) == (1, 1)
+
+
+async def test_what_was_moved_is_sent_once_whoever_goes_on_with_it(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is moved from behind an unfinished record is not committed: the next sender reads it in both places."""
+    for module in (memory, takeover):
+        monkeypatch.setattr(module, "REMEMBERED", timedelta(seconds=1))
+    monkeypatch.setattr(memory, "_SLICE", timedelta(seconds=0.1))
+    clients, topics = delivering.clients, delivering.topics
+    webhook = await delivering.webhook("wh", target.url("in"), rate_limit=2.0)
+    sender = await delivering.sender()
+    messages = [f"msg_{number}" for number in range(300)]
+    await delivering.deliver("wh", *messages)
+
+    async def many_were_moved() -> bool:
+        return len(await consume_all(clients, topics.parked)) > len(messages) + 100
+
+    await eventually(many_were_moved)
+    await sender.stop()
+    await delivering.store.replace(webhook.model_copy(update={"rate_limit": 100.0}), based_on=FIRST_REVISION)
+    await delivering.sender()
+    await eventually(lambda: {each.message_id for each in target.received} == set(messages))
+    await delivering.outcomes(len(messages))
+    assert Counter(each.message_id for each in target.received) == Counter(messages)
