@@ -104,10 +104,10 @@ async def test_healthy_targets_notice_nothing(
     )
     assert twice == 0
     assert {role: most for role, most in memory.most.items() if most >= scale.most_memory[role]} == {}
-    # Of few messages the slowest hundredth is one or two that any other process may have held up. So it is where
-    # others share the machine: hence 10 ms beside what is the goal, twice of what it is alone.
+    # Of few messages the slowest hundredth is one or two that any other process may have held up; and twice a very
+    # little is less than what the machine itself does to some of them.
     if scale.measured >= 1_000:
-        assert quantile(among_bad, 0.99) < 2 * quantile(alone, 0.99) + 0.010
+        assert quantile(among_bad, 0.99) < max(2 * quantile(alone, 0.99), 0.020)
     # Whoever waited behind a target that hangs would wait for its time-out at least.
     assert quantile(among_bad, 0.99) < settings.request_timeout.total_seconds() / 2
 
