@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from aiokafka import TopicPartition
+
 from benchmarks.events import delivery
 from benchmarks.load import broker, scratch
 from benchmarks.part import Figures, Part, Sizes
@@ -35,28 +37,46 @@ async def write_outcomes(clients: KafkaClients, topics: Topics, count: int) -> N
             await asyncio.gather(*written)
 
 
+async def write_parked(clients: KafkaClients, topics: Topics, count: int) -> None:
+    """As many deliveries that wait in ``webhooks.parked``."""
+    now = round(time.time() * 1000)
+    async with clients.producer(linger_ms=20) as producer:
+        for begin in range(0, count, _AT_ONCE):
+            made = [delivery(number, now) for number in range(begin, min(begin + _AT_ONCE, count))]
+            written = [
+                await producer.send(topics.parked, each.body, each.key, partition=_PARTITION, headers=each.headers())
+                for each in made
+            ]
+            await asyncio.gather(*written)
+
+
 async def measure(sizes: Sizes, figures: Figures) -> None:
     topics = load_topics(default_topics_file())
     async with scratch() as data_dir, broker(data_dir) as clients:
         await write_outcomes(clients, topics, sizes.outcomes)
+        await write_parked(clients, topics, sizes.parked)
         async with clients.consumer(topics.deliveries, group=_GROUP):
             pass  # the broker knows the group from here on
         for _ in range(sizes.runs):
             partition = Partition()
-            started, used = time.perf_counter(), time.process_time()
-            await take_over(
-                clients,
-                topics,
-                _GROUP,
-                [],
-                partitions={_PARTITION: partition},
-                now=round(time.time() * 1000),
-            )
-            took = time.perf_counter() - started
+            took, used = await _took(clients, topics, partition, [])
             assert len(partition.made) == sizes.outcomes
             figures.add(f"reading {sizes.outcomes:,} outcomes back", "s", took)
-            figures.add("of that, processor time of the sender", "s", time.process_time() - used)
+            figures.add("of that, processor time of the sender", "s", used)
             figures.add("outcomes a second", "/s", sizes.outcomes / took)
+            took, _ = await _took(clients, topics, partition, [TopicPartition(topics.parked, _PARTITION)])
+            assert len(partition.parked) == sizes.parked
+            figures.add(f"reading {sizes.parked:,} parked records", "s", took)
+
+
+async def _took(
+    clients: KafkaClients, topics: Topics, partition: Partition, tps: list[TopicPartition]
+) -> tuple[float, float]:
+    """Seconds of a takeover, and of a processor."""
+    started, used = time.perf_counter(), time.process_time()
+    now = round(time.time() * 1000)
+    await take_over(clients, topics, _GROUP, tps, partitions={_PARTITION: partition}, now=now)
+    return time.perf_counter() - started, time.process_time() - used
 
 
 def _outcome(delivery: Delivery, now: int) -> Outcome:
@@ -88,9 +108,9 @@ def _outcome(delivery: Delivery, now: int) -> Outcome:
 
 PART = Part(
     "takeover",
-    "a sender takes a partition over: outcomes of the last ten minutes are read back",
+    "a sender takes a partition over: outcomes of the last ten minutes are read back, and what is parked",
     measure,
-    {"outcomes": 200_000},
+    {"outcomes": 200_000, "parked": 100_000},
     {"outcomes": 2_400_000},
 )
 
