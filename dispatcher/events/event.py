@@ -8,6 +8,9 @@ from dispatcher.events.text import escaped, text_of
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.observability.trace_context import TraceContext
 
+MAX_IDENTIFIER_CHARACTERS = 1_024
+"""A longer one identifies nothing: it travels in the headers of records, which have to fit beside all else there."""
+
 OF_THE_WORKSPACE = frozenset(
     {
         "workspace_id",

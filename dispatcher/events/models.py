@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
+from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS
 from dispatcher.events.types import EventType
 
 VARIABLE = "x-template-variable"
@@ -26,7 +27,7 @@ def _moment(caption: str) -> Any:
 
 
 Text = str | None
-Identifier = Annotated[str, Field(min_length=1)]
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)]
 OperationId = Annotated[Identifier, Field(description="Identifies the execution of the operation; unique for each")]
 WorkspaceId = Annotated[Identifier, Field(description="Device ID", json_schema_extra=_IS_VARIABLE)]
 
@@ -85,7 +86,10 @@ class WorkspaceOfOperation(BaseModel):
     """What an operation did on one device."""
 
     workspace_id: Text = Field(
-        default=None, min_length=1, description="Device ID; without it, the entry is no message and is reported"
+        default=None,
+        min_length=1,
+        max_length=MAX_IDENTIFIER_CHARACTERS,
+        description="Device ID; without it, the entry is no message and is reported",
     )
     workspace_name: Text = Field(default=None, description="Device Name")
     workspace_last_user: Text = Field(default=None, description="Last user who used the device")
@@ -110,6 +114,7 @@ class OperationExecutedData(Data):
     operation_id: Text = Field(
         default=None,
         min_length=1,
+        max_length=MAX_IDENTIFIER_CHARACTERS,
         description="Identifies the execution of the operation; unique for each; without it, no workspace is a message",
     )
     operation_type: Text = _variable("Operation Type", "Restart")

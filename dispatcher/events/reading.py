@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from dispatcher.events.event import Event
+from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS, Event
 from dispatcher.events.types import EventType
 from dispatcher.observability.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
@@ -138,7 +138,9 @@ def _type_of(envelope: Mapping[str, Any], expected: EventType | None) -> EventTy
 
 def _identifier(members: Mapping[str, Any], name: str, where: str = "") -> str:
     if problem := _unusable(members, name):
-        raise UnreadableEvent(f"{where}{name} {problem}; it has to be a valid string that is not empty")
+        raise UnreadableEvent(
+            f"{where}{name} {problem}; it has to be a valid string of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"
+        )
     value: str = members[name]
     return value
 
@@ -148,6 +150,8 @@ def _unusable(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     if not isinstance(value, str) or not value:
         return f"is {_shown(members, name)}"
+    if len(value) > MAX_IDENTIFIER_CHARACTERS:
+        return f"has {len(value)} characters"
     if not value.isascii():
         try:
             value.encode()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.delivery.record import Delivery
-from dispatcher.events.event import Event
+from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS, Event
 from dispatcher.events.types import EventType
 from dispatcher.matching.message_id import message_of_device, message_of_event
 from dispatcher.webhooks.webhook import Webhook
@@ -95,6 +95,7 @@ def _workspace_id(event: Event) -> str:
         return event.workspace_id
     if event.type in _ABOUT_ONE_DEVICE:
         workspace_id = event.data.get("workspace_id")
-        # Nobody has checked this one: half of a surrogate pair has no place in a header.
-        return workspace_id.encode(errors="replace").decode() if isinstance(workspace_id, str) else ""
+        # Nobody has checked this one: half of a surrogate pair has no place in a header, nor have megabytes.
+        if isinstance(workspace_id, str) and len(workspace_id) <= MAX_IDENTIFIER_CHARACTERS:
+            return workspace_id.encode(errors="replace").decode()
     return ""

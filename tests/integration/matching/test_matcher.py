@@ -94,6 +94,26 @@ async def test_what_cannot_be_read_is_set_aside_and_the_rest_flows(clients: Kafk
     assert {int(dict(each.headers)["dead-letter-offset"]) for each in letters.records} == set(range(10, 15))
 
 
+async def test_identifiers_that_no_record_can_hold_keep_nothing_from_flowing(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    devices, long = EventType.OPERATION_EXECUTED_IN_WORKSPACE, "w" * 9_000_000
+    webhooks = [a_webhook(each, id=f"wh-{each}", payload_template={"of": "#event_type"}) for each in (ALERTS, devices)]
+    async with (
+        matching(clients, topics, following(*webhooks)),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.dead_letter) as letters,
+        clients.producer(compression_type="gzip", max_request_size=2 * len(long)) as producer,
+    ):
+        for event_type, id in ((devices, long), (ALERTS, long), (devices, "ws-1")):
+            await producer.send_and_wait(topics.events[event_type], an_event(event_type, workspace_id=id))
+        async with asyncio.timeout(20):
+            await letters.until(1)
+            await deliveries.until(2)
+    assert b"data.workspace_id has 9000000 characters" in dict(letters.records[0].headers)["dead-letter-reason"]
+    assert {(each.event_type, each.workspace_id) for each in deliveries.deliveries} == {(ALERTS, ""), (devices, "ws-1")}
+
+
 async def test_an_error_of_ours_sets_the_record_aside_and_the_rest_flows(clients: KafkaClients, topics: Topics) -> None:
     class Broken(Directory):
         def wanting(self, organization_id: str, event_type: EventType) -> Sequence[Webhook]:

@@ -12,6 +12,8 @@ from dispatcher.events.types import EventType
 from dispatcher.kafka.dead_letters import MAX_REASON_CHARACTERS
 
 ABSENT = object()
+LONGEST = "é" * 1024
+TOO_LONG = LONGEST + "x"
 
 
 def _record(event_type: str = "active_alert", *, data: Any = ABSENT, **envelope: Any) -> bytes:
@@ -69,6 +71,16 @@ def _operation(**data: Any) -> bytes:
         (_device(operation_id=ABSENT), "data.operation_id is missing"),
         (_device(workspace_id=ABSENT), "data.workspace_id is missing"),
         (_device(workspace_id=5), "data.workspace_id is 5"),
+        *(
+            (record, f"{name} has 1025 characters; it has to be a valid string of 1 to 1024 characters")
+            for record, name in (
+                (_record(id=TOO_LONG), "id"),
+                (_record(source=TOO_LONG), "source"),
+                (_record(data={"organization_id": TOO_LONG}), "data.organization_id"),
+                (_device(operation_id=TOO_LONG), "data.operation_id"),
+                (_device(workspace_id=TOO_LONG), "data.workspace_id"),
+            )
+        ),
         (b"1" * 5000, "not JSON"),
         (b'{"n": 1e999, "x": 1111111111111111111}', "too large"),
     ],
@@ -76,6 +88,14 @@ def _operation(**data: Any) -> bytes:
 def test_unreadable(record: bytes, problem: str) -> None:
     with pytest.raises(UnreadableEvent, match=problem):
         read_event(record)
+
+
+def test_the_longest_identifiers() -> None:
+    data = {"organization_id": LONGEST, "operation_id": LONGEST, "workspace_id": LONGEST}
+    record = _record("operation_executed_in_workspace", id=LONGEST, source=LONGEST, data=data)
+    event = read_event(record)
+    assert {event.id, event.source, event.organization_id, event.operation_id, event.workspace_id} == {LONGEST}
+    MODELS[event.type].model_validate_json(record)
 
 
 def test_an_event_of_another_topic() -> None:
@@ -246,6 +266,16 @@ def test_the_devices_of_an_operation_are_the_entries_that_the_models_accept(data
                 "data.workspaces[3].workspace_id is missing, data.workspaces[4].workspace_id is 5; "
                 "the operation and its other devices were sent"
             ),
+        ),
+        (
+            _operation(workspaces=[{"workspace_id": TOO_LONG}, {"workspace_id": LONGEST}], operation_id="op-1"),
+            [LONGEST],
+            "data.workspaces[0].workspace_id has 1025 characters; the operation and its other devices were sent",
+        ),
+        (
+            _operation(workspaces=[{"workspace_id": "ws-1"}], operation_id=TOO_LONG),
+            [],
+            "data.operation_id has 1025 characters; the operation was sent, its devices were not",
         ),
         (_operation(workspaces=[]), [], ""),
         (_operation(workspaces=None), [], ""),

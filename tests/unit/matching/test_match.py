@@ -63,6 +63,8 @@ class TestItems:
         (EventType.ACTIVE_ALERT, None, ""),
         (EventType.ACTIVE_ALERT, 7, ""),
         (EventType.ACTIVE_ALERT, "ws-\ud800", "ws-?"),
+        (EventType.ACTIVE_ALERT, "w" * 1024, "w" * 1024),
+        (EventType.EXECUTED_MICROSERVICE, "w" * 1025, ""),
         (EventType.OBJECT_CREATED, "ws-7", ""),
         (DEVICE, "ws-7", "ws-7"),
     ],
