@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What a broker answers that will never take a batch: sent again, it is as large as before."""
 
 
 async def know_partition(producer: AIOKafkaProducer, topic: str, partition: int) -> None:

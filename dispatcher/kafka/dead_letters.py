@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
 
+from dispatcher.kafka.batching import TOO_LARGE
 from dispatcher.kafka.clients import MAX_RECORD_BYTES
 from dispatcher.kafka.headers import by_name
 from dispatcher.observability.metrics import DEAD_LETTERS
@@ -125,7 +125,7 @@ class DeadLetters:
                 value = b""  # noqa: PLW2901 - aiokafka sends no record that has neither
             try:
                 await (await self._producer.send(self._topic, value=value, key=key, headers=headers))
-            except MessageSizeTooLargeError:
+            except TOO_LARGE:
                 if headers is forms[-1][-1]:
                     raise
             else:

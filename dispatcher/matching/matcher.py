@@ -22,7 +22,7 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.reading import UnreadableEvent, read_event
 from dispatcher.events.types import EventType
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.dead_letters import DeadLetters
+from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
@@ -189,6 +189,7 @@ class Matcher:
     def _match_record(self, message: Any) -> Iterator[None]:
         """Put what a record leads to into the outbox, message by message."""
         event_type = self._types[message.topic]
+        record = _EventRecord(message)
         messages = 0
         try:
             event = read_event(message.value or b"", event_type)
@@ -199,39 +200,39 @@ class Matcher:
             if self._tracing is not None:
                 results = self._tracing.matching(event, message, results)
             for result in results:
-                self._put(result)
+                self._put(result, record)
                 messages += 1
                 yield
             if event.incomplete:
-                self._outbox.put_dead_letter(_EventRecord(message), event.incomplete)
+                self._outbox.put_dead_letter(record, event.incomplete)
         except UnreadableEvent as error:
-            self._outbox.put_dead_letter(_EventRecord(message), str(error))
+            self._outbox.put_dead_letter(record, str(error))
         except Exception as error:  # one record must not keep the others from flowing
             log.exception(
                 "an event cannot be matched", topic=message.topic, partition=message.partition, offset=message.offset
             )
-            self._outbox.put_dead_letter(_EventRecord(message), f"it cannot be matched: {error!r}")
+            self._outbox.put_dead_letter(record, f"it cannot be matched: {error!r}")
         else:
             self._counted_events[event_type].inc()
             if messages:
                 self._counted_messages[event_type].inc(messages)
 
-    def _put(self, result: Delivery | TooLarge) -> None:
+    def _put(self, result: Delivery | TooLarge, event: Record) -> None:
         if isinstance(result, TooLarge):
-            self._put_failed(result, round(time.time() * 1000))
+            self._put_failed(result, round(time.time() * 1000), event)
         else:
-            self._put_delivery(result, time.monotonic())
+            self._put_delivery(result, time.monotonic(), event)
 
-    def _put_failed(self, result: TooLarge, now_ms: int) -> None:
+    def _put_failed(self, result: TooLarge, now_ms: int, event: Record) -> None:
         outcome = _failed(result, now_ms)
-        headers = headers_without_call(result.delivery)
-        self._outbox.put(self._topics.attempts, result.delivery.webhook_id, encode_outcome(outcome), headers)
-        self._outbox.put(self._topics.notices, result.delivery.webhook_id, message_failed(outcome, now_ms), [])
+        headers, webhook_id = headers_without_call(result.delivery), result.delivery.webhook_id
+        self._outbox.put(self._topics.attempts, webhook_id, encode_outcome(outcome), headers, event)
+        self._outbox.put(self._topics.notices, webhook_id, message_failed(outcome, now_ms), [], event)
         log_failure(outcome, result.delivery.trace)
         attempts_counter("failed", TOO_LARGE).inc()
         MESSAGES_GIVEN_UP.labels(TOO_LARGE).inc()
 
-    def _put_delivery(self, delivery: Delivery, now: float) -> None:
+    def _put_delivery(self, delivery: Delivery, now: float, event: Record) -> None:
         topic = self._topics.deliveries
         if self._pace.exceeded(delivery.webhook_id, now):
             topic = self._topics.bulk
@@ -239,7 +240,7 @@ class Matcher:
         elif self._pace.used(delivery.webhook_id, now) <= LITTLE:
             self._slices.matched_little(delivery.webhook_id, now)
             self._hurry = True
-        self._outbox.put(topic, delivery.webhook_id, delivery.body, delivery.headers())
+        self._outbox.put(topic, delivery.webhook_id, delivery.body, delivery.headers(), event)
 
 
 class _EventRecord:

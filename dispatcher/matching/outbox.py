@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.delivery.record import Headers
+from dispatcher.kafka.batching import TOO_LARGE
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.partitioning import partition_of
 from dispatcher.observability.metrics import BATCH_RECORDS
@@ -43,13 +45,21 @@ log = structlog.get_logger()
 Done = Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records of one partition; ``first`` is the event that the first of them follows from."""
+
+    builder: BatchBuilder
+    first: Record
+
+
 class _Round:
     """Records that wait together, by topic and partition, and what to call when the broker has them all."""
 
     __slots__ = ("batches", "done", "letters", "records", "size")
 
     def __init__(self) -> None:
-        self.batches: defaultdict[tuple[str, int], list[BatchBuilder]] = defaultdict(list)
+        self.batches: defaultdict[tuple[str, int], list[_Batch]] = defaultdict(list)
         self.letters: list[tuple[Record, str]] = []
         self.done: list[Done] = []
         self.records = 0
@@ -95,13 +105,13 @@ class Outbox:
         """Wait until the round that is being filled takes more."""
         await self._room.wait()
 
-    def put(self, topic: str, webhook_id: str, value: bytes, headers: Headers) -> None:
-        """Add a record to the round, whether it has room or not."""
+    def put(self, topic: str, webhook_id: str, value: bytes, headers: Headers, event: Record) -> None:
+        """Add a record to the round, whether it has room or not; ``event`` is what it follows from."""
         key = webhook_id.encode()
         batches = self._round.batches[topic, partition_of(webhook_id, self._partitions[topic])]
-        if not batches or not self._append(batches[-1], key, value, headers):
-            batches.append(self._producer.create_batch())
-            self._append(batches[-1], key, value, headers)
+        if not batches or not self._append(batches[-1].builder, key, value, headers):
+            batches.append(_Batch(self._producer.create_batch(), event))
+            self._append(batches[-1].builder, key, value, headers)
         self._added(len(value))
 
     def put_dead_letter(self, record: Record, reason: str) -> None:
@@ -170,13 +180,18 @@ class Outbox:
             for each in sending:
                 group.create_task(each)
 
-    async def _send_to(self, topic: str, partition: int, batches: list[BatchBuilder]) -> None:
+    async def _send_to(self, topic: str, partition: int, batches: list[_Batch]) -> None:
         for batch in batches:
-            batch.close()
+            batch.builder.close()
             for delay in _retry_delays():
                 try:
-                    await (await self._producer.send_batch(batch, topic, partition=partition))
+                    await (await self._producer.send_batch(batch.builder, topic, partition=partition))
                 except (KafkaError, OSError) as error:
+                    # Of several, each is small: that topic is not as it was declared, and what is sent has to wait.
+                    if isinstance(error, TOO_LARGE) and batch.builder.record_count() == 1:
+                        reason = f"what follows from it is {batch.builder.size()} bytes, more than {topic} takes"
+                        await self._send_letter(batch.first, reason)
+                        break
                     await _wait_to_retry(topic, error, delay)
                 else:
                     break

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from structlog.testing import capture_logs
 
 from dispatcher.errors import KafkaUnavailable
 from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics, load_topics
 from dispatcher.matching.matcher import Follower, Matcher
@@ -188,6 +190,32 @@ async def test_a_message_that_is_too_large_has_failed(clients: KafkaClients, top
     assert (notice["type"], notice["id"]) == ("message_failed", f"{outcome['message_id']}-1-failed")
     assert notice["data"]["reason"] == "too_large"
     assert notice["data"]["error"] == outcome["error"]
+
+
+async def test_a_message_that_its_topic_does_not_take_keeps_no_other_from_flowing(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    async with connected(clients) as admin:
+        limit = ConfigResource(ConfigResourceType.TOPIC, topics.deliveries, {"max.message.bytes": "100000"})
+        await admin.alter_configs([limit])
+    webhook = a_webhook(ALERTS, payload_template={"name": "#alert_name"})
+    async with (
+        matching(clients, topics, following(webhook)),
+        Reader(clients, topics.deliveries) as deliveries,
+        Reader(clients, topics.dead_letter) as letters,
+    ):
+        large, small = (
+            an_event(ALERTS, alert_name="x" * 150_000),
+            an_event(ALERTS, id="event-2", alert_name="Disk full"),
+        )
+        await publish(clients, topics.events[ALERTS], [large, small], spread=False)
+        async with asyncio.timeout(20):
+            await letters.until(1)
+            await deliveries.until(1)
+    (letter,) = letters.records
+    assert letter.value == large
+    assert f"bytes, more than {topics.deliveries} takes" in dict(letter.headers)["dead-letter-reason"].decode()
+    assert json.loads(deliveries.deliveries[0].body) == {"name": "Disk full"}
 
 
 async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topics: Topics) -> None:

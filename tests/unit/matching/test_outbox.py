@@ -1,16 +1,19 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dispatcher.matching import outbox as outbox_module
 from dispatcher.matching.outbox import BATCH_BYTES, ROUND_EVENTS, ROUND_RECORDS, Outbox
 from tests.support.waiting import eventually
+
+EVENT: Any = SimpleNamespace(value=b"an event")
 
 
 class Broker:
@@ -80,7 +83,7 @@ async def test_an_event_is_done_when_the_broker_has_what_it_led_to() -> None:
     broker.acknowledges = False
     done: list[int] = []
     async with running(broker) as outbox:
-        outbox.put("deliveries", "wh-1", b"{}", [])
+        outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
         outbox.done(lambda: done.append(1), 10)
         outbox.push()
         await eventually(lambda: len(broker.waiting) == 1)
@@ -94,7 +97,7 @@ async def test_an_event_that_leads_to_nothing_is_done_after_those_before_it() ->
     broker.acknowledges = False
     done: list[int] = []
     async with running(broker) as outbox:
-        outbox.put("deliveries", "wh-1", b"{}", [])
+        outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
         outbox.done(lambda: done.append(1), 10)
         outbox.push()
         await eventually(lambda: len(broker.waiting) == 1)
@@ -110,7 +113,7 @@ async def test_nothing_depends_on_a_push() -> None:
     broker = Broker()
     done: list[int] = []
     async with running(broker) as outbox:
-        outbox.put("deliveries", "wh-1", b"{}", [])
+        outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
         outbox.done(lambda: done.append(1), 10)
         await eventually(lambda: done == [1])
 
@@ -120,19 +123,51 @@ async def test_what_the_broker_refuses_is_sent_again() -> None:
     broker.refusals = [KafkaConnectionError(), KafkaConnectionError(), OSError()]
     done: list[int] = []
     async with running(broker) as outbox:
-        outbox.put("deliveries", "wh-1", b"{}", [])
+        outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
         outbox.done(lambda: done.append(1), 10)
         outbox.push()
         await eventually(lambda: done == [1])
     assert len(broker.sent) == 4
 
 
+@pytest.mark.parametrize("error", [MessageSizeTooLargeError, RecordListTooLargeError])
+async def test_a_record_that_is_too_large_for_its_topic_stops_nothing(error: type[Exception]) -> None:
+    broker = Broker()
+    broker.refusals = [error()]
+    done: list[int] = []
+    other: Any = SimpleNamespace(value=b"another event")
+    async with running(broker) as outbox:
+        outbox.put("deliveries", "wh-1", bytes(2 * BATCH_BYTES), [], EVENT)
+        outbox.put("deliveries", "wh-1", b"{}", [], other)
+        outbox.done(lambda: done.append(1), 10)
+        outbox.push()
+        await eventually(lambda: done == [1])
+    assert [count for _, _, count in broker.sent] == [1, 1]
+    ((record, reason),) = broker.letters
+    assert record is EVENT
+    assert re.fullmatch(r"what follows from it is 1311\d\d bytes, more than deliveries takes", reason)
+
+
+async def test_small_records_wait_until_their_topic_takes_them() -> None:
+    broker = Broker()
+    broker.refusals = [MessageSizeTooLargeError(), MessageSizeTooLargeError()]
+    done: list[int] = []
+    async with running(broker) as outbox:
+        for _ in range(2):
+            outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
+        outbox.done(lambda: done.append(1), 10)
+        outbox.push()
+        await eventually(lambda: done == [1])
+    assert [count for _, _, count in broker.sent] == [2, 2, 2]
+    assert not broker.letters
+
+
 @pytest.mark.parametrize(
     "fill",
     [
-        lambda outbox: [outbox.put("deliveries", "wh-1", b"{}", []) for _ in range(ROUND_RECORDS)],
+        lambda outbox: [outbox.put("deliveries", "wh-1", b"{}", [], EVENT) for _ in range(ROUND_RECORDS)],
         lambda outbox: [outbox.done(lambda: None, 1) for _ in range(ROUND_EVENTS)],
-        lambda outbox: [outbox.put("deliveries", f"wh-{n}", bytes(256 * 1024), []) for n in range(16)],
+        lambda outbox: [outbox.put("deliveries", f"wh-{n}", bytes(256 * 1024), [], EVENT) for n in range(16)],
         lambda outbox: outbox.done(lambda: None, 4 * 1024 * 1024),
     ],
     ids=["many records", "many events", "large records", "a large event"],
@@ -153,7 +188,7 @@ async def test_at_most_two_rounds_wait() -> None:
         for _ in range(2):
             await outbox.room()
             outbox.done(lambda: None, 4 * 1024 * 1024)
-            outbox.put("deliveries", "wh-1", b"{}", [])
+            outbox.put("deliveries", "wh-1", b"{}", [], EVENT)
         await eventually(lambda: bool(broker.waiting))
         assert not outbox.has_room
         with pytest.raises(TimeoutError):
@@ -170,8 +205,8 @@ async def test_large_records_take_as_many_batches_as_they_need() -> None:
     done: list[int] = []
     async with running(broker) as outbox:
         for _ in range(5):
-            outbox.put("deliveries", "wh-1", bytes(256 * 1024), [("message", b"msg_1")])
-        outbox.put("deliveries", "wh-1", bytes(2 * BATCH_BYTES), [])
+            outbox.put("deliveries", "wh-1", bytes(256 * 1024), [("message", b"msg_1")], EVENT)
+        outbox.put("deliveries", "wh-1", bytes(2 * BATCH_BYTES), [], EVENT)
         outbox.done(lambda: done.append(1), 10)
         await eventually(lambda: done == [1])
     assert broker.records == 6
@@ -186,7 +221,7 @@ async def test_new_partitions_are_noticed() -> None:
         outbox.done(lambda: done.append(1), 10)
         await eventually(lambda: done == [1])
         for number in range(100):
-            outbox.put("deliveries", f"wh-{number}", b"{}", [])
+            outbox.put("deliveries", f"wh-{number}", b"{}", [], EVENT)
         await eventually(lambda: broker.records == 100)
     assert any(partition >= 4 for _, partition, _ in broker.sent)
 
