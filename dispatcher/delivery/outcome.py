@@ -1,7 +1,7 @@
 """A record of ``webhooks.attempts``: what became of one attempt, in the shape that ClickHouse takes as it is."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 import orjson
 
@@ -51,6 +51,11 @@ class Outcome(TypedDict):
 def encode_outcome(outcome: Outcome) -> bytes:
     """The record's value."""
     return orjson.dumps(outcome)
+
+
+def without_exchange(outcome: Outcome) -> Outcome:
+    """The outcome without what was sent and answered."""
+    return cast("Outcome", {name: value for name, value in outcome.items() if name not in Outcome.__optional_keys__})
 
 
 def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int) -> Headers:

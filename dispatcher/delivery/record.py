@@ -22,6 +22,9 @@ _ATTEMPTS = range(1, 256)
 _RUNS = range(1, 2**16)
 _NUMBERS = range(2**63)
 
+# Far more than an event's identifiers have. The records that follow, with more in them, have to fit into their topics.
+_LONGEST_IDENTIFIER = 64 * 1024
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -121,4 +124,7 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
         and delivery.config_offset in _NUMBERS
     ):
         raise UnreadableDelivery("a header cannot be read: a number is too small or too large")
+    identifiers = (delivery.webhook_id, delivery.organization_id, delivery.message_id, delivery.workspace_id)
+    if max(map(len, identifiers)) > _LONGEST_IDENTIFIER:
+        raise UnreadableDelivery(f"an identifier has more than {_LONGEST_IDENTIFIER} characters")
     return delivery

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaError
 from dispatcher.delivery.conclusion import Conclusion, in_progress
 from dispatcher.delivery.failure_log import log_failure
 from dispatcher.delivery.notices import message_failed
-from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers
+from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers, without_exchange
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.work import Work
-from dispatcher.kafka.batching import BatchingProducer
+from dispatcher.kafka.batching import BatchingProducer, RecordTooLarge, Stored
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.topics import Topics
@@ -47,6 +47,9 @@ class Reports:
         """What follows from an outcome, and then the outcome, by which a successor knows that nothing is left to do.
 
         Returns the outcome's offset.
+
+        Raises:
+            RecordTooLarge: the outcome, or the attempt that follows, is more than its topic takes.
         """
         outcome, delivery = conclusion.outcome, work.delivery
         attempts_counter(outcome["status"], outcome["reason"]).inc()
@@ -64,9 +67,13 @@ class Reports:
                 following.append(lambda: self._producer.send(self._topics.commands, value=command, key=delivery.key))
             await _until_acknowledged(following)
         began = self._clock.elapsed()
-        [stored] = await _until_acknowledged([lambda: self._send_outcome(work, outcome, final=True)])
+        try:
+            stored = await self._final(work, outcome)
+        except RecordTooLarge as error:
+            log.warning("what was sent and answered is not recorded", error=str(error), webhook_id=delivery.webhook_id)
+            stored = await self._final(work, without_exchange(outcome))
         self._clock.learn(stored.timestamp, began)
-        return int(stored.offset)
+        return stored.offset
 
     def _what_follows(self, work: Work, conclusion: Conclusion) -> _Send:
         if conclusion.retry is None:
@@ -90,6 +97,10 @@ class Reports:
             return asyncio.ensure_future(self._dead_letters.send(record, reason))
 
         await _until_acknowledged([begin])
+
+    async def _final(self, work: Work, outcome: Outcome) -> Stored:
+        [stored] = await _until_acknowledged([lambda: self._send_outcome(work, outcome, final=True)])
+        return cast("Stored", stored)
 
     async def _send_outcome(self, work: Work, outcome: Outcome, *, final: bool) -> asyncio.Future[Any]:
         delivery = work.delivery

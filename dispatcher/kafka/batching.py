@@ -17,6 +17,10 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What a broker answers that will never take a batch: sent again, it is as large as before."""
 
 
+class RecordTooLarge(ValueError):
+    """A record is larger than its topic takes."""
+
+
 async def know_partition(producer: AIOKafkaProducer, topic: str, partition: int) -> None:
     """Have a producer know of a partition, which may have been added since it last asked for the topic's.
 
@@ -59,7 +63,10 @@ class BatchingProducer:
     def send(
         self, topic: str, partition: int, *, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
     ) -> asyncio.Future[Stored]:
-        """What becomes of a record: where it is stored, or the error with which its batch was not."""
+        """What becomes of a record: where it is stored, or the error with which its batch was not.
+
+        That is ``RecordTooLarge`` of one that was alone in its batch.
+        """
         batch = self._open.get((topic, partition))
         if batch is None or batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
             if batch is not None:
@@ -91,6 +98,8 @@ class BatchingProducer:
             await know_partition(self._producer, topic, partition)
             stored = await (await self._producer.send_batch(batch.builder, topic, partition=partition))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait have to hear of it
+            if isinstance(error, TOO_LARGE) and len(batch.acknowledged) == 1:
+                error = RecordTooLarge(f"the record is {batch.builder.size()} bytes, more than {topic} takes")
             for acknowledged in batch.acknowledged:
                 if not acknowledged.done():
                     acknowledged.set_exception(error)

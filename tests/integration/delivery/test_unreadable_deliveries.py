@@ -1,14 +1,16 @@
-"""What is no delivery becomes a dead letter, in whichever of their topics it stands, and holds up nothing."""
+"""What is no delivery, or cannot be told, becomes a dead letter, in whichever topic it stands, and holds up nothing."""
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from dispatcher.delivery import reports
 from dispatcher.delivery.outcome import Outcome, encode_outcome
+from dispatcher.kafka.administration import connected
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Letter, Selection
 from dispatcher.kafka.groups import Group
 from tests.support.delivering import Delivering
-from tests.support.target import Target
+from tests.support.target import Target, answer, fail_first
 from tests.support.waiting import eventually
 
 # aiokafka hands on headers without values, which other producers write, as None.
@@ -85,12 +87,50 @@ async def test_an_attempt_of_which_nothing_can_be_told_holds_up_nothing(
         return encode_outcome(outcome)
 
     monkeypatch.setattr(reports, "encode_outcome", encode)
-    clients, topics = delivering.clients, delivering.topics
     await delivering.webhook("wh", target.url("in"))
     await delivering.sender()
     for message in ("msg_1", "msg_bad", "msg_2"):
         await delivering.deliver("wh", message)
-    box = DeadLetterBox(clients, topics)
+    letter = await the_letter(delivering)
+    assert "nobody thought of it" in letter.reason
+    await all_is_done(delivering, letter, 3)
+
+
+async def test_an_outcome_that_is_too_large_is_told_without_what_was_answered(
+    delivering: Delivering, target: Target
+) -> None:
+    await allow(delivering, delivering.topics.attempts, 10_000)
+    await delivering.webhook("wh", target.url("in", answer(200, x_one="x" * 6_000, x_two="x" * 6_000)))
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    (outcome,) = await delivering.outcomes(1)
+    assert (outcome["message_id"], outcome["status"], outcome["response_code"]) == ("msg_1", "successful", 200)
+    assert outcome.keys().isdisjoint(Outcome.__optional_keys__)
+    assert len(target.received) == 1
+
+
+async def test_an_attempt_that_its_retry_topic_does_not_take_holds_up_nothing(
+    delivering: Delivering, target: Target
+) -> None:
+    topics = delivering.topics
+    first_wait = topics.retry[topics.schedule.waits[0]]
+    await allow(delivering, first_wait, 100)
+    await delivering.webhook("wh", target.url("fails", fail_first(1)))
+    await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    letter = await the_letter(delivering)
+    assert f"more than {first_wait} takes" in letter.reason
+    await delivering.deliver("wh", "msg_2")
+    await all_is_done(delivering, letter, 2)
+
+
+async def allow(delivering: Delivering, topic: str, size: int) -> None:
+    async with connected(delivering.clients) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})])
+
+
+async def the_letter(delivering: Delivering) -> Letter:
+    box = DeadLetterBox(delivering.clients, delivering.topics)
 
     async def letters() -> list[Letter]:
         found = await box.letters(Selection())
@@ -98,13 +138,18 @@ async def test_an_attempt_of_which_nothing_can_be_told_holds_up_nothing(
         return found
 
     (letter,) = await eventually(letters)
-    assert "nobody thought of it" in letter.reason
+    return letter
+
+
+async def all_is_done(delivering: Delivering, letter: Letter, records: int) -> None:
+    """Whether that many are committed in the letter's partition of deliveries."""
+    topics = delivering.topics
     assert letter.origin is not None
     assert letter.origin.topic == topics.deliveries
-    async with clients.consumer(group=topics.group(Group.SENDER)) as consumer:
+    async with delivering.clients.consumer(group=topics.group(Group.SENDER)) as consumer:
         at = TopicPartition(topics.deliveries, letter.origin.partition)
 
         async def committed() -> bool:
-            return bool(await consumer.committed(at) == 3)
+            return bool(await consumer.committed(at) == records)
 
         await eventually(committed)

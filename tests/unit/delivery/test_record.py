@@ -24,6 +24,7 @@ def test_reads_back_what_was_written() -> None:
         *((name, b"0") for name in ("run", "attempt")),
         ("attempt", b"256"),
         ("event", b"sing"),
+        *((name, b"x" * 70_000) for name in ("message", "organization", "workspace")),
     ],
 )
 def test_refuses_what_is_no_delivery(name: str, content: bytes | None) -> None:
