@@ -19,6 +19,7 @@ from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
 from dispatcher.kafka.administration import connected
+from dispatcher.kafka.batching import know_partition
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
@@ -179,12 +180,14 @@ class Relay:
     async def _sent(
         self, records: Sequence[tuple[TopicPartition, Record]]
     ) -> tuple[list[asyncio.Future[Any]], KafkaError | None]:
-        """The futures of the records that the producer took, up to the first that it has no room for."""
+        """The futures of the records that the producer took, up to the first that it does not take now."""
         futures: list[asyncio.Future[Any]] = []
         for tp, record in records:
+            topic = self._topic_for(record)
             try:
+                await know_partition(self._producer, topic, tp.partition)
                 sent = await self._producer.send(
-                    self._topic_for(record),
+                    topic,
                     # Not a delivery without both, which the sender tells; aiokafka would send nothing at all.
                     value=record.value if record.key is not None else record.value or b"",
                     key=record.key,

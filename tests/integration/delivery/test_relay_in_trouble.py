@@ -6,6 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dispatcher.kafka.partitioning import partition_of
 from dispatcher.operations.lag_meter import LagMeter
 from tests.support.delivering import Delivering
 from tests.support.target import Target, fail_first
@@ -30,6 +31,22 @@ async def test_what_the_producer_has_no_room_for_is_handed_over_a_moment_later(
     await eventually(lambda: len(target.received) >= 6)
     assert not refusals
     assert sorted(each.message_id for each in target.received) == sorted(["msg_1", "msg_2", "msg_3"] * 2)
+
+
+async def test_an_attempt_of_a_partition_that_its_producer_does_not_know_yet_is_handed_over(
+    delivering: Delivering, target: Target
+) -> None:
+    await delivering.webhook("wh", target.url("heals", fail_first(1)))
+    await delivering.sender()
+    relay = await delivering.relay()
+    await delivering.deliver("wh", "msg_1")
+    await eventually(lambda: len(target.received) == 2)
+    # As if the partition had been added after the producer last asked for them.
+    known = relay._producer.client.cluster._partitions[delivering.topics.deliveries]
+    del known[partition_of("wh", len(known))]
+    await delivering.deliver("wh", "msg_2")
+    await eventually(lambda: len(target.received) == 4)
+    assert [(each.message_id, each.attempt) for each in target.received[2:]] == [("msg_2", 1), ("msg_2", 2)]
 
 
 async def test_a_relay_that_failed_leaves_its_group(delivering: Delivering, monkeypatch: pytest.MonkeyPatch) -> None:
