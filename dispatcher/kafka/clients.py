@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, KafkaUnavailable
+from dispatcher.kafka.header_names import read_every_header_name
 from dispatcher.settings import Settings
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
@@ -42,6 +43,9 @@ class Membership:
 DYNAMIC = Membership()
 
 _STATIC_SESSION_MS = 45_000
+
+
+read_every_header_name()
 
 
 class KafkaClients:

@@ -1,7 +1,9 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
+import pytest
 from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 
 from dispatcher.kafka.clients import MAX_RECORD_BYTES, KafkaClients
 from dispatcher.kafka.groups import Group
@@ -28,6 +30,31 @@ async def test_what_a_topic_holds_is_read_whole(clients: KafkaClients, topics: T
     # Those of one millisecond and different partitions have no order.
     values = [int(record.value) for record in await consume_all(clients, topics.notices)]
     assert sorted(values) == list(range(30))
+
+
+class _NotUtf8(str):
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xfftrace\xfe"
+
+
+@pytest.mark.parametrize("compression", [DefaultRecordBatch.CODEC_NONE, DefaultRecordBatch.CODEC_GZIP])
+async def test_a_header_name_that_is_not_utf8_ends_no_reader(
+    clients: KafkaClients, topics: Topics, compression: int
+) -> None:
+    names = ["v", _NotUtf8("x"), "größe", _NotUtf8("x")]
+    async with clients.producer() as producer:
+        for first in (0, len(names)):
+            batch = producer.create_batch()
+            batch._builder = _DefaultRecordBatchBuilderPy(2, compression, 0, -1, -1, -1, 64 * 1024)
+            for number, name in enumerate(names, first):
+                batch.append(timestamp=None, key=None, value=b"%d" % number, headers=[(name, b"\xff"), ("n", None)])
+            await (await producer.send_batch(batch, topics.deliveries, partition=0))
+    records = await consume_all(clients, topics.deliveries)
+    assert [record.value for record in records] == [b"%d" % number for number in range(2 * len(names))]
+    shown = ["v", "\ufffdtrace\ufffd", "größe", "\ufffdtrace\ufffd"]
+    assert [record.headers for record in records] == [((name, b"\xff"), ("n", None)) for name in shown * 2]
 
 
 class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
