@@ -166,6 +166,7 @@ class MetricsPages:
             "filters": FILTERS,
             "wanted": status,
             "attempts": attempts.items,
+            "attempts_known": page is not None,
             "next_cursor": attempts.next_cursor,
             "first_page": first_page,
             "on_a_page": ON_A_PAGE,

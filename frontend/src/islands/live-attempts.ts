@@ -28,6 +28,8 @@ class LiveAttempts extends HTMLElement {
   #known = new Map<string, Known>();
   #came: Attempt[] = [];
   readonly #held = new Held();
+  /** Whether it is known what there is: else nothing is said of there being none. */
+  #listed = false;
   #frame = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
@@ -80,6 +82,7 @@ class LiveAttempts extends HTMLElement {
       }
       this.#known.set(row.dataset.attempt ?? "", { element: row, status: row.dataset.status as Status, at, seen: 0 });
     }
+    this.#listed ||= this.#known.size > 0 || this.querySelector("[data-empty]:not([hidden])") !== null;
     if (this.#toggle.parentElement === null) {
       this.prepend(element("div", { class: "la-bar" }, this.#state, this.#toggle), this.#pill, this.#said);
     }
@@ -124,14 +127,13 @@ class LiveAttempts extends HTMLElement {
       this.#tries = 0;
       this.#show("live");
       // What happened since the page was made, or while nobody listened; the last of it is in the list a moment later.
-      void this.#list();
-      this.#lately = setTimeout(() => void this.#list(), LIST_SETTLES_MS);
+      void this.#bringUp();
     });
     source.addEventListener("attempt", (event) => {
       this.#came.push(JSON.parse(event.data) as Attempt);
       this.#later();
     });
-    source.addEventListener("gap", () => void this.#list());
+    source.addEventListener("gap", () => void this.#bringUp());
     source.addEventListener("error", () => {
       if (source === this.#source) {
         this.#show("reconnecting");
@@ -159,9 +161,20 @@ class LiveAttempts extends HTMLElement {
       this.#show(status === 404 ? "gone" : "ended");
       return;
     }
-    const wait = Math.min(RETRY_FROM_MS * 2 ** this.#tries, RETRY_TO_MS);
+    this.#retry = setTimeout(() => this.#follow(), waitAfter(this.#tries));
     this.#tries += 1;
-    this.#retry = setTimeout(() => this.#follow(), wait * (0.75 + Math.random() / 2));
+  }
+
+  /** Asks for the list, until it is one of `LIST_SETTLES_MS` after `since`, and as long as the stream is open. */
+  async #bringUp(since = performance.now(), tries = 0): Promise<void> {
+    const settled = performance.now() - since >= LIST_SETTLES_MS;
+    const status = await this.#list();
+    clearTimeout(this.#lately);
+    const failed = status === 0 || status >= 500;
+    if (this.#source?.readyState === EventSource.OPEN && (failed || !settled)) {
+      const wait = failed ? waitAfter(tries) : LIST_SETTLES_MS;
+      this.#lately = setTimeout(() => void this.#bringUp(since, failed ? tries + 1 : 0), wait);
+    }
   }
 
   /** Brings the rows up to date with the list; gives the answer's status, 0 where there was none. */
@@ -185,6 +198,7 @@ class LiveAttempts extends HTMLElement {
       });
       if (response.ok) {
         const { items } = (await response.json()) as { items: Attempt[] };
+        this.#listed = true;
         this.#forget(items);
         this.#came.push(...items);
         this.#later();
@@ -244,14 +258,14 @@ class LiveAttempts extends HTMLElement {
         this.#add(attempt);
       }
       if (this.#held.passedOver > 0) {
-        void this.#list();
+        void this.#bringUp();
       }
       this.#held.clear();
       this.#trim();
     }
     this.#pill.hidden = this.#held.count === 0;
     this.#pill.textContent = this.#texts.count("new", this.#held.count);
-    this.querySelector<HTMLElement>("[data-empty]")?.toggleAttribute("hidden", this.#known.size > 0);
+    this.querySelector<HTMLElement>("[data-empty]")?.toggleAttribute("hidden", this.#known.size > 0 || !this.#listed);
     this.#say();
   }
 
@@ -398,6 +412,11 @@ class LiveAttempts extends HTMLElement {
     this.#state.textContent = this.#texts.get(state);
     this.#state.dataset.state = state;
   }
+}
+
+/** Longer each time, and not at the same moment for everybody. */
+function waitAfter(tries: number): number {
+  return Math.min(RETRY_FROM_MS * 2 ** tries, RETRY_TO_MS) * (0.75 + Math.random() / 2);
 }
 
 if (customElements.get("live-attempts") === undefined) {

@@ -1,6 +1,7 @@
 """ClickHouse behind a bad link: the API answers 503 with a problem, pages say so, nobody waits for ever."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -81,8 +82,10 @@ async def assert_it_says_so(api: Api, visitor: Visitor, webhook_id: str, attempt
             asking.create_task(ask(what))
     page = await visitor.get(f"{visitor.webhooks}?whole=")
     assert (page.status, "Tickets" in page.text, _UNAVAILABLE in page.text) == (200, True, True)
+    assert ("Not known at the moment" in page.text, "No messages" in page.text) == (True, False)
     page = await visitor.get(f"{visitor.webhooks}/{webhook_id}?tab=metrics&whole=")
     assert (page.status, _UNAVAILABLE in page.text) == (200, True)
+    assert re.search(r"<div data-empty [^>]*hidden>", page.html)
     page = await visitor.get(f"{visitor.webhooks}/{webhook_id}/attempts/{attempt_id}")
     assert (page.status, "Not available at the moment" in page.text) == (503, True)
     assert "Traceback" not in page.html
