@@ -31,6 +31,7 @@ class Flash(BaseModel):
     """Something to say on the next page, once.
 
     A ``secret`` is a signing secret that is not shown again. It waits for the page of the webhook that it belongs to.
+    ``shown``: it was said on a page that is followed, and is for what a browser without script shows instead of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +39,7 @@ class Flash(BaseModel):
     kind: Literal["success", "error", "secret"]
     text: str
     webhook_id: str | None = None
+    shown: bool = False
 
 
 class Session(BaseModel):

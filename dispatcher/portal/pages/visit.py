@@ -139,6 +139,13 @@ class Visit:
             others = (one for one in self.session.flashes if one.kind != "secret" or one.webhook_id != webhook_id)
             self._keep(*others, Flash(kind="secret", text=secret, webhook_id=webhook_id))
 
+    def _says(self, flash: Flash, secret_of: str | None) -> bool:
+        if PART_HEADER in self.request.headers:
+            return False
+        if flash.kind == "secret":
+            return _is_of(flash, secret_of)
+        return self.whole or not flash.shown
+
     def _keep(self, *flashes: Flash) -> None:
         if self.session is not None:
             self.session = self.session.model_copy(update={"flashes": flashes})
@@ -154,10 +161,13 @@ class Visit:
         It shows the secret of the webhook ``secret_of``, if one waits to be shown.
         """
         waiting = self.session.flashes if self.session is not None else ()
-        flashes = tuple(one for one in waiting if one.kind != "secret" or _is_of(one, secret_of))
-        # A browser without script goes on from a page that is followed, and shows what follows instead.
-        if flashes and not self.followed:
-            self._keep(*(one for one in waiting if one not in flashes))
+        flashes = tuple(one for one in waiting if self._says(one, secret_of))
+        left = tuple(one for one in waiting if one not in flashes and not one.shown)
+        if self.followed:
+            # A browser without script goes on from here at once, to the same page as a whole.
+            left += tuple(one.model_copy(update={"shown": True}) for one in flashes)
+        if left != waiting:
+            self._keep(*left)
         html = self.renderer.render(self.language.code, template, {"visit": self, "flashes": flashes, **context})
         return web.Response(
             body=html.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8"

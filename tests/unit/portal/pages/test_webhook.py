@@ -43,7 +43,8 @@ class Portal:
         api = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
         apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
-        self.page = WebhookPage(cast("Any", apis), [other])
+        followed = Tab("followed", N_("Metrics"), "chart", "webhook.html", self._follows)
+        self.page = WebhookPage(cast("Any", apis), [other, followed])
         self.session = SESSION
 
     async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> None:  # noqa: ARG002 - as a Store has it
@@ -79,6 +80,10 @@ class Portal:
     async def _nothing(self, *_: object) -> Mapping[str, Any]:
         return {}
 
+    async def _follows(self, visit: Visit, _: object) -> Mapping[str, Any]:
+        visit.followed = not visit.whole
+        return {}
+
 
 @pytest.fixture
 def portal() -> Portal:
@@ -101,6 +106,34 @@ async def test_a_secret_waits_for_its_webhook_s_page_and_is_shown_once(portal: P
     assert "It is made." not in page
     assert SECRET in await portal.show("wh-1")
     assert SECRET not in await portal.show("wh-1")
+    assert portal.session.flashes == ()
+
+
+async def test_what_a_followed_page_said_is_said_once_more_by_the_whole_of_it_alone(portal: Portal) -> None:
+    async def said(tab: str, **headers: str) -> bool:
+        visit = portal.visit("wh-1", tab)
+        visit.request = visit.request.clone(headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = await portal.page.show(visit)
+        portal.took(visit)
+        return "It is done." in html_of(response)
+
+    def happens() -> None:
+        visit = portal.visit("wh-1")
+        visit.flash("success", "It is done.")
+        visit.show_secret("wh-2", OTHER_SECRET)
+        portal.took(visit)
+
+    for goes_on, again in {"followed&whole=yes": True, "followed": False, "other": False}.items():
+        happens()
+        assert await said("followed")
+        assert await said(goes_on) is again
+        assert not await said("followed&whole=yes")
+    # A part of another page, which shows nothing of it, does not take it away.
+    happens()
+    assert not await said("followed", X_Page_Part="messages")
+    assert await said("followed")
+    assert not await said("followed", X_Page_Part="messages")
+    assert OTHER_SECRET in await portal.show("wh-2")
     assert portal.session.flashes == ()
 
 
