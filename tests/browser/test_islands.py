@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from html import escape
@@ -89,6 +90,9 @@ class Backend:
     asked: list[dict[str, str]] = field(default_factory=list)
     refuses: int = 0
     """How many requests for the list are answered 503."""
+    part: str = ""
+    may_come: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: int = 0
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -97,14 +101,19 @@ class Backend:
         app.router.add_get("/attempts", self.attempts)
         app.router.add_get("/stream", self.stream)
         app.router.add_get("/history", self.history)
+        app.router.add_post("/sent", self.send)
         app.router.add_static("/static/", ROOT)
         return app
 
-    async def page(self, _: web.Request) -> web.Response:
-        names = ("json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts")
+    async def page(self, request: web.Request) -> web.Response:
+        if "X-Page-Part" in request.headers:
+            await self.may_come.wait()
+            return web.Response(text=self.part, content_type="text/html")
+        names = ["json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts"]
+        names += ["delivery-plots", "unsaved-changes", "deferred-parts"]
         scripts = "".join(
-            f'<script type="module" src="/static/built/{name}.js"></script>'
-            for name in (*names, "delivery-plots", "unsaved-changes")
+            f'<script type="module" src="/static/{name}.js"></script>'
+            for name in ("portal", *(f"built/{name}" for name in names))
         )
         text = (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="csp-nonce" content="{NONCE}">'
@@ -137,6 +146,10 @@ class Backend:
         await response.prepare(request)
         while True:
             await response.write(b"event: attempt\ndata: %b\n\n" % json.dumps(await self.happening.get()).encode())
+
+    async def send(self, _: web.Request) -> web.Response:
+        self.sent += 1
+        return web.Response(status=204)
 
     async def history(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.query))
@@ -372,3 +385,24 @@ async def test_plots_keep_their_range_in_the_address_and_have_a_table(
     await page.locator(".dp-area").first.focus()
     await page.keyboard.press("ArrowLeft")
     await expect(page.locator(".dp-tip").first).to_contain_text("Successful")
+
+
+async def test_a_part_that_comes_later_is_as_if_it_had_been_there(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, _ = backend
+    made.part = (
+        '<div data-part="attempts"><time datetime="2026-11-24T10:00:30.000Z">then</time>'
+        '<a href="/page?cursor=c">Older</a><form method="post" action="/sent"><button>Test</button></form></div>'
+    )
+    page = await opened(f'{PLOTS}<div data-part="attempts" data-deferred="attempts"></div>')
+    await page.get_by_role("button", name="28 days").click()
+    made.may_come.set()
+    await expect(page.locator("time")).to_have_text("Nov 24, 2026, 5:00 AM")
+    await expect(page.get_by_role("link", name="Older")).to_have_attribute("href", re.compile("range=28d$"))
+    button = page.get_by_role("button", name="Test")
+    await button.click()
+    await eventually(lambda: made.sent == 1)
+    await expect(button).to_have_attribute("aria-busy", "true")
+    again = "form => form.dispatchEvent(new Event('submit', {bubbles: true, cancelable: true}))"
+    assert not await page.locator("form").evaluate(again)

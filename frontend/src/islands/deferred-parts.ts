@@ -1,6 +1,7 @@
 /**
  * What the server takes a while for comes after the page: each `[data-deferred]` gives way to the part of its name. Its
- * value says with which others it is asked for; one that says nothing stays until any of them bring it.
+ * value says with which others it is asked for; one that says nothing stays until any of them bring it. Event `part`
+ * (bubbles) on what came, for whatever else is done to a page.
  */
 import { whenParsed } from "../lib/dom.ts";
 
@@ -20,7 +21,9 @@ async function fillFrom(together: string): Promise<void> {
   for (const part of document.querySelectorAll<HTMLElement>("[data-deferred]")) {
     const came = page.querySelector(`[data-part="${part.dataset.part}"]`);
     if (came !== null) {
-      part.replaceWith(document.importNode(came, true));
+      const put = document.importNode(came, true);
+      part.replaceWith(put);
+      put.dispatchEvent(new Event("part", { bubbles: true }));
     } else if (part.dataset.deferred === together) {
       part.remove();
     }

@@ -95,8 +95,7 @@ class DeliveryPlots extends HTMLElement {
       this.querySelector('script[type="application/json"]')?.textContent,
       undefined,
     );
-    const asked = new URL(location.href).searchParams.get("range");
-    this.#range = isRange(asked) ? asked : isRange(given?.range) ? given.range : "24h";
+    this.#range = askedFor(location.href) ?? (isRange(given?.range) ? given.range : "24h");
     this.#build();
     if (given !== undefined && given.range === this.#range) {
       this.#show(spanOf(this.#range, Date.now()), given.items);
@@ -104,6 +103,9 @@ class DeliveryPlots extends HTMLElement {
       void this.refresh();
     }
     this.#timer = setInterval(() => document.hidden || void this.refresh(), REFRESH_MS);
+    document.addEventListener("part", (event) => keepWhatWasChosen(event.target as HTMLElement), {
+      signal: this.#stops.signal,
+    });
     const repaint = () => {
       this.#plots?.outcomes.repaint();
       this.#plots?.durations.repaint();
@@ -484,10 +486,23 @@ class Plot {
   }
 }
 
+function askedFor(page: string): Range | undefined {
+  const asked = new URL(page).searchParams.get("range");
+  return isRange(asked) ? asked : undefined;
+}
+
+/** What comes later was asked for with the range of that time. */
+function keepWhatWasChosen(part: HTMLElement): void {
+  const range = askedFor(location.href);
+  if (range !== undefined) {
+    keepInLinks(new URL(location.href), range, part);
+  }
+}
+
 /** The links to other views of this page, such as the filters of its table, keep the range. */
-function keepInLinks(page: URL, range: Range): void {
+function keepInLinks(page: URL, range: Range, within: ParentNode = document): void {
   const tab = page.searchParams.get("tab");
-  for (const link of document.querySelectorAll<HTMLAnchorElement>("a[href]")) {
+  for (const link of within.querySelectorAll<HTMLAnchorElement>("a[href]")) {
     const url = new URL(link.href);
     if (url.pathname === page.pathname && url.searchParams.get("tab") === tab) {
       url.searchParams.set("range", range);

@@ -40,6 +40,7 @@ export function toast(text, kind = "success") {
 export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 localizeTimes();
+document.addEventListener("part", (event) => localizeTimes(event.target));
 
 // What somebody typed and could not save waits in this tab until they are back at its form, or have gone elsewhere.
 if (!document.querySelector("[data-keeps-draft]")) sessionStorage.removeItem("draft");
@@ -115,14 +116,17 @@ for (const form of document.querySelectorAll("[data-submits]")) {
 }
 
 // A form is sent once, however often its button is pressed; what takes a while says so.
-for (const form of document.querySelectorAll("form[method=post]")) {
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) return event.preventDefault();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  // Not `form.method`, which a field of that name would stand in for.
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+  } else {
     form.dataset.sent = "yes";
     event.submitter?.setAttribute("aria-busy", "true");
-    return undefined;
-  });
-}
+  }
+});
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
