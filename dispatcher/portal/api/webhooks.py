@@ -61,7 +61,7 @@ WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 _PREFIX = "wh_"
 
 _CATCH_UP_SECONDS = 5.0
-"""How long somebody waits to hear of a webhook that this portal does not know."""
+"""How long somebody waits to hear of a webhook that this portal does not know, or not at the revision they named."""
 
 
 class WebhookQuery(Query):
@@ -281,16 +281,10 @@ class WebhooksApi:
         return ids.of_key(webhook.id.removeprefix(_PREFIX)) and webhook.created_on > self._clock() - KEPT
 
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
-        """The webhook."""
-        return self._shown(webhook_of(call, self._directory))
-
-    async def get_webhook_of_now(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook, also if another portal made it a moment ago and this one has not read of it yet."""
         if not self._directory.revision(call.path["webhook_id"]):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CATCH_UP_SECONDS):
-                    await self._catch_up()
-        return await self.get_webhook(call)
+            await self._read_on()
+        return self._shown(webhook_of(call, self._directory))
 
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
         """The webhook with other members."""
@@ -337,7 +331,7 @@ class WebhooksApi:
 
     async def delete_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[NoAnswer]:
         """Nothing: the webhook is gone."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._to_change(call)
         with _conflicts_told():
             await self._changes.delete(
                 webhook.id, call.caller.person, only_this=lambda revision: check_if_match(call, revision)
@@ -347,7 +341,7 @@ class WebhooksApi:
     async def _change(
         self, call: Call[Any, Any], action: Action, how: Callable[[Webhook, int], dict[str, Any]]
     ) -> Answer[WebhookView]:
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._to_change(call)
         with _conflicts_told():
             changed = await self._changes.change(
                 webhook.id, call.caller.person, action, how, only_this=lambda revision: check_if_match(call, revision)
@@ -355,6 +349,31 @@ class WebhooksApi:
         if changed is None:
             raise not_found("webhook")
         return self._shown(changed)
+
+    async def _to_change(self, call: Call[Any, Any]) -> Webhook:
+        """The webhook in the path; where this portal would tell 404 or 412, it has read first what others wrote.
+
+        Raises:
+            Problem: 404, there is none, or it is another organization's; 422, see ``check_if_match``.
+        """
+        if not self._is_as_named(call):
+            await self._read_on()
+        return webhook_of(call, self._directory)
+
+    def _is_as_named(self, call: Call[Any, Any]) -> bool:
+        revision = self._directory.revision(call.path["webhook_id"])
+        try:
+            check_if_match(call, revision)
+        except Problem as problem:
+            if problem.status != 412:
+                raise
+            return False
+        return revision > 0
+
+    async def _read_on(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await self._catch_up()
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})

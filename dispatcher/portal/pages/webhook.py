@@ -133,7 +133,7 @@ class WebhookPage:
         return _url(visit, tab=tab) if tab in self._others else _url(visit)
 
     async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
-        answer = await self._apis.webhooks.get_webhook_of_now(visit.call())
+        answer = await self._apis.webhooks.get_webhook(visit.call())
         tab = self._tabs.get(key) or self._tabs["overview"]
         context = await tab.context(visit, answer.body)
         return visit.render(
