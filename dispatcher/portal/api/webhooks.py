@@ -260,19 +260,21 @@ class WebhooksApi:
     def _created(self, call: Call[NoQuery, NewWebhook], ids: KeyedIds) -> CreatedWebhook | None:
         """What a request created before, as it was then.
 
+        Of several with its key the first in the log counts, though the others have not been taken back yet.
+
         Raises:
             Problem: 422, it was another request with the same key.
         """
-        found = [
-            webhook
-            for webhook in self._directory.of_organization(call.organization_id)
-            if self._is_of_key(webhook, ids)
-        ]
-        first = next((webhook for webhook in found if webhook.id.removeprefix(_PREFIX) in ids), None)
+
+        def of_key(webhook: Webhook) -> bool:
+            return self._is_of_key(webhook, ids)
+
+        found = filter(of_key, self._directory.of_organization(call.organization_id))
+        first = next((webhook for webhook in found if not self._directory.told_before(webhook, of_key)), None)
         if first is None:
-            if found:
-                raise used_for_another()
             return None
+        if first.id.removeprefix(_PREFIX) not in ids:
+            raise used_for_another()
         # One that was rotated away signs for a day, which is longer than the key is known.
         secret = first.secrets[-1].value
         return created_view(_new(call, first.id, secret, first.created_on, first.created_by))

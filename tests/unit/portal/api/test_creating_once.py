@@ -45,6 +45,8 @@ class Store:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.directory = Directory()
+        self.dies = False
+        """Whether the portal dies when it has written a webhook, before it takes it back."""
 
     def read(self) -> None:
         for offset in range(self.directory.next_offset, len(self._log.records)):
@@ -55,6 +57,8 @@ class Store:
         if self.directory.revision(webhook.id):
             raise StaleRevision(1, None)
         self.write(webhook.id, webhook, 0)
+        if self.dies:
+            raise ConnectionError
         if self.directory.ignored(len(self._log.records) - 1):
             raise StaleRevision(1, None)
         if (other := self.directory.same_as(webhook)) is not None:
@@ -138,6 +142,21 @@ async def test_of_two_requests_with_a_key_at_once_the_first_in_the_log_is_done(l
     assert (await one.create()).id == created.id
 
 
+async def test_what_was_not_taken_back_is_nobody_s_answer(log: Log) -> None:
+    one, other, third = Portal(log), Portal(log), Portal(log)
+    created = await one.create()
+    other.store.dies = True
+    body = {"name": "Other", "target_url": "https://other.example/"}
+    with pytest.raises(ConnectionError):
+        await other.create(**body)
+    third.store.read()
+    assert len(third.ids) == 2
+    with pytest.raises(Problem) as caught:
+        await third.create(**body)
+    assert caught.value.status == 422
+    assert await third.create() == created
+
+
 @pytest.mark.parametrize("ahead", [True, False])
 async def test_clocks_on_both_sides_of_midnight_are_no_matter(log: Log, *, ahead: bool) -> None:
     second = timedelta(seconds=1)
@@ -146,6 +165,19 @@ async def test_clocks_on_both_sides_of_midnight_are_no_matter(log: Log, *, ahead
     created = await one.create()
     assert await other.create() == created
     assert other.ids == [created.id]
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+async def test_of_a_request_that_was_done_on_both_sides_of_midnight_the_first_counts(log: Log, *, ahead: bool) -> None:
+    second = timedelta(seconds=1)
+    days = (MIDNIGHT + second, MIDNIGHT - second)
+    one, other = (Portal(log, now) for now in (days if ahead else days[::-1]))
+    created = await one.create()
+    other.store.dies = True
+    with pytest.raises(ConnectionError):
+        await other.create()
+    assert len(other.ids) == 2
+    assert await other.create() == created
 
 
 async def test_after_a_day_a_key_is_a_new_one_and_gives_no_id_twice(log: Log) -> None:
