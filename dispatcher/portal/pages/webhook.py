@@ -25,6 +25,7 @@ from dispatcher.portal.pages.wiring import Page
 
 PATH = overview.PATH + "/{webhook_id}"
 RESOURCES_SHOWN = 500
+_NOTHING_DONE = N_("%(name)s changed the webhook meanwhile, so nothing was done with it. Look at what it is now.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class WebhookPage:
         return await self._page(visit, visit.request.query.get("tab", "overview"))
 
     async def enable(self, visit: Visit) -> web.Response:
-        """Send events to it from now on."""
+        """Send events to it from now on, if it is still what the person saw."""
         return await self._change(visit, self._apis.webhooks.enable_webhook, visit.gettext("The webhook is enabled."))
 
     async def disable(self, visit: Visit) -> web.Response:
@@ -77,11 +78,14 @@ class WebhookPage:
 
     async def delete(self, visit: Visit) -> web.Response:
         """Delete it, if it is still what the person saw."""
-        headers = {IF_MATCH: visit.fields["revision"]} if visit.fields.get("revision") else {}
         try:
-            await self._apis.webhooks.delete_webhook(visit.call(headers=headers))
+            await self._apis.webhooks.delete_webhook(visit.call(headers=_if_seen(visit)))
         except Problem as problem:
-            return await self._in_the_way(visit, problem)
+            meanwhile = N_(
+                "%(name)s changed the webhook meanwhile, so it is not deleted. Look at what it is now, then delete it "
+                "if you still want to."
+            )
+            return await self._in_the_way(visit, problem, meanwhile)
         visit.flash("success", visit.gettext("The webhook is deleted."))
         return visit.see(visit.organization_url())
 
@@ -101,13 +105,13 @@ class WebhookPage:
 
     async def _change(self, visit: Visit, operation: Callable[[Any], Awaitable[object]], done: str) -> web.Response:
         try:
-            await operation(visit.call())
+            await operation(visit.call(headers=_if_seen(visit)))
         except Problem as problem:
             return await self._in_the_way(visit, problem)
         visit.flash("success", done)
         return visit.see(self._url_of_tab(visit))
 
-    async def _in_the_way(self, visit: Visit, problem: Problem) -> web.Response:
+    async def _in_the_way(self, visit: Visit, problem: Problem, meanwhile: str = _NOTHING_DONE) -> web.Response:
         """Back to where one sees what others did to the webhook meanwhile, told so."""
         if problem.status == 404:
             visit.flash(
@@ -116,11 +120,7 @@ class WebhookPage:
             return visit.see(visit.organization_url())
         if problem.status == 412:
             changed = (await self._apis.webhooks.get_webhook(visit.call())).body
-            text = visit.gettext(
-                "%(name)s changed the webhook meanwhile, so it is not deleted. Look at what it is now, then delete it "
-                "if you still want to.",
-                name=plain(changed.updated_by.name, 80),
-            )
+            text = visit.gettext(meanwhile, name=plain(changed.updated_by.name, 80))
         elif problem.status == 409:
             text = problem_in_words(problem.details.detail, visit.language)
         else:
@@ -160,6 +160,11 @@ class WebhookPage:
             "variables": names_of(webhook.event_type),
             "samples": samples(),
         }
+
+
+def _if_seen(visit: Visit) -> Mapping[str, str]:
+    revision = visit.fields.get("revision")
+    return {IF_MATCH: revision} if revision else {}
 
 
 async def _back(visit: Visit) -> web.Response:

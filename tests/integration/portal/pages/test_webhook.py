@@ -87,10 +87,7 @@ async def test_who_enables_or_disables_stays_on_the_tab(visitor: Visitor, webhoo
     for tab in ("audit", "metrics"):
         for action, done in (("enable", "The webhook is enabled."), ("disable", "The webhook is disabled.")):
             page = await visitor.get(f"{url}?tab={tab}&whole")
-            form = re.search(rf'<form [^>]*action="{url}/{action}">.*?</form>', page.html)
-            assert form is not None
-            named = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[0]))
-            page = await visitor.post(f"{url}/{action}", named)
+            page = await visitor.post(f"{url}/{action}", _fields(page.html, f"{url}/{action}"))
             assert (page.url, done in page.text) == (f"{url}?tab={tab}", True)
     page = await visitor.post(f"{url}/enable", {"csrf": page.csrf, "tab": "../nonsense"})
     assert page.url == url
@@ -118,6 +115,19 @@ async def test_what_somebody_changed_meanwhile_is_not_deleted(
     await api("DELETE", f"/webhooks/{webhook['id']}")
     page = await visitor.post(f"{url}/enable", {"csrf": page.csrf})
     assert (page.url, "somebody deleted it" in page.text) == (visitor.webhooks, True)
+
+
+async def test_what_somebody_changed_meanwhile_is_not_enabled(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}"
+    for tab in ("overview", "metrics"):
+        page = await visitor.get(f"{url}?tab={tab}&whole")
+        seen = _fields(page.html, f"{url}/enable")
+        await api("PATCH", f"/webhooks/{webhook['id']}", {"target_url": f"https://{tab}.example/"})
+        page = await visitor.post(f"{url}/enable", seen)
+        assert "Ada changed the webhook meanwhile, so nothing was done with it." in page.text
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["status"] == "disabled"
 
 
 async def test_a_test_shows_request_answer_and_duration(visitor: Visitor, api: Api, webhook: dict[str, Any]) -> None:
@@ -242,3 +252,9 @@ def _revision(html: str) -> str:
     found = re.search('name="revision" value="([^"]+)"', html)
     assert found is not None
     return unescape(found[1])
+
+
+def _fields(html: str, action: str) -> dict[str, str]:
+    form = re.search(rf'<form [^>]*action="{action}">.*?</form>', html)
+    assert form is not None
+    return {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form[0])}

@@ -179,6 +179,16 @@ async def test_who_deletes_what_somebody_changed_is_told_who_on_its_page(portal:
     )
 
 
+async def test_who_enables_what_somebody_changed_is_told_who_on_the_tab(portal: Portal) -> None:
+    visit = portal.visit("wh-1")
+    visit.fields = {"revision": '"7"', "tab": "other"}
+    response = await portal.page.enable(visit)
+    portal.took(visit)
+    assert (response.status, response.headers["Location"]) == (303, visit.organization_url("wh-1", tab="other"))
+    page = await portal.show("wh-1", tab="other")
+    assert "Ada changed the webhook meanwhile, so nothing was done with it. Look at what it is now." in page
+
+
 async def test_who_is_slower_than_others_again_and_again_is_told_so_where_they_were(portal: Portal) -> None:
     visit = portal.visit("wh-1")
     visit.fields = {"tab": "other"}
