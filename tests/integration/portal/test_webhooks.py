@@ -132,7 +132,12 @@ async def test_creation_with_a_key_is_done_once(api: Api) -> None:
 
 
 async def test_creation_with_a_key_is_done_once_whichever_portal_is_asked(
-    api: Api, settings: Settings, clients: KafkaClients, topics: Topics, clickhouse: ClickHouse
+    api: Api,
+    settings: Settings,
+    clients: KafkaClients,
+    topics: Topics,
+    clickhouse: ClickHouse,
+    follower: ConfigFollower,
 ) -> None:
     behind = ConfigFollower(clients, topics, vault_of(settings))
     other_portal = Portal(settings, clients, topics, behind, vault_of(settings), clickhouse)
@@ -158,6 +163,7 @@ async def test_creation_with_a_key_is_done_once_whichever_portal_is_asked(
                 *(ask("POST", "/webhooks", body, Idempotency_Key=f"two bodies {n}") for ask, body in asked)
             )
             assert sorted(reply.status for reply in replies) == [201, 422]
+        await follower.catch_up()
         assert len((await api("GET", "/webhooks")).body["items"]) == 15
 
         first = await api("POST", "/webhooks", MEMBERS, Idempotency_Key="one portal")

@@ -126,7 +126,7 @@ async def test_older_attempts_are_on_pages_of_their_own(visitor: Visitor, id: st
 async def test_without_attempts_it_says_what_to_do(visitor: Visitor, api: Api, id: str) -> None:
     page = await visitor.get(f"{visitor.webhooks}/{id}?tab=metrics")
     assert "No attempts yet" in page.text
-    assert "Make one of the events happen in Portal" in page.text
+    assert "Attempts appear here as they happen" in page.text
     await api("POST", f"/webhooks/{id}/disable")
     page = await visitor.get(f"{visitor.webhooks}/{id}?tab=metrics")
     assert "Enable it, and the next event of its type shows here" in page.text
