@@ -16,6 +16,7 @@ from dispatcher.kafka.administration import connected
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.headers import by_name
+from dispatcher.kafka.positions import positions_within
 from dispatcher.kafka.reading import read_up_to
 from dispatcher.kafka.topics import Topics
 
@@ -75,7 +76,7 @@ async def take_over(
         positions: Mapping[TopicPartition, int] = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
         if unknown := [tp for tp in tps if tp not in positions]:
             positions = {**positions, **await consumer.beginning_offsets(unknown)}
-        positions = positions_within(await consumer.end_offsets(list(tps)), positions)
+        positions = await positions_within(consumer, positions, now)
         ends = await consumer.end_offsets(list(attempts.values()))
         found = await consumer.offsets_for_times(
             {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
@@ -98,16 +99,6 @@ async def take_over(
     finally:
         await consumer.stop()
     return {tp: positions[tp] for tp in tps}
-
-
-def positions_within(
-    ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int]
-) -> Mapping[TopicPartition, int]:
-    """The positions, of which none is behind the end of its log."""
-    for tp, end in ends.items():
-        if committed[tp] > end:
-            log.warning("a log ends before what was committed of it; it is read from its end", partition=tp, end=end)
-    return {tp: min(committed[tp], end) for tp, end in ends.items()}
 
 
 async def _read_parked(

@@ -5,6 +5,7 @@ producer, tables, web server, leader election and monitoring are not used, and i
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from mode.utils.queues import ThrowableQueue
 
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
 from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
+from dispatcher.kafka.positions import positions_within
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.matching.turns import Turns
 from dispatcher.observability.metrics import REBALANCES
@@ -238,6 +240,16 @@ class _ConsumerHere(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         fetch_promptly(consumer)
         fetch_evenly(consumer)
+
+    async def seek_to_committed(self) -> Any:
+        consumer = self._ensure_consumer()
+        answer = await super().seek_to_committed()
+        committed = {tp: offset for tp, offset in answer.items() if offset is not None and offset >= 0}
+        positions = await positions_within(consumer, committed, round(time.time() * 1000))
+        for tp, position in positions.items():
+            if position != committed[tp]:
+                consumer.seek(tp, position)
+        return {**answer, **positions}
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None

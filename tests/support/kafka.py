@@ -89,3 +89,12 @@ async def _reader(clients: KafkaClients, topic: str, **options: Any) -> AsyncIte
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def commit_beyond_ends(clients: KafkaClients, group: str, *topics: str) -> None:
+    """Have a group without members go on behind the ends of these topics' logs."""
+    async with clients.consumer(*topics) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+    async with clients.consumer(group=group) as consumer:
+        consumer.assign(list(ends))
+        await consumer.commit({tp: end + 50 for tp, end in ends.items()})

@@ -26,6 +26,7 @@ from dispatcher.matching import faust_app
 from dispatcher.matching.matcher import Matcher
 from dispatcher.matching.message_id import message_of_device, message_of_event
 from dispatcher.settings import Settings
+from tests.support.kafka import commit_beyond_ends
 from tests.support.matching import ORGANIZATION, Reader, a_webhook, an_event, following, publish
 from tests.support.waiting import eventually
 
@@ -222,6 +223,19 @@ async def test_what_is_done_but_not_committed_is_handed_over(
         finally:
             await matcher.stop()
     assert set(seen.values()) == {1}
+
+
+async def test_what_comes_after_the_end_of_a_log_was_lost_is_matched(clients: KafkaClients, topics: Topics) -> None:
+    await publish(clients, topics.events[ALERTS], alerts(20))
+    await commit_beyond_ends(clients, topics.group(Group.MATCHER), topics.events[ALERTS])
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
+        matcher = a_matcher(clients, topics)
+        await matcher.start()
+        try:
+            await publish(clients, topics.events[ALERTS], alerts(20, first=20))
+            await complete(deliveries, messages(40))
+        finally:
+            await matcher.stop()
 
 
 @pytest.mark.parametrize("commit_takes", [0, 0.3], ids=["quick commits", "slow commits"])
