@@ -18,7 +18,6 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
-from dispatcher.errors import DispatcherError
 from dispatcher.kafka.administration import connected
 from dispatcher.kafka.batching import know_partition
 from dispatcher.kafka.clients import KafkaClients
@@ -26,7 +25,6 @@ from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.kafka.fetching import fetch_promptly
 from dispatcher.kafka.groups import Group
-from dispatcher.kafka.positions import go_on_within
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import REBALANCES, RETRIES_RELAYED, RETRY_LATENESS_SECONDS
 
@@ -213,13 +211,8 @@ class Relay:
         except (KafkaError, IllegalStateError) as error:
             log.debug("offsets not committed; what was handed over comes again", error=str(error))
 
-    async def assigned(self, tps: Collection[TopicPartition]) -> None:
+    def assigned(self, tps: Collection[TopicPartition]) -> None:
         """Begin with these partitions, and forget all others."""
-        try:
-            group = self._topics.group(Group.RELAY)
-            await go_on_within(self._clients, group, self._consumer, tps, self._clock.now())
-        except (KafkaError, OSError, DispatcherError) as error:
-            log.warning("whether logs have all that was committed of them is not known", error=str(error))
         self._waiting = {tp: WaitingRecords(milliseconds_of(self._delays[tp.topic])) for tp in tps}
         REBALANCES.labels(self.name).inc()
 
@@ -239,5 +232,5 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
         self._relay.revoked()
 
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        await self._relay.assigned(assigned)
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._relay.assigned(assigned)

@@ -1,14 +1,12 @@
 """Where a group goes on in a partition: at what is committed, unless the log has lost that."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dispatcher.durations import milliseconds_of
-from dispatcher.kafka.administration import connected
-from dispatcher.kafka.clients import KafkaClients
 
 # What senders remember to have sent: of these records none is sent twice.
 _LATELY = timedelta(minutes=10)
@@ -41,19 +39,3 @@ async def positions_within(
             end=ends[tp],
         )
     return positions
-
-
-async def go_on_within(
-    clients: KafkaClients, group: str, consumer: AIOKafkaConsumer, tps: Collection[TopicPartition], now: int
-) -> None:
-    """Have a consumer that was given partitions go on in them as ``positions_within`` has it.
-
-    Raises:
-        KafkaError, OSError, DispatcherError: Kafka does not tell now.
-    """
-    async with connected(clients) as admin:
-        answer = await admin.list_consumer_group_offsets(group, partitions=list(tps))
-    committed = {tp: offset for tp, (offset, _) in answer.items() if offset >= 0}
-    for tp, position in (await positions_within(consumer, committed, now)).items():
-        if position != committed[tp]:
-            consumer.seek(tp, position)
