@@ -76,7 +76,7 @@ async def take_over(
         positions: Mapping[TopicPartition, int] = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
         if unknown := [tp for tp in tps if tp not in positions]:
             positions = {**positions, **await consumer.beginning_offsets(unknown)}
-        positions = await positions_within(consumer, positions, now)
+        positions = await positions_within(consumer, positions, remembered)
         ends = await consumer.end_offsets(list(attempts.values()))
         found = await consumer.offsets_for_times(
             {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}

@@ -22,6 +22,8 @@ from mode import CrashingSupervisor
 from mode.utils.futures import maybe_async, notify
 from mode.utils.queues import ThrowableQueue
 
+from dispatcher.delivery.memory import REMEMBERED
+from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
 from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
 from dispatcher.kafka.positions import positions_within
@@ -245,7 +247,8 @@ class _ConsumerHere(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         answer = await super().seek_to_committed()
         committed = {tp: offset for tp, offset in answer.items() if offset is not None and offset >= 0}
-        positions = await positions_within(consumer, committed, round(time.time() * 1000))
+        remembered = round(time.time() * 1000) - milliseconds_of(REMEMBERED)
+        positions = await positions_within(consumer, committed, remembered)
         for tp, position in positions.items():
             if position != committed[tp]:
                 consumer.seek(tp, position)

@@ -33,11 +33,6 @@ def as_json(value: Any) -> str:
     return "".join(pieces).encode("utf-8", "backslashreplace").decode()
 
 
-def pretty_json(value: Any, variables: Collection[str] = ()) -> Markup:
-    """``coloured_json`` of a value."""
-    return coloured_json(as_json(value), variables)
-
-
 def coloured_json(text: str, variables: Collection[str] = ()) -> Markup:
     """Markup for inside of ``<pre>``; what is longer than 64 Ki characters is cut."""
     cut, text = len(text) > _LONGEST, text[:_LONGEST]
@@ -62,7 +57,7 @@ def pretty_body(body: str) -> Markup:
     try:
         value = json.loads(body)
         # What can be read may still be nested too deeply to be written with indents.
-        return pretty_json(value) if isinstance(value, dict | list) else shown_block(body)
+        return coloured_json(as_json(value)) if isinstance(value, dict | list) else shown_block(body)
     except (ValueError, RecursionError):
         return shown_block(body)
 

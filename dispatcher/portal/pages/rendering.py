@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.pages import hostile
-from dispatcher.portal.pages.json_markup import as_json, coloured_json, is_json, pretty_body, pretty_json
+from dispatcher.portal.pages.json_markup import as_json, coloured_json, is_json, pretty_body
 from dispatcher.portal.pages.languages import LANGUAGES, Language, language
 from dispatcher.portal.pages.problems_in_words import disabled_in_words, problem_in_words
 from dispatcher.portal.pages.static_files import StaticFiles
@@ -62,7 +62,6 @@ def _environment(spoken: Language, static: StaticFiles) -> Environment:
         disabled_in_words=lambda reason: disabled_in_words(reason, spoken),
         as_json=as_json,
         coloured_json=coloured_json,
-        pretty_json=pretty_json,
         pretty_body=pretty_body,
     )
     environment.tests["json_body"] = is_json

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.portal.pages.hostile import plain, shown, shown_block
-from dispatcher.portal.pages.json_markup import pretty_body, pretty_json
+from dispatcher.portal.pages.json_markup import as_json, coloured_json, pretty_body
 
 
 def test_markup_is_text() -> None:
@@ -34,7 +34,7 @@ def test_lines_are_kept_in_blocks_only() -> None:
 
 def test_megabytes_are_cut() -> None:
     assert len(shown("x" * 5_000_000)) < 400
-    assert len(pretty_json({"x": "y" * 5_000_000})) < 70_000
+    assert len(coloured_json(as_json({"x": "y" * 5_000_000}))) < 70_000
     assert len(pretty_body('{"x": "' + "y" * 5_000_000 + '"}')) < 70_000
 
 
@@ -46,12 +46,14 @@ def test_a_string_of_quotes_that_is_cut_takes_no_longer_than_another() -> None:
     began = process_time()
     for text in ('"', "\\", '\\"'):
         for offset in range(3):
-            assert pretty_json({"x": "y" * offset + text * 50_000}).endswith("</span>…")
+            assert coloured_json(as_json({"x": "y" * offset + text * 50_000})).endswith("</span>…")
     assert process_time() - began < 5
 
 
 def test_variables_of_a_template_are_marked_and_others_are_not() -> None:
-    markup = pretty_json({"#alert_name": "see #alert_name, #other <b>", "n": [1, True, None]}, {"alert_name"})
+    markup = coloured_json(
+        as_json({"#alert_name": "see #alert_name, #other <b>", "n": [1, True, None]}), {"alert_name"}
+    )
     assert markup.count('class="json-variable"') == 2
     assert "#other &lt;b&gt;" in markup
 
@@ -96,7 +98,7 @@ def test_a_joiner_is_left_alone_where_it_joins_and_is_shown_elsewhere(text: str)
     )
 )
 def test_whatever_is_shown_can_be_sent_and_has_no_markup_of_its_own(value: object) -> None:
-    markup = pretty_json(value, {"a"})
+    markup = coloured_json(as_json(value), {"a"})
     markup.encode()
     rest = markup.replace('<span class="json-', "").replace("</span>", "").replace('<span class="unseen" title="', "")
     assert "<" not in rest
