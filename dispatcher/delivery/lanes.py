@@ -5,7 +5,7 @@ shrinks when calls run into the time-out, and is very small while all of them fa
 Lanes of slow targets together have at most half of all places, so that the other half is always there for targets that
 answer. These, lanes with nothing but failures, and lanes with much at once have turns of their own each, so that
 whoever takes attempts out can let the others go first. What would wait long for a slow target, and what memory has no
-room for, is sent away to be parked.
+room for, is sent away to be parked: when it comes, or later, when a target that was well has begun to hang.
 
 All times are seconds of one monotonic clock, passed in.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from dispatcher.delivery.courtesy import Others
@@ -54,7 +55,10 @@ class Limits:
     """After ``executing_at_first`` quick failures in a row, until the next success."""
     waiting_bytes: int = 128 * 1024 * 1024
     waiting_seconds: float = 5.0
-    """The lane of a slow target has room while a new attempt would wait no longer than this."""
+    """The lane of a slow target has room while a new attempt would wait no longer than this.
+
+    It is given as long to be well again before what waits already is sent away.
+    """
     waiting_if_slow: int = 100
     """Parked attempts come back while fewer than half as many wait for it."""
     waiting_if_fast: int = 2_000
@@ -86,6 +90,8 @@ class _Lane(Generic[W]):
     slow: bool = False
     rate: float | None = None
     """Its limit in attempts a second, as it was when its last attempt was given out."""
+    shorten_at: float = inf
+    """When what waits for longer than would be let in is sent away: the target became slow, or its limit another."""
     held_back: bool = False
     """Whether its rate limit keeps it from having a turn; then ``not_before`` it has none."""
     not_before: float = 0.0
@@ -160,17 +166,20 @@ class Lanes(Generic[W]):
         committed. That it is the dispatcher itself which has much to do is no reason to send an attempt away.
         """
         lane = self._lanes.get(webhook_id)
-        if lane is None or not lane.waiting:
+        return lane is None or self._has_room_behind(len(lane.waiting), lane, now)
+
+    def _has_room_behind(self, waiting: int, lane: _Lane[W], now: float) -> bool:
+        if not waiting:
             return True
-        if lane.failing and len(lane.waiting) >= self._limits.waiting_if_fast:
+        if lane.failing and waiting >= self._limits.waiting_if_fast:
             return False
         rate = lane.rate
         if not lane.slow and not rate:
             return True
-        if not rate and len(lane.waiting) < lane.places:
+        if not rate and waiting < lane.places:
             return True
         a_call = max(lane.seconds, now - next(iter(lane.executing.values()), now))
-        wait = len(lane.waiting) * max(a_call / lane.places, 1 / rate if rate else 0.0)
+        wait = waiting * max(a_call / lane.places, 1 / rate if rate else 0.0)
         return wait <= self._limits.waiting_seconds
 
     def has_room_for_parked(self, webhook_id: str) -> bool:
@@ -178,6 +187,8 @@ class Lanes(Generic[W]):
         lane = self._lanes.get(webhook_id)
         if lane is None:
             return True
+        if lane.rate and len(lane.waiting) > max(1, lane.rate * self._limits.waiting_seconds):
+            return False
         much = self._limits.waiting_if_slow if lane.slow or lane.rate else self._limits.waiting_if_fast
         return len(lane.waiting) < much // 2 and self._waiting_bytes < self._limits.waiting_bytes // 2
 
@@ -223,7 +234,9 @@ class Lanes(Generic[W]):
         lane.executing[id(work)] = now
         self._executing += 1
         self._executing_slow += lane.slow
-        lane.rate = self._rate_of(lane.webhook_id)
+        rate = self._rate_of(lane.webhook_id)
+        if lane.rate != rate:
+            lane.rate, lane.shorten_at = rate, now
         if lane.rate:
             lane.not_before = max(now, lane.not_before) + 1 / lane.rate
         self._want_turn(lane)
@@ -245,22 +258,32 @@ class Lanes(Generic[W]):
             lane.places = max(lane.places // 2, limits.executing_at_first)
         elif lane.failing:
             lane.places = limits.executing_if_failing
-        self._set_slow(lane, slow=lane.seconds >= self._limits.slow_seconds)
+        self._set_slow(lane, now, slow=lane.seconds >= self._limits.slow_seconds)
         lane.used = now
         self._want_turn(lane)
 
-    def look(self, now: float) -> None:
-        """Notice which targets have kept somebody waiting for long; call it a few times a second."""
+    def look(self, now: float) -> list[W]:
+        """Notice which targets have kept somebody waiting for long; call it a few times a second.
+
+        Gives back what has to wait elsewhere for those that were well when it came.
+        """
+        taken: list[W] = []
         for webhook_id, lane in list(self._lanes.items()):
             if lane.much and not lane.of_much:
                 lane.much = False
                 self._want_turn(lane)
             if lane.executing:
                 if not lane.slow and now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
-                    self._set_slow(lane, slow=True)
+                    self._set_slow(lane, now, slow=True)
                     self._want_turn(lane)
             elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
                 del self._lanes[webhook_id]
+            if now >= lane.shorten_at:
+                lane.shorten_at = inf
+                while lane.waiting and not self._has_room_behind(len(lane.waiting) - 1, lane, now):
+                    taken.append(self._take_back(lane))
+                self._count(lane)
+        return taken
 
     def overflow(self) -> list[W]:
         """Take back what waits at the end of the longest lanes, as far as memory is short."""
@@ -268,14 +291,17 @@ class Lanes(Generic[W]):
         while self._waiting_bytes > self._limits.waiting_bytes:
             longest = max(self._lanes.values(), key=lambda lane: len(lane.waiting))
             for _ in range((len(longest.waiting) + 1) // 2):
-                work = longest.waiting.pop()
-                longest.of_much -= work.of_much
-                self._waits(longest, -work.size)
-                taken.append(work)
+                taken.append(self._take_back(longest))
                 if self._waiting_bytes <= self._limits.waiting_bytes:
                     break
             self._count(longest)
         return taken
+
+    def _take_back(self, lane: _Lane[W]) -> W:
+        work = lane.waiting.pop()
+        lane.of_much -= work.of_much
+        self._waits(lane, -work.size)
+        return work
 
     def drop_waiting(self) -> list[W]:
         """Forget everything that waits; what is executing goes on."""
@@ -329,7 +355,8 @@ class Lanes(Generic[W]):
         if self._count(lane):
             self._turns_of(lane).want(lane)
 
-    def _set_slow(self, lane: _Lane[W], *, slow: bool) -> None:
+    def _set_slow(self, lane: _Lane[W], now: float, *, slow: bool) -> None:
         if lane.slow != slow:
             lane.slow = slow
+            lane.shorten_at = now + self._limits.waiting_seconds if slow else inf
             self._executing_slow += len(lane.executing) if slow else -len(lane.executing)

@@ -192,17 +192,20 @@ class Sender:
                 if accepted >= at_once:
                     accepted = 0
                     await asyncio.sleep(0)  # what is being executed goes on in between
-            for work in self._lanes.overflow():
-                self._forget(work)
-                delivery = work.delivery
-                headers = parked_headers(delivery.headers(), work.due_at)
-                self._parking.park(work.partition, delivery.key, delivery.body, headers, work.finish)
-                self._passing.parked(TopicPartition(self._topics.parked, work.partition), delivery.webhook_id)
+            self._send_away(self._lanes.overflow())
             self._hold_bulk()
             await asyncio.sleep(0)
             await self._parking.room()
             if len(self._setting_aside) > _SETTING_ASIDE_AT_MOST:
                 await asyncio.wait(self._setting_aside, return_when=asyncio.FIRST_COMPLETED)
+
+    def _send_away(self, waited: Iterable[Work]) -> None:
+        for work in waited:
+            self._forget(work)
+            delivery = work.delivery
+            headers = parked_headers(delivery.headers(), work.due_at)
+            self._parking.park(work.partition, delivery.key, delivery.body, headers, work.finish)
+            self._passing.parked(TopicPartition(self._topics.parked, work.partition), delivery.webhook_id)
 
     def _hold_bulk(self) -> None:
         """Have more of ``webhooks.bulk`` wait in Kafka while much waits here for nothing but its turn."""
@@ -364,7 +367,7 @@ class Sender:
                 if not work.shown_in_progress and not work.called and 0 < work.started_at <= before:
                     work.shown_in_progress = True
                     await self._reports.in_progress(work)
-            self._lanes.look(time.monotonic())
+            self._send_away(self._lanes.look(time.monotonic()))
             self._execute_next()
             self._unblock(time.monotonic())
 

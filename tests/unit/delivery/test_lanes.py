@@ -43,8 +43,7 @@ def test_limits_hold_and_nothing_is_lost_whatever_comes_and_ends(steps: list[str
             lanes.add(work)
             waiting.append(work)
         elif step == "look":
-            lanes.look(now)
-            for taken_back in lanes.overflow():
+            for taken_back in [*lanes.look(now), *lanes.overflow()]:
                 waiting.remove(taken_back)
             assert len(waiting) <= 20
         elif executing:
@@ -161,6 +160,46 @@ def test_only_what_would_wait_long_for_a_slow_target_is_sent_away() -> None:
     assert not lanes.has_room_for_parked("hangs")
     assert lanes.has_room("unheard of", 6.0)
     assert lanes.has_room_for_parked("unheard of")
+
+
+def test_what_waits_when_a_target_begins_to_hang_is_sent_away_unless_it_is_well_again_soon() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(waiting_seconds=5))
+    for name in ("hangs", "pauses"):
+        for number in range(300):
+            lanes.add(Work(name, number, of_much=True))
+    begun = list(lanes.take_from(lanes.much_turns, 0.0))
+    assert len(begun) == 20
+    assert lanes.look(1.0) == []
+    assert lanes.slow == 2
+    for work in begun:
+        if work.webhook_id == "pauses":
+            lanes.ended(work, 1.1, success=True)
+    for work in list(lanes.take_from(lanes.slow_turns, 1.2)):
+        if work.webhook_id == "pauses":
+            lanes.ended(work, 1.3, success=True)
+    assert lanes.slow == 1
+    assert lanes.look(5.9) == []
+    sent_away = lanes.look(6.1)
+    assert {work.webhook_id for work in sent_away} == {"hangs"}
+    assert sorted(work.number for work in sent_away) == list(range(20, 300))  # one for each place still waits
+    assert lanes.has_room_for_parked("hangs")  # until half of a hundred wait
+    assert lanes.look(15.0) == []
+
+
+def test_what_waits_for_a_limit_that_became_low_is_sent_away_and_comes_back_one_by_one() -> None:
+    limits: dict[str, float] = {}
+    lanes: Lanes[Work] = Lanes(Limits(executing_at_first=1), rate_of=limits.get)
+    for number in range(10):
+        lanes.add(Work("limited", number))
+    (first,) = lanes.take(0.0)
+    limits["limited"] = 0.1
+    assert lanes.look(0.1) == []
+    lanes.ended(first, 0.2, success=True)
+    assert [work.number for work in lanes.take(0.2)] == [1]
+    assert sorted(work.number for work in lanes.look(0.3)) == list(range(3, 10))
+    assert lanes.has_room_for_parked("limited")
+    lanes.add(Work("limited", 3))
+    assert not lanes.has_room_for_parked("limited")
 
 
 def test_a_place_or_a_rate_limit_has_one_waiting_however_long_that_takes() -> None:
