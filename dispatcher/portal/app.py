@@ -32,6 +32,7 @@ from dispatcher.portal.api.audit_log import AuditApi
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.idempotency import IdempotencyKeys
 from dispatcher.portal.api.malformed import ProblemRunner
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.openapi import openapi_document
 from dispatcher.portal.api.rate_limits import RateLimits
 from dispatcher.portal.api.resending import ResendingApi
@@ -175,13 +176,14 @@ class Portal:
             target = TargetClient(self._settings, TargetGuard(self._settings.allowed_target_networks))
             stack.push_async_callback(target.close)
             feed = AttemptFeed(clients, topics, producer)
+            named = NamedWebhooks(directory, self._follower.catch_up)
             apis = Apis(
                 ChoicesApi(resources),
-                WebhooksApi(changes, IdempotencyKeys(self._monotonic), self._follower.catch_up, _utc_now),
-                TestingApi(directory, target.call, audit),
-                AttemptsApi(directory, self._log, feed, _utc_now, self._monotonic),
-                AuditApi(directory, trail, audit_topic.catch_up),
-                ResendingApi(directory, resender, recoveries, audit, _utc_now),
+                WebhooksApi(named, changes, IdempotencyKeys(self._monotonic), _utc_now),
+                TestingApi(named, target.call, audit),
+                AttemptsApi(named, self._log, feed, _utc_now, self._monotonic),
+                AuditApi(named, trail, audit_topic.catch_up),
+                ResendingApi(named, resender, recoveries, audit, _utc_now),
             )
             await self._serve(stack, apis, ended)
             stack.push_async_callback(feed.stop)

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dispatcher.moments import moment
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.webhooks.commands import Disable
+from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
 
@@ -30,6 +32,18 @@ def a_webhook(id: str = "wh-1", **values: Any) -> Webhook:
             **values,
         }
     )
+
+
+def named_webhooks(*webhooks: Webhook) -> NamedWebhooks:
+    """A portal that knows these, and has read everything."""
+
+    async def has_read() -> None:
+        pass
+
+    directory = Directory()
+    for offset, webhook in enumerate(webhooks):
+        directory.apply(offset, webhook.id, webhook, 1, 0)
+    return NamedWebhooks(directory, has_read)
 
 
 def disable_command(webhook_id: str, reason: str, as_of: int) -> bytes:

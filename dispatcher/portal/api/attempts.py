@@ -25,6 +25,7 @@ from dispatcher.portal.api.attempt_views import (
     message_view,
     metrics_view,
 )
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import (
     Answer,
     AnyOperation,
@@ -40,10 +41,9 @@ from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_curso
 from dispatcher.portal.api.problems import BadField, invalid
 from dispatcher.portal.api.rate_limits import AtOnce
 from dispatcher.portal.api.webhook_views import Moment
-from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.api.webhooks import WEBHOOK
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.recording.history import Attempt, AttemptDetails, Bucket, BucketSize, Message, Metrics, Page
-from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
 _DEFAULT_SPAN: dict[BucketSize, timedelta] = {"hour": timedelta(days=1), "day": timedelta(days=28)}
@@ -127,14 +127,14 @@ class AttemptsApi:
 
     def __init__(
         self,
-        directory: Directory,
+        webhooks: NamedWebhooks,
         log: Log,
         feed: AttemptFeed,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._monotonic = monotonic
-        self._directory = directory
+        self._webhooks = webhooks
         self._log = log
         self._feed = feed
         self._clock = clock
@@ -214,18 +214,18 @@ class AttemptsApi:
 
     async def get_metrics(self, call: Call[NoQuery, NoBody]) -> Answer[MetricsView]:
         """The six figures."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         return Answer(metrics_view(await self._log.metrics(webhook.organization_id, webhook.id)))
 
     async def get_history(self, call: Call[HistoryQuery, NoBody]) -> Answer[History]:
         """The buckets of a span."""
-        webhook, (bucket, since, until) = webhook_of(call, self._directory), self._asked_span(call.query)
+        webhook, (bucket, since, until) = await self._webhooks.of(call), self._asked_span(call.query)
         buckets = await self._log.history(webhook.organization_id, webhook.id, bucket, since, until)
         return Answer(History(items=[bucket_view(bucket) for bucket in buckets]))
 
     async def get_metrics_and_history(self, call: Call[HistoryQuery, NoBody]) -> tuple[MetricsView, History]:
         """Both at once, for a page that shows both: together they take hardly longer than the second."""
-        webhook, (bucket, since, until) = webhook_of(call, self._directory), self._asked_span(call.query)
+        webhook, (bucket, since, until) = await self._webhooks.of(call), self._asked_span(call.query)
         metrics, buckets = await self._log.metrics_and_history(
             webhook.organization_id, webhook.id, bucket, since, until
         )
@@ -247,7 +247,7 @@ class AttemptsApi:
 
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
         """A page of attempts."""
-        webhook, query = webhook_of(call, self._directory), call.query
+        webhook, query = await self._webhooks.of(call), call.query
         try:
             page = await self._log.attempts(
                 webhook.organization_id, webhook.id, status=query.status, limit=query.limit, cursor=query.cursor
@@ -260,7 +260,7 @@ class AttemptsApi:
 
     async def get_attempt(self, call: Call[NoQuery, NoBody]) -> Answer[AttemptDetailsView]:
         """One attempt."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         details = await self._log.attempt(webhook.organization_id, webhook.id, call.path["attempt_id"])
         if details is None:
             raise not_found("attempt")
@@ -268,7 +268,7 @@ class AttemptsApi:
 
     async def get_message(self, call: Call[NoQuery, NoBody]) -> Answer[MessageView]:
         """A message and what became of it."""
-        webhook, message_id = webhook_of(call, self._directory), call.path["message_id"]
+        webhook, message_id = await self._webhooks.of(call), call.path["message_id"]
         message, attempts = await asyncio.gather(
             self._log.message(webhook.organization_id, webhook.id, message_id),
             self._log.attempts_of_message(webhook.organization_id, webhook.id, message_id),
@@ -282,7 +282,7 @@ class AttemptsApi:
 
         They end too when the webhook is deleted, and when the portal stops.
         """
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         with self._streams.one(call.caller.id):
             return await self._stream(webhook, call)
 
@@ -303,7 +303,7 @@ class AttemptsApi:
                 await _write(request, response, _WELCOME_BACK if _LAST_EVENT_ID in request.headers else _WELCOME)
                 while (news := await watcher.take(_HEARTBEAT_SECONDS)) is not None:
                     now = self._monotonic()
-                    if self._directory.get(webhook.id) is None or now > ends:
+                    if self._webhooks.directory.get(webhook.id) is None or now > ends:
                         break
                     if now >= looks_again:
                         if not await call.still_let_in():
@@ -314,7 +314,7 @@ class AttemptsApi:
 
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
         """A CSV file, written bit by bit: memory holds a page of it."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         with self._exports.one(call.organization_id):
             return await self._export(webhook, call.query.status, call.request)
 

@@ -5,11 +5,11 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, Field
 
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import ORGANIZATION, Answer, AnyOperation, Call, NoBody, Operation, Query
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor, read_cursor, write_cursor
-from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.api.webhooks import WEBHOOK
 from dispatcher.portal.audit import AuditEntry, AuditRecord, AuditTrail
-from dispatcher.webhooks.directory import Directory
 
 _Kept = TypeVar("_Kept")
 
@@ -57,8 +57,8 @@ class OrganizationAuditList(BaseModel):
 class AuditApi:
     """The operations that show who changed what."""
 
-    def __init__(self, directory: Directory, trail: AuditTrail, catch_up: Callable[[], Awaitable[None]]) -> None:
-        self._directory = directory
+    def __init__(self, webhooks: NamedWebhooks, trail: AuditTrail, catch_up: Callable[[], Awaitable[None]]) -> None:
+        self._webhooks = webhooks
         self._trail = trail
         self._catch_up = catch_up
 
@@ -93,7 +93,7 @@ class AuditApi:
 
     async def list_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[AuditList]:
         """A page of entries, those of a moment ago included."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         await self._catch_up()
         page, next_cursor = _page(self._trail.of(webhook.id), call.query, lambda entry: entry)
         return Answer(AuditList(items=page, next_cursor=next_cursor))

@@ -27,14 +27,28 @@ def check_if_match(call: Call[Any, Any], revision: int) -> bool:
     Raises:
         Problem: 412, the webhook has changed since; 422, the header is not a list of entity tags.
     """
+    if names_another(call, revision):
+        raise changed_meanwhile()
+    return _tags_named(call) is not None
+
+
+def names_another(call: Call[Any, Any], revision: int) -> bool:
+    """Whether the request names revisions, and this one is not among them.
+
+    Raises:
+        Problem: 422, the header is not a list of entity tags.
+    """
+    tags = _tags_named(call)
+    return tags is not None and etag(revision) not in tags
+
+
+def _tags_named(call: Call[Any, Any]) -> list[str] | None:
     value = call.header(IF_MATCH, limit=1_000)
     if value is None or value == "*":
-        return False
+        return None
     if not _TAGS.fullmatch(value):
         raise invalid([BadField(field=IF_MATCH, detail='send the ETag as it came, quotes included: "7"')])
-    if etag(revision) not in _TAG.findall(value):
-        raise changed_meanwhile()
-    return True
+    return _TAG.findall(value)
 
 
 def changed_meanwhile() -> Problem:

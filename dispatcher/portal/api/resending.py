@@ -5,17 +5,17 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel
 
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import Answer, AnyOperation, Body, Call, NoBody, NoQuery, Operation, not_found
 from dispatcher.portal.api.problems import Problem, bad_member, invalid
 from dispatcher.portal.api.rate_limits import RECOVERIES
 from dispatcher.portal.api.webhook_views import Moment
-from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.api.webhooks import WEBHOOK
 from dispatcher.portal.audit import Audit
 from dispatcher.portal.recovery import Asked, Recoveries
 from dispatcher.portal.resending import BodyGone, Resender, SentTooOften, StillPending, UnknownMessage
 from dispatcher.recording.history import MOST_RUNS
 from dispatcher.recording.recoverable import Span
-from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
 
@@ -44,13 +44,13 @@ class ResendingApi:
 
     def __init__(
         self,
-        directory: Directory,
+        webhooks: NamedWebhooks,
         resender: Resender,
         recoveries: Recoveries,
         audit: Audit,
         clock: Callable[[], datetime],
     ) -> None:
-        self._directory = directory
+        self._webhooks = webhooks
         self._resender = resender
         self._recoveries = recoveries
         self._audit = audit
@@ -86,7 +86,7 @@ class ResendingApi:
 
     async def resend_message(self, call: Call[NoQuery, NoBody]) -> Answer[Resent]:
         """The new run."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         message_id = call.path["message_id"]
         _require_enabled(webhook)
         try:
@@ -109,7 +109,7 @@ class ResendingApi:
 
     async def recover(self, call: Call[NoQuery, RecoverySpan]) -> Asked:
         """What the pages tell: that, and whether messages of that time were queued a moment before."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         since, until = call.body.since, call.body.until or self._clock()
         if since >= until:
             raise invalid([bad_member(("since",), "is not before until")])

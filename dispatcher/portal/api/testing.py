@@ -10,12 +10,12 @@ from dispatcher.delivery.masking import mask_url
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
 from dispatcher.portal.api.attempt_views import ReceivedResponse, SentRequest
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import Answer, AnyOperation, Call, NoBody, NoQuery, Operation
 from dispatcher.portal.api.rate_limits import TESTS, AtOnce
-from dispatcher.portal.api.webhooks import WEBHOOK, webhook_of
+from dispatcher.portal.api.webhooks import WEBHOOK
 from dispatcher.portal.audit import Audit
 from dispatcher.recording.delivery_log import SHOWN_BODY_BYTES
-from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Person, Webhook
 
 # Each holds a connection for as long as a target may take.
@@ -44,8 +44,8 @@ class TestingApi:
 
     __test__ = False
 
-    def __init__(self, directory: Directory, call_target: CallTarget, audit: Audit) -> None:
-        self._directory = directory
+    def __init__(self, webhooks: NamedWebhooks, call_target: CallTarget, audit: Audit) -> None:
+        self._webhooks = webhooks
         self._call_target = call_target
         self._audit = audit
         self._at_once = AtOnce("tests of this organization's webhooks", _TESTS_AT_ONCE)
@@ -68,7 +68,7 @@ class TestingApi:
 
     async def test_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[TestResult]:
         """What the target answered."""
-        webhook = webhook_of(call, self._directory)
+        webhook = await self._webhooks.of(call)
         with self._at_once.one(call.organization_id):
             return Answer(await self._test(webhook, call.caller.person))
 

@@ -1,8 +1,7 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from secrets import token_hex
 from typing import Annotated, Any, Literal
@@ -18,10 +17,12 @@ from dispatcher.portal.api.concurrency import (
     changed_meanwhile,
     check_if_match,
     etag,
+    names_another,
 )
 from dispatcher.portal.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from dispatcher.portal.api.idempotency import KEPT, IdempotencyKeys, KeyedIds, unquoted, used_for_another
 from dispatcher.portal.api.idempotency import MAX_LENGTH as MAX_IDEMPOTENCY_KEY
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import (
     ORGANIZATION,
     Answer,
@@ -50,7 +51,6 @@ from dispatcher.portal.api.webhook_views import (
 from dispatcher.portal.audit import Action
 from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.rfc3339 import rfc3339
-from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
 from dispatcher.webhooks.store import FIRST_REVISION, Preceded, SameConfiguration, StaleRevision
 from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
@@ -59,9 +59,6 @@ WEBHOOKS = f"{ORGANIZATION}/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 
 _PREFIX = "wh_"
-
-_CATCH_UP_SECONDS = 5.0
-"""How long somebody waits to hear of a webhook that this portal does not know, or not at the revision they named."""
 
 
 class WebhookQuery(Query):
@@ -74,32 +71,20 @@ class WebhookQuery(Query):
     cursor: Cursor | None = None
 
 
-def webhook_of(call: Call[Any, Any], directory: Directory) -> Webhook:
-    """The webhook in the path.
-
-    Raises:
-        Problem: 404, there is none, or it is another organization's.
-    """
-    webhook = directory.get(call.path["webhook_id"])
-    if webhook is None or webhook.organization_id != call.organization_id:
-        raise not_found("webhook")
-    return webhook
-
-
 class WebhooksApi:
-    """The operations on webhooks. The directory has read what every portal has written when ``catch_up`` returns."""
+    """The operations on webhooks."""
 
     def __init__(
         self,
+        webhooks: NamedWebhooks,
         changes: Changes,
         idempotency: IdempotencyKeys[CreatedWebhook],
-        catch_up: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
+        self._webhooks = webhooks
         self._changes = changes
         self._directory = changes.directory
         self._idempotency = idempotency
-        self._catch_up = catch_up
         self._clock = clock
 
     def operations(self) -> Sequence[AnyOperation]:
@@ -283,10 +268,8 @@ class WebhooksApi:
         return ids.of_key(webhook.id.removeprefix(_PREFIX)) and webhook.created_on > self._clock() - KEPT
 
     async def get_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
-        """The webhook, also if another portal made it a moment ago and this one has not read of it yet."""
-        if not self._directory.revision(call.path["webhook_id"]):
-            await self._read_on()
-        return self._shown(webhook_of(call, self._directory))
+        """The webhook."""
+        return self._shown(await self._webhooks.of(call))
 
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
         """The webhook with other members."""
@@ -353,29 +336,15 @@ class WebhooksApi:
         return self._shown(changed)
 
     async def _to_change(self, call: Call[Any, Any]) -> Webhook:
-        """The webhook in the path; where this portal would tell 404 or 412, it has read first what others wrote.
+        """The webhook in the path; where this portal would tell 412, it has read first what others wrote.
 
         Raises:
             Problem: 404, there is none, or it is another organization's; 422, see ``check_if_match``.
         """
-        if not self._is_as_named(call):
-            await self._read_on()
-        return webhook_of(call, self._directory)
-
-    def _is_as_named(self, call: Call[Any, Any]) -> bool:
         revision = self._directory.revision(call.path["webhook_id"])
-        try:
-            check_if_match(call, revision)
-        except Problem as problem:
-            if problem.status != 412:
-                raise
-            return False
-        return revision > 0
-
-    async def _read_on(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await self._catch_up()
+        if revision and names_another(call, revision):
+            await self._webhooks.read_on()
+        return await self._webhooks.of(call)
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})

@@ -47,6 +47,7 @@ async def test_what_was_at_hand_holds_no_offset_and_is_sent_once(
     async def everything_is_committed() -> bool:
         async with connected(clients) as admin:
             offsets = await admin.list_consumer_group_offsets(topics.group(Group.SENDER))
-        return sum(each.offset for tp, each in offsets.items() if tp.topic == topics.bulk) == len(messages)
+        committed: int = sum(each.offset for tp, each in offsets.items() if tp.topic == topics.bulk)
+        return committed == len(messages)
 
     await eventually(everything_is_committed)

@@ -21,6 +21,7 @@ from dispatcher.webhooks.secrets import rotate
 from dispatcher.webhooks.store import Preceded, SameConfiguration, StaleRevision
 from dispatcher.webhooks.webhook import Webhook
 from tests.support.serving import CALLER
+from tests.support.webhooks import named_webhooks
 
 MEMBERS = {
     "name": "Tickets",
@@ -81,7 +82,7 @@ class Portal:
         self.store = Store(log)
         audit = Audit(AsyncMock(), "audit", lambda: self.now)
         changes = Changes(self.store.directory, cast("Any", self.store), audit, lambda: self.now)
-        self._api = WebhooksApi(changes, IdempotencyKeys(monotonic), AsyncMock(), lambda: self.now)
+        self._api = WebhooksApi(named_webhooks(), changes, IdempotencyKeys(monotonic), lambda: self.now)
 
     async def create(self, key: str = "k", **members: Any) -> CreatedWebhook:
         body = NewWebhook.model_validate({**MEMBERS, **members})

@@ -15,10 +15,9 @@ from dispatcher.portal.api import attempts
 from dispatcher.portal.api.attempts import AttemptsApi, Log
 from dispatcher.portal.feed import AttemptFeed
 from dispatcher.recording.history import Attempt, Page
-from dispatcher.webhooks.directory import Directory
 from tests.support.serving import serving
 from tests.support.waiting import eventually
-from tests.support.webhooks import a_webhook
+from tests.support.webhooks import a_webhook, named_webhooks
 
 PATH = "/api/v1/organizations/org-contoso/webhooks/wh-1/attempts.csv"
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: portal\r\nConnection: close\r\n\r\n".encode()
@@ -29,9 +28,8 @@ def api(page: Callable[[str | None], Page]) -> AttemptsApi:
     async def pages(*_: str, cursor: str | None, **__: Any) -> Page:
         return page(cursor)
 
-    directory = SimpleNamespace(get=a_webhook)
     return AttemptsApi(
-        cast("Directory", directory),
+        named_webhooks(a_webhook()),
         cast("Log", SimpleNamespace(attempts=pages)),
         cast("AttemptFeed", None),
         lambda: datetime.now(UTC),

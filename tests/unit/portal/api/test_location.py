@@ -14,6 +14,7 @@ from dispatcher.portal.api.operation import Call, NoQuery
 from dispatcher.portal.api.webhook_views import NewWebhook
 from dispatcher.portal.api.webhooks import WebhooksApi
 from tests.support.serving import CALLER
+from tests.support.webhooks import named_webhooks
 
 NEW = NewWebhook.model_validate(
     {
@@ -32,7 +33,7 @@ NEW = NewWebhook.model_validate(
 )
 async def test_the_location_is_an_address(organization: str, in_the_address: str) -> None:
     changes = SimpleNamespace(directory=SimpleNamespace(revision=lambda _: 1), create=AsyncMock())
-    api = WebhooksApi(cast("Any", changes), IdempotencyKeys(monotonic), AsyncMock(), lambda: datetime.now(UTC))
+    api = WebhooksApi(named_webhooks(), cast("Any", changes), IdempotencyKeys(monotonic), lambda: datetime.now(UTC))
     path = {"organization_id": organization}
     request = make_mocked_request("POST", "/", match_info=path)
     answer = await api.create_webhook(Call(CALLER, path, NoQuery(), NEW, b"", request))

@@ -13,7 +13,7 @@ from dispatcher.portal.api.operation import Call, NoBody
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.resending import RecoverySpan
 from tests.support.serving import CALLER
-from tests.support.webhooks import a_webhook
+from tests.support.webhooks import a_webhook, named_webhooks
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -26,8 +26,8 @@ async def asked(**query: str) -> list[datetime]:
         spans.extend(arguments[-2:])
         return []
 
-    directory, log = SimpleNamespace(get=a_webhook), SimpleNamespace(history=history)
-    api = AttemptsApi(cast("Any", directory), cast("Any", log), cast("Any", None), lambda: NOW, lambda: 0.0)
+    log = SimpleNamespace(history=history)
+    api = AttemptsApi(named_webhooks(a_webhook()), cast("Any", log), cast("Any", None), lambda: NOW, lambda: 0.0)
     path = {"organization_id": "org-contoso", "webhook_id": "wh-1"}
     request = make_mocked_request("GET", "/")
     await api.get_history(Call(CALLER, path, HistoryQuery.model_validate(query), NoBody(), b"", request))

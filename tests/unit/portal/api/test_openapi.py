@@ -27,7 +27,7 @@ def operations() -> dict[str, dict[str, Any]]:
 
     apis = Apis(
         ChoicesApi(NOBODY),
-        WebhooksApi(cast("Any", SimpleNamespace(directory=None)), NOBODY, NOBODY, clock),
+        WebhooksApi(NOBODY, cast("Any", SimpleNamespace(directory=None)), NOBODY, clock),
         TestingApi(NOBODY, NOBODY, NOBODY),
         AttemptsApi(NOBODY, NOBODY, NOBODY, clock, lambda: 0.0),
         AuditApi(NOBODY, NOBODY, NOBODY),

@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import Call, NoBody, NoQuery
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhook_views import WebhookChange
@@ -32,14 +33,18 @@ class Behind:
         self.store = AsyncMock()
         audit = Audit(AsyncMock(), "webhooks.audit", lambda: NOON)
         changes = Changes(self.directory, self.store, audit, lambda: NOON)
-        self._api = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOON)
+        self.webhooks = NamedWebhooks(self.directory, self._catch_up)
+        self._api = WebhooksApi(self.webhooks, changes, cast("Any", None), lambda: NOON)
 
-    async def ask(self, operation: str, webhook_id: str, if_match: str | None = None) -> Any:
+    def call(self, webhook_id: str, body: Any = None, if_match: str | None = None) -> Call[NoQuery, Any]:
         path = {"organization_id": "org-contoso", "webhook_id": webhook_id}
         headers = {} if if_match is None else {"If-Match": if_match}
         request = make_mocked_request("POST", "/", headers=headers, match_info=path)
+        return Call(CALLER, path, NoQuery(), body, b"", request)
+
+    async def ask(self, operation: str, webhook_id: str, if_match: str | None = None) -> Any:
         body = BODIES.get(operation, NoBody())
-        return await getattr(self._api, operation)(Call(CALLER, path, NoQuery(), body, b"", request))
+        return await getattr(self._api, operation)(self.call(webhook_id, body, if_match))
 
     @property
     def written(self) -> list[int]:
@@ -72,6 +77,12 @@ async def test_what_another_portal_made_is_there(portal: Behind, operation: str)
 
 async def test_what_another_portal_made_is_shown(portal: Behind) -> None:
     assert (await portal.ask("get_webhook", "wh-2")).body.id == "wh-2"
+
+
+async def test_whatever_is_asked_of_what_another_portal_made_finds_it(portal: Behind) -> None:
+    assert (await portal.webhooks.of(portal.call("wh-2"))).id == "wh-2"
+    assert (await portal.webhooks.of(portal.call("wh-2"))).id == "wh-2"
+    assert portal.caught_up == 1
 
 
 @pytest.mark.parametrize(("webhook_id", "status"), [("wh-1", 412), ("wh-9", 404)])

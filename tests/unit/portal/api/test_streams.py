@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
-from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
@@ -20,7 +19,7 @@ from dispatcher.portal.auth import Caller, Membership
 from dispatcher.portal.feed import Watcher
 from tests.support.clickhouse import outcome
 from tests.support.serving import CALLER, serving
-from tests.support.webhooks import a_webhook
+from tests.support.webhooks import a_webhook, named_webhooks
 
 STREAM = "/api/v1/organizations/org-contoso/webhooks/wh-1/attempts/stream"
 THEN = int(datetime(2026, 11, 23, 10, 15, tzinfo=UTC).timestamp() * 1000)
@@ -61,9 +60,8 @@ def door() -> Door:
 @pytest.fixture
 async def url(feed: Feed, door: Door, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     monkeypatch.setattr(attempts, "_HEARTBEAT_SECONDS", 0.1)
-    directory = SimpleNamespace(get=a_webhook)
     api = AttemptsApi(
-        cast("Any", directory), cast("Any", None), cast("Any", feed), lambda: datetime.now(UTC), monotonic
+        named_webhooks(a_webhook()), cast("Any", None), cast("Any", feed), lambda: datetime.now(UTC), monotonic
     )
     async with serving(api.operations(), caller_of=door) as url:
         yield url

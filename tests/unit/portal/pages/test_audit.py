@@ -11,6 +11,7 @@ import pytest
 from dispatcher.events.resources import Resources
 from dispatcher.portal.api.audit_log import AuditApi
 from dispatcher.portal.api.choices import ChoicesApi
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.webhooks import WebhooksApi
 from dispatcher.portal.audit import Action, Audit, AuditEntry, AuditRecord, AuditTrail
 from dispatcher.portal.changes import Changes
@@ -37,10 +38,11 @@ class Portal:
     def __init__(self) -> None:
         directory = Directory()
         directory.apply(0, "wh-1", a_webhook(), 1, 0)
+        named = NamedWebhooks(directory, AsyncMock())
         changes = Changes(directory, cast("Any", None), cast("Any", None), lambda: NOW)
-        webhooks = WebhooksApi(changes, cast("Any", None), AsyncMock(), lambda: NOW)
+        webhooks = WebhooksApi(named, changes, cast("Any", None), lambda: NOW)
         self.trail = AuditTrail()
-        pages = AuditPages(AuditApi(directory, self.trail, AsyncMock()), webhooks)
+        pages = AuditPages(AuditApi(named, self.trail, AsyncMock()), webhooks)
         apis: Any = AsyncMock(webhooks=webhooks, choices=ChoicesApi(Resources()))
         self._tab = WebhookPage(apis, [pages.tab()])
         self._organization = pages

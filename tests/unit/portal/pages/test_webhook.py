@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from dispatcher.events.resources import Resources
-from dispatcher.portal.api import webhooks
+from dispatcher.portal.api import named_webhooks
 from dispatcher.portal.api.choices import ChoicesApi
+from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhooksApi
 from dispatcher.portal.changes import Changes
@@ -40,7 +41,7 @@ class Portal:
             self._read(id)
         audit = SimpleNamespace(entry=lambda *_, **__: SimpleNamespace(encode=bytes))
         changes = Changes(self.directory, cast("Any", self), cast("Any", audit), lambda: NOW)
-        api = WebhooksApi(changes, cast("Any", None), self._catch_up, lambda: NOW)
+        api = WebhooksApi(NamedWebhooks(self.directory, self._catch_up), changes, cast("Any", None), lambda: NOW)
         apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(Resources()))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         followed = Tab("followed", N_("Metrics"), "chart", "webhook.html", self._follows)
@@ -212,7 +213,7 @@ async def test_a_webhook_that_another_portal_made_a_moment_ago_is_shown(portal: 
 async def test_nobody_waits_for_long_to_hear_that_there_is_none(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_CATCH_UP_SECONDS", 0.05)
+    monkeypatch.setattr(named_webhooks, "_CATCH_UP_SECONDS", 0.05)
     portal.kafka_is_silent = True
     with pytest.raises(Problem) as caught:
         await portal.show("wh-4")
