@@ -17,14 +17,14 @@ from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.recorder import Recorder
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.integration.conftest import clickhouse_url, engine
+from tests.integration.conftest import clickhouse_url, engine, unused_databases
 from tests.integration.portal.conftest import clickhouse, follower, settings
 from tests.support.browsing import ZONE, Person
 from tests.support.portal import Api, a_token, vault_of
 from tests.support.target import Target, a_target
 from tools.pictures import browser_program
 
-__all__ = ["clickhouse", "clickhouse_url", "engine", "follower", "settings"]
+__all__ = ["clickhouse", "clickhouse_url", "engine", "follower", "settings", "unused_databases"]
 
 expect.set_options(timeout=10_000)
 
@@ -32,7 +32,9 @@ expect.set_options(timeout=10_000)
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The program."""
-    return browser_program() or pytest.skip("no Chrome or Chromium is installed: apt-get install chromium, or the like")
+    return browser_program() or pytest.skip(
+        "no Chrome or Chromium is installed: apt-get install chromium-headless-shell, or the like"
+    )
 
 
 @pytest.fixture
@@ -79,9 +81,9 @@ async def delivering(
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """A browser of the test's own."""
+    """A browser of the module's own, in which each test has a context of its own: starting one costs two seconds."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from dispatcher.portal.pages.security_headers import security_headers
 from dispatcher.portal.pages.static_files import ROOT
@@ -168,23 +168,21 @@ async def backend() -> AsyncIterator[tuple[Backend, str]]:
 
 
 @pytest.fixture
-async def opened(backend: tuple[Backend, str], chromium: str) -> AsyncIterator[Callable[[str], Any]]:
+async def opened(backend: tuple[Backend, str], browser: Browser) -> AsyncIterator[Callable[[str], Any]]:
     """Opens a page with the HTML; in the end nothing has gone wrong in it, and nothing hostile has run."""
     wrong: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = await browser.new_page(timezone_id="America/New_York")
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page = await browser.new_page(timezone_id="America/New_York")
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
 
-        async def opens(body: str) -> Page:
-            backend[0].body = body
-            await page.goto(backend[1])
-            return page
+    async def opens(body: str) -> Page:
+        backend[0].body = body
+        await page.goto(backend[1])
+        return page
 
-        yield opens
-        title = await page.title()
-        await browser.close()
+    yield opens
+    title = await page.title()
+    await page.close()
     assert title == "Islands"
     # The browser's own words for an answer above 399, which tests may provoke.
     assert [text for text in wrong if "Failed to load resource" not in text] == []

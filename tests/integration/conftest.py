@@ -1,5 +1,6 @@
 """What tests of several packages need."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import chdb
@@ -15,6 +16,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     held = chdb.connect(str(path))
     yield f"chdb://{path}"
     held.close()
+
+
+@pytest.fixture(scope="module")
+def unused_databases() -> dict[str, list[str]]:
+    """By the URL of their server: migrated, and left empty by tests of the module."""
+    return defaultdict(list)
 
 
 @pytest.fixture(scope="session")

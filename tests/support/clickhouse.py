@@ -13,6 +13,7 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.http_port import HttpPort
+from dispatcher.recording.schema import migrate
 
 ON_A_SERVER_TOO = pytest.mark.parametrize("clickhouse_url", ["engine", "server"], indirect=True, scope="module")
 """For tests of what is asked of ClickHouse: once with the embedded engine, and once with a server where Docker runs."""
@@ -69,6 +70,30 @@ async def insert(clickhouse: ClickHouse, outcomes: Iterable[Outcome]) -> None:
 def a_database() -> str:
     """A name that no other test has."""
     return f"test_{secrets.token_hex(6)}"
+
+
+@asynccontextmanager
+async def an_empty_store(url: str, unused: list[str]) -> AsyncIterator[ClickHouse]:
+    """A migrated database that nobody else uses: one of ``unused``, or a new one, which takes eight times as long."""
+    again = bool(unused)
+    store = ClickHouse(url, database=unused.pop() if again else a_database())
+    try:
+        if not again:
+            await migrate(store)
+        tables = await _tables(store)
+        yield store
+        if await _tables(store) == tables:
+            for table, engine in tables.items():
+                if engine.endswith("MergeTree") and table != "schema_migrations":
+                    await store.command(f"TRUNCATE TABLE {table}")
+            unused.append(store.database)
+    finally:
+        await store.close()
+
+
+async def _tables(store: ClickHouse) -> dict[str, str]:
+    rows = await store.query("SELECT name, engine FROM system.tables WHERE database = currentDatabase() ORDER BY name")
+    return {row["name"]: row["engine"] for row in rows}
 
 
 @asynccontextmanager

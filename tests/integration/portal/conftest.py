@@ -12,10 +12,9 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.portal.app import Portal
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.schema import migrate
 from dispatcher.settings import Settings
 from dispatcher.webhooks.follower import ConfigFollower
-from tests.support.clickhouse import a_database
+from tests.support.clickhouse import an_empty_store
 from tests.support.portal import Api, NewPortal, a_token, vault_of
 
 
@@ -30,11 +29,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def clickhouse(clickhouse_url: str) -> AsyncIterator[ClickHouse]:
-    store = ClickHouse(clickhouse_url, database=a_database())
-    await migrate(store)
-    yield store
-    await store.close()
+async def clickhouse(clickhouse_url: str, unused_databases: dict[str, list[str]]) -> AsyncIterator[ClickHouse]:
+    async with an_empty_store(clickhouse_url, unused_databases[clickhouse_url]) as store:
+        yield store
 
 
 @pytest.fixture

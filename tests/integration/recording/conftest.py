@@ -1,40 +1,29 @@
 """Every ClickHouse that can be reached: the embedded engine, the HTTP client against its port, a real server."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import pytest
 
 from dispatcher.recording.clickhouse import ClickHouse
-from dispatcher.recording.schema import migrate
-from tests.support.clickhouse import a_database, port_in_front_of
-
-
-@asynccontextmanager
-async def migrated(url: str) -> AsyncIterator[ClickHouse]:
-    """A database that nobody else uses."""
-    store = ClickHouse(url, database=a_database())
-    try:
-        await migrate(store)
-        yield store
-    finally:
-        await store.close()
+from tests.support.clickhouse import an_empty_store, port_in_front_of
 
 
 @pytest.fixture
-async def embedded(engine: str) -> AsyncIterator[ClickHouse]:
+async def embedded(engine: str, unused_databases: dict[str, list[str]]) -> AsyncIterator[ClickHouse]:
     """The embedded engine."""
-    async with migrated(engine) as store:
+    async with an_empty_store(engine, unused_databases[engine]) as store:
         yield store
 
 
 @pytest.fixture(params=["embedded", "http", "server"])
-async def clickhouse(request: pytest.FixtureRequest) -> AsyncIterator[ClickHouse]:
+async def clickhouse(
+    request: pytest.FixtureRequest, unused_databases: dict[str, list[str]]
+) -> AsyncIterator[ClickHouse]:
     """A migrated database in each of the stores."""
     async with AsyncExitStack() as stack:
+        server = url = request.getfixturevalue("server" if request.param == "server" else "engine")
         if request.param == "http":
-            port = await stack.enter_async_context(port_in_front_of(request.getfixturevalue("engine")))
+            port = await stack.enter_async_context(port_in_front_of(server))
             url = f"http://127.0.0.1:{port.port}"
-        else:
-            url = request.getfixturevalue("server" if request.param == "server" else "engine")
-        yield await stack.enter_async_context(migrated(url))
+        yield await stack.enter_async_context(an_empty_store(url, unused_databases[server]))
