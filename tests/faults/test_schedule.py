@@ -69,8 +69,8 @@ async def kills(fleet: Fleet, traffic: Traffic, members: Members) -> set[Call]:
     [
         pytest.param(nothing, 10_000, 170.0, 0.5, id="10000-due-within-a-minute", marks=full),
         pytest.param(nothing, 2_000, 500.0, 0.5, id="2000-due-within-seconds", marks=full),
-        pytest.param(restarts, 500, 500.0, 3.0, id="restarts"),
-        pytest.param(rebalances, 500, 500.0, 3.0, id="rebalances", marks=full),
+        pytest.param(restarts, 500, 500.0, 10.0, id="restarts"),
+        pytest.param(rebalances, 500, 500.0, 10.0, id="rebalances", marks=full),
         pytest.param(kills, 500, 500.0, 10.0, id="kills", marks=full),
     ],
 )

@@ -24,13 +24,13 @@ SECRET_BYTES = SECRET.encode()
 CLAIMS = {
     "sub": "u-1",
     "name": "Ada",
-    "exp": int(time.time()) + 600,
     "organizations": {"org-a": {"name": "A", "role": "organization_admin"}, "org-b": {"role": "reader"}},
 }
 
 
 def token(key: Any = SECRET_BYTES, algorithm: str = "HS256", **claims: Any) -> str:
-    content = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
+    valid = {"exp": int(time.time()) + 600}
+    content = {name: value for name, value in {**CLAIMS, **valid, **claims}.items() if value is not None}
     return jwt.encode(content, key, algorithm=algorithm)
 
 
