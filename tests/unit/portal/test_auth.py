@@ -21,21 +21,24 @@ from tests.support.web_server import listening
 
 SECRET = "a secret of more than thirty-two bytes, é included"
 SECRET_BYTES = SECRET.encode()
-CLAIMS = {
-    "sub": "u-1",
-    "name": "Ada",
-    "organizations": {"org-a": {"name": "A", "role": "organization_admin"}, "org-b": {"role": "reader"}},
-}
+
+
+def valid_claims() -> dict[str, Any]:
+    return {
+        "sub": "u-1",
+        "name": "Ada",
+        "exp": int(time.time()) + 600,
+        "organizations": {"org-a": {"name": "A", "role": "organization_admin"}, "org-b": {"role": "reader"}},
+    }
 
 
 def token(key: Any = SECRET_BYTES, algorithm: str = "HS256", **claims: Any) -> str:
-    valid = {"exp": int(time.time()) + 600}
-    content = {name: value for name, value in {**CLAIMS, **valid, **claims}.items() if value is not None}
+    content = {name: value for name, value in {**valid_claims(), **claims}.items() if value is not None}
     return jwt.encode(content, key, algorithm=algorithm)
 
 
 def unsigned(header: dict[str, str]) -> str:
-    parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, CLAIMS)]
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, valid_claims())]
     return f"{parts[0]}.{parts[1]}."
 
 
@@ -89,14 +92,14 @@ async def test_refuses_claims(claims: dict[str, Any], why: str) -> None:
 
 async def test_null_is_as_good_as_absent() -> None:
     organizations = {"org-a": {"name": None, "role": "organization_admin"}, "org-b": None, "org-c": {"role": None}}
-    claims = {**CLAIMS, "name": None, "email": None, "organizations": organizations}
+    claims = {**valid_claims(), "name": None, "email": None, "organizations": organizations}
     caller = await ask(f"Bearer {jwt.encode(claims, SECRET_BYTES)}")
     caller.require_admin("org-a")
     assert caller.organizations["org-a"].name == ""
     assert caller.organizations["org-c"].role == ""
     assert "org-b" not in caller.organizations
     assert caller.person.name == caller.id
-    caller = await ask(f"Bearer {jwt.encode({**CLAIMS, 'organizations': None}, SECRET_BYTES)}")
+    caller = await ask(f"Bearer {jwt.encode({**valid_claims(), 'organizations': None}, SECRET_BYTES)}")
     assert caller.organizations == {}
 
 
@@ -106,7 +109,7 @@ async def test_refuses_other_signatures() -> None:
     assert "HS256" in await refused(f"Bearer {unsigned({'alg': 'None'})}")
     assert "HS256" in await refused(f"Bearer {token(key=SECRET_BYTES * 2, algorithm='HS512')}")
     head, body, signature = token().split(".")
-    other = urlsafe_b64encode(json.dumps({**CLAIMS, "sub": "u-2"}).encode()).decode().rstrip("=")
+    other = urlsafe_b64encode(json.dumps({**valid_claims(), "sub": "u-2"}).encode()).decode().rstrip("=")
     assert "signature" in await refused(f"Bearer {head}.{other}.{signature}")
     assert body != other
 
@@ -172,7 +175,7 @@ async def with_jwks(provider: Provider) -> AsyncIterator[Ask]:
 
 
 def keyed(key: Any, algorithm: str, kid: str | None) -> str:
-    return jwt.encode(CLAIMS, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
+    return jwt.encode(valid_claims(), key, algorithm=algorithm, headers={"kid": kid} if kid else None)
 
 
 async def test_believes_the_provider_s_keys(provider: Provider, with_jwks: Ask) -> None:
