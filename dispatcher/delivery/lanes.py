@@ -162,32 +162,30 @@ class Lanes(Generic[W]):
     def has_room(self, webhook_id: str, now: float) -> bool:
         """Whether another attempt may wait: always, unless its target is slow or only fails and the wait would be long.
 
-        Even then one for each place may, or the next one by a rate limit; no more, as no offset behind what waits is
-        committed. That it is the dispatcher itself which has much to do is no reason to send an attempt away.
+        Even then one for each place may; no more, as no offset behind what waits is committed. For a rate limit none
+        waits long. That it is the dispatcher itself which has much to do is no reason to send an attempt away.
         """
         lane = self._lanes.get(webhook_id)
         return lane is None or self._has_room_behind(len(lane.waiting), lane, now)
 
     def _has_room_behind(self, waiting: int, lane: _Lane[W], now: float) -> bool:
-        if not waiting:
-            return True
         if lane.failing and waiting >= self._limits.waiting_if_fast:
             return False
         rate = lane.rate
-        if not lane.slow and not rate:
-            return True
-        if not rate and waiting < lane.places:
+        if not rate and (not lane.slow or waiting < lane.places):
             return True
         a_call = max(lane.seconds, now - next(iter(lane.executing.values()), now))
-        wait = waiting * max(a_call / lane.places, 1 / rate if rate else 0.0)
+        wait = waiting * a_call / lane.places
+        if rate:
+            wait = max(wait, lane.not_before - now + waiting / rate)
         return wait <= self._limits.waiting_seconds
 
-    def has_room_for_parked(self, webhook_id: str) -> bool:
-        """Whether an attempt that was sent away should come back: when few of its kind wait."""
+    def has_room_for_parked(self, webhook_id: str, now: float) -> bool:
+        """Whether an attempt that was sent away should come back: when few of its kind wait, and its turn is near."""
         lane = self._lanes.get(webhook_id)
         if lane is None:
             return True
-        if lane.rate and len(lane.waiting) > max(1, lane.rate * self._limits.waiting_seconds):
+        if lane.rate and not self._has_room_behind(len(lane.waiting), lane, now):
             return False
         much = self._limits.waiting_if_slow if lane.slow or lane.rate else self._limits.waiting_if_fast
         return len(lane.waiting) < much // 2 and self._waiting_bytes < self._limits.waiting_bytes // 2

@@ -234,7 +234,7 @@ class Sender:
 
     def _accept(self, tp: TopicPartition, record: Record, watermark: Watermark) -> bool:
         """Begin with a record; False if its partition has to wait."""
-        now = self._clock.now()
+        now, monotonic = self._clock.now(), time.monotonic()
         partition = self._partitions[tp.partition]
         offset = record.offset
         parked = tp.topic == self._topics.parked
@@ -257,9 +257,9 @@ class Sender:
         has_room = False
         if parked:
             webhook_id = delivery.webhook_id
-            has_room = self._lanes.has_room_for_parked(webhook_id)
+            has_room = self._lanes.has_room_for_parked(webhook_id, monotonic)
             end = self._consumer.highwater(tp) or 0
-            if not has_room and not self._passing.may_pass(tp, webhook_id, offset, end, time.monotonic()):
+            if not has_room and not self._passing.may_pass(tp, webhook_id, offset, end, monotonic):
                 self._blocking[tp] = webhook_id
                 self._consumer.seek(tp, offset)
                 self._consumer.pause(tp)
@@ -269,7 +269,7 @@ class Sender:
         watermark.begin(offset, now)
         if known is not None:
             known.places.append((watermark, offset))
-        elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, time.monotonic())):
+        elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, monotonic)):
             places = [(watermark, offset)]
             of_much = tp.topic != self._topics.deliveries
             work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, of_much)
@@ -372,7 +372,7 @@ class Sender:
             self._unblock(time.monotonic())
 
     def _unblock(self, now: float) -> None:
-        has_room = self._lanes.has_room_for_parked
+        has_room = partial(self._lanes.has_room_for_parked, now=now)
         for tp, webhook_id in list(self._blocking.items()):
             if has_room(webhook_id) or self._passing.due(tp, now, has_room):
                 del self._blocking[tp]

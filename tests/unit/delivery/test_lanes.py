@@ -153,13 +153,13 @@ def test_only_what_would_wait_long_for_a_slow_target_is_sent_away() -> None:
         lanes.look(0.5)
         assert lanes.has_room("hangs", now)
         assert lanes.has_room("fast", now)
-    assert not lanes.has_room_for_parked("fast")
+    assert not lanes.has_room_for_parked("fast", 4.0)
     lanes.look(2.0)
     assert lanes.has_room("hangs", 4.0)  # 10 wait, 10 at a time, for 4 s so far
     assert not lanes.has_room("hangs", 6.0)
-    assert not lanes.has_room_for_parked("hangs")
+    assert not lanes.has_room_for_parked("hangs", 6.0)
     assert lanes.has_room("unheard of", 6.0)
-    assert lanes.has_room_for_parked("unheard of")
+    assert lanes.has_room_for_parked("unheard of", 6.0)
 
 
 def test_what_waits_when_a_target_begins_to_hang_is_sent_away_unless_it_is_well_again_soon() -> None:
@@ -182,11 +182,11 @@ def test_what_waits_when_a_target_begins_to_hang_is_sent_away_unless_it_is_well_
     sent_away = lanes.look(6.1)
     assert {work.webhook_id for work in sent_away} == {"hangs"}
     assert sorted(work.number for work in sent_away) == list(range(20, 300))  # one for each place still waits
-    assert lanes.has_room_for_parked("hangs")  # until half of a hundred wait
+    assert lanes.has_room_for_parked("hangs", 6.1)  # until half of a hundred wait
     assert lanes.look(15.0) == []
 
 
-def test_what_waits_for_a_limit_that_became_low_is_sent_away_and_comes_back_one_by_one() -> None:
+def test_what_waits_for_a_limit_that_became_low_is_sent_away_until_its_turn_is_near() -> None:
     limits: dict[str, float] = {}
     lanes: Lanes[Work] = Lanes(Limits(executing_at_first=1), rate_of=limits.get)
     for number in range(10):
@@ -196,25 +196,25 @@ def test_what_waits_for_a_limit_that_became_low_is_sent_away_and_comes_back_one_
     assert lanes.look(0.1) == []
     lanes.ended(first, 0.2, success=True)
     assert [work.number for work in lanes.take(0.2)] == [1]
-    assert sorted(work.number for work in lanes.look(0.3)) == list(range(3, 10))
-    assert lanes.has_room_for_parked("limited")
-    lanes.add(Work("limited", 3))
-    assert not lanes.has_room_for_parked("limited")
+    assert sorted(work.number for work in lanes.look(0.3)) == list(range(2, 10))
+    for has_room in (lanes.has_room, lanes.has_room_for_parked):
+        assert not has_room("limited", 5.0)
+        assert has_room("limited", 5.3)  # it is let through at 10.2
+    lanes.add(Work("limited", 2))
+    for has_room in (lanes.has_room, lanes.has_room_for_parked):
+        assert not has_room("limited", 10.1)
 
 
-def test_a_place_or_a_rate_limit_has_one_waiting_however_long_that_takes() -> None:
-    lanes: Lanes[Work] = Lanes(Limits(), rate_of={"limited": 0.02}.get)
-    for name in ("hangs", "limited"):
-        lanes.add(Work(name))
-    for _ in range(9):
+def test_a_place_of_a_hanging_target_has_one_waiting_however_long_that_takes() -> None:
+    lanes: Lanes[Work] = Lanes(Limits())
+    for _ in range(10):
         lanes.add(Work("hangs"))
     list(lanes.take(0.0))
     lanes.look(15.0)
-    for name, most in {"hangs": 10, "limited": 1}.items():
-        for _ in range(most):
-            assert lanes.has_room(name, 15.0)
-            lanes.add(Work(name))
-        assert not lanes.has_room(name, 15.0)
+    for _ in range(10):
+        assert lanes.has_room("hangs", 15.0)
+        lanes.add(Work("hangs"))
+    assert not lanes.has_room("hangs", 15.0)
 
 
 def test_a_rate_limit_spreads_a_lane_and_holds_up_no_other() -> None:
@@ -275,5 +275,5 @@ def test_a_flood_for_a_target_that_only_fails_is_parked_and_holds_up_no_other() 
         assert lanes.has_room("fails", 1.0)
         lanes.add(Work("fails", number, of_much=True))
     assert not lanes.has_room("fails", 1.0)
-    assert not lanes.has_room_for_parked("fails")
+    assert not lanes.has_room_for_parked("fails", 1.0)
     assert lanes.ready_bytes == 0, "what yields is no reason to read nothing more of the others"
