@@ -284,6 +284,8 @@ async def _stop_layer(layer: Sequence[Service[object]], seconds: float) -> None:
     for task, service in tasks.items():
         if task in late:
             log.warning("does not stop in time and is given up", service=service.name)
+        elif task.cancelled():
+            log.error("does not stop well: something cancelled it", service=service.name)
         elif (error := task.exception()) is not None:
             log.error("does not stop well", service=service.name, exc_info=error)
     await _cancel(*late)

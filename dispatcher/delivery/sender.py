@@ -249,7 +249,7 @@ class Sender:
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
         stands_at = partition.parked.get(key)
         moved = stands_at is not None and (not parked or offset < stands_at)
-        if moved or key in partition.made or offset in partition.finished.get(tp.topic, ()):
+        if moved or key in partition.made or partition.finished.get(tp.topic, {}).get(offset) == key:
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
@@ -428,6 +428,8 @@ class Sender:
 
     async def _begin_with(self, tps: Collection[TopicPartition]) -> None:
         positions = await self._take_over(tps)
+        if self._taking_over is not asyncio.current_task():
+            return  # given up, at a moment at which that could not be told
         self._commits.forget()
         self._gaps = {}
         self._passing.clear()
@@ -444,8 +446,9 @@ class Sender:
             self._broken.set_exception(error)
 
     async def _give_up_taking_over(self) -> None:
-        if self._taking_over is not None:
-            await _cancel([self._taking_over])
+        given_up, self._taking_over = self._taking_over, None
+        if given_up is not None:
+            await _cancel([given_up])
 
     async def _take_over(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         while True:

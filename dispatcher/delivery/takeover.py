@@ -91,7 +91,7 @@ async def take_over(
                 if finished.at >= remembered:
                     partition.made.add(finished.key, finished.at)
                 elif finished.offset >= positions.get(TopicPartition(finished.topic, tp.partition), 0):
-                    partition.finished.setdefault(finished.topic, set()).add(finished.offset)
+                    partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
             partition.read_to = records[-1].offset + 1
         for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])

@@ -78,12 +78,13 @@ class Partition:
     """One partition number of deliveries, parked, retries and attempts alike.
 
     ``made`` are the attempts of the last minutes, ``at_hand`` those that wait or are being made, both by their key;
-    ``finished`` are offsets, by topic, that were dealt with and not committed. Outcomes before ``read_to`` are known.
+    ``finished`` has what was dealt with and not committed, by topic: offsets, and the key of the attempt that was
+    there, as a log that lost its end has others there later. Outcomes before ``read_to`` are known.
     ``parked`` has the offset of the last record of each attempt that was parked when the partition was taken over.
     """
 
     made: RecentAttempts = field(default_factory=RecentAttempts)
     at_hand: dict[int, Work] = field(default_factory=dict)
-    finished: dict[str, set[int]] = field(default_factory=dict)
+    finished: dict[str, dict[int, int]] = field(default_factory=dict)
     parked: dict[int, int] = field(default_factory=dict)
     read_to: int | None = None

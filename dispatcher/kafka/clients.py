@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dispatcher.errors import ConfigurationError, KafkaUnavailable
+from dispatcher.kafka.consumer import Consumer
 from dispatcher.kafka.header_names import read_every_header_name
 from dispatcher.settings import Settings
 
@@ -86,7 +87,7 @@ class KafkaClients:
         self, *topics: str, group: str | None = None, member: Membership = DYNAMIC, **options: Any
     ) -> AIOKafkaConsumer:
         """A consumer that never commits by itself."""
-        return AIOKafkaConsumer(
+        return Consumer(
             *topics,
             bootstrap_servers=self.bootstrap_servers,
             group_id=group,
