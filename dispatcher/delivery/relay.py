@@ -206,8 +206,11 @@ class Relay:
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         assigned = self._consumer.assignment()
+        still_ours = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        if not still_ours:
+            return
         try:
-            await self._consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
+            await self._consumer.commit(still_ours)
         except (KafkaError, IllegalStateError) as error:
             log.debug("offsets not committed; what was handed over comes again", error=str(error))
 

@@ -48,6 +48,7 @@ _POLL_RECORDS = 5_000
 _FETCH_BYTES = 256 * 1024
 _FETCH_WAIT_MS = 200
 _REVOKE_SECONDS = 3.0
+_ASK_AGAIN_SECONDS = 0.5
 _STOP_SECONDS = 5.0
 
 
@@ -223,15 +224,21 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _go_back(self) -> None:
         """Records came across a rebalance: it cannot be told whose they are, so read again from what is committed."""
-        try:
-            for partition in self._consumer.assignment():
-                committed = await self._consumer.committed(partition)
-                if committed is None:
-                    await self._consumer.seek_to_beginning(partition)
-                else:
-                    self._consumer.seek(partition, committed)
-        except IllegalStateError:
-            log.debug("another rebalance came; its positions are right")
+        while True:
+            try:
+                for partition in self._consumer.assignment():
+                    committed = await self._consumer.committed(partition)
+                    if committed is None:
+                        await self._consumer.seek_to_beginning(partition)
+                    else:
+                        self._consumer.seek(partition, committed)
+            except IllegalStateError:
+                log.debug("another rebalance came; its positions are right")
+            except KafkaError as error:
+                log.warning("Kafka does not tell what is committed; asked again", error=str(error))
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                continue
+            return
 
     async def _write(self, dead_letters: DeadLetters) -> None:
         while not (self._stopping.is_set() and self._gathering.is_empty()):
@@ -262,13 +269,16 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 late = isinstance(error, ClickHouseTimedOut)
                 RECORDER_INSERT_FAILURES.labels(TIMED_OUT if late else FAILED).inc()
                 log.warning("ClickHouse takes no rows; offsets are kept", error=str(error), failures=failures)
-                if self._stopping.is_set():
-                    self._gathering.forget()
-                    return
-                await self._until(self._stopping, self._backoff.after(failures))
+            except KafkaError as error:
+                failures += 1
+                log.warning("Kafka takes no dead letters; offsets are kept", error=str(error), failures=failures)
             else:
                 await self._commit(batch)
                 return
+            if self._stopping.is_set():
+                self._gathering.forget()
+                return
+            await self._until(self._stopping, self._backoff.after(failures))
 
     async def _bring_schema_up_to_date(self) -> None:
         for migration in await migrate(self._clickhouse):

@@ -27,7 +27,7 @@ class NamedWebhooks:
             Problem: 404, there is none, or it is another organization's.
         """
         webhook_id = call.path["webhook_id"]
-        if self.directory.get(webhook_id) is None:
+        if not self.directory.revision(webhook_id):
             await self.read_on()
         webhook = self.directory.get(webhook_id)
         if webhook is None or webhook.organization_id != call.organization_id:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from dispatcher.kafka.partitioning import partition_of
@@ -47,6 +47,12 @@ async def test_an_attempt_of_a_partition_that_its_producer_does_not_know_yet_is_
     await delivering.deliver("wh", "msg_2")
     await eventually(lambda: len(target.received) == 4)
     assert [(each.message_id, each.attempt) for each in target.received[2:]] == [("msg_2", 1), ("msg_2", 2)]
+
+
+async def test_what_was_handed_over_may_be_another_relay_s_by_then(delivering: Delivering) -> None:
+    relay = await delivering.relay()
+    await relay._commit({TopicPartition("webhooks.retry.5m", 0): 7})
+    assert relay._consumer.assignment()
 
 
 async def test_a_relay_that_failed_leaves_its_group(delivering: Delivering, monkeypatch: pytest.MonkeyPatch) -> None:
