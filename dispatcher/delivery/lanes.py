@@ -63,6 +63,8 @@ class Limits:
     """Parked attempts come back while fewer than half as many wait for it."""
     waiting_if_fast: int = 2_000
     """Parked attempts come back while fewer than half as many wait; of a target that only fails no more have room."""
+    sent_away_at_once: int = 500
+    """The rest when ``look`` looks again: whoever has to park them has others to serve."""
     slow_seconds: float = 1.0
     """A target is slow when its calls take longer."""
 
@@ -253,7 +255,9 @@ class Lanes(Generic[W]):
         if success:
             lane.places = min(max(lane.places, limits.executing_at_first) + 1, limits.executing_per_webhook)
         elif seconds >= limits.slow_seconds:
-            lane.places = max(lane.places // 2, limits.executing_at_first)
+            fewer = max(lane.places // 2, limits.executing_at_first)
+            if fewer < lane.places:
+                lane.places, lane.shorten_at = fewer, min(lane.shorten_at, now + limits.waiting_seconds)
         elif lane.failing:
             lane.places = limits.executing_if_failing
         self._set_slow(lane, now, slow=lane.seconds >= self._limits.slow_seconds)
@@ -277,10 +281,12 @@ class Lanes(Generic[W]):
             elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
                 del self._lanes[webhook_id]
             if now >= lane.shorten_at:
-                lane.shorten_at = inf
                 while lane.waiting and not self._has_room_behind(len(lane.waiting) - 1, lane, now):
+                    if len(taken) >= self._limits.sent_away_at_once:
+                        return taken
                     taken.append(self._take_back(lane))
-                self._count(lane)
+                    self._count(lane)
+                lane.shorten_at = inf
         return taken
 
     def overflow(self) -> list[W]:
@@ -356,5 +362,6 @@ class Lanes(Generic[W]):
     def _set_slow(self, lane: _Lane[W], now: float, *, slow: bool) -> None:
         if lane.slow != slow:
             lane.slow = slow
-            lane.shorten_at = now + self._limits.waiting_seconds if slow else inf
+            if slow:
+                lane.shorten_at = min(lane.shorten_at, now + self._limits.waiting_seconds)
             self._executing_slow += len(lane.executing) if slow else -len(lane.executing)

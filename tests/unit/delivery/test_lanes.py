@@ -186,6 +186,26 @@ def test_what_waits_when_a_target_begins_to_hang_is_sent_away_unless_it_is_well_
     assert lanes.look(15.0) == []
 
 
+def test_what_waits_is_sent_away_again_when_a_slow_target_has_fewer_places() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(executing_at_first=2, sent_away_at_once=5))
+    executing: list[Work] = []
+    for number in range(40):
+        lanes.add(Work("slow", number))
+    for now in (0.0, 1.5, 3.0, 4.5):  # slow from the beginning, but well
+        for work in executing:
+            lanes.ended(work, now, success=True)
+        executing = [*lanes.take(now), *lanes.take_from(lanes.slow_turns, now)]
+        assert lanes.look(now) == []
+    assert (len(executing), lanes.waiting) == (16, 10)
+    assert lanes.look(7.0) == []
+    for work in executing:
+        lanes.ended(work, 19.5, success=False)
+    assert len(list(lanes.take_from(lanes.slow_turns, 19.5))) == 2
+    assert lanes.look(24.0) == []
+    assert [len(lanes.look(now)) for now in (24.5, 24.75, 25.0)] == [5, 1, 0]
+    assert lanes.waiting == 2
+
+
 def test_what_waits_for_a_limit_that_became_low_is_sent_away_until_its_turn_is_near() -> None:
     limits: dict[str, float] = {}
     lanes: Lanes[Work] = Lanes(Limits(executing_at_first=1), rate_of=limits.get)
