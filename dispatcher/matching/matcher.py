@@ -26,6 +26,7 @@ from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
+from dispatcher.matching.long_events import LongEvents
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
 from dispatcher.matching.slices import LITTLE, Slices
@@ -46,7 +47,6 @@ _PRODUCER_SECONDS = 0.5
 
 # An operation on thousands of devices lets others in after so many messages: other roles, and the events behind it.
 _AT_ONCE = 50
-_LONG_AT_MOST = 4
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Matcher:
         self._hurry = False
         """Whether a message of a webhook with little at once waits in the outbox: it is sent before more is matched."""
         self._started = AsyncExitStack()
-        self._unfinished: set[asyncio.Task[None]] = set()
+        self._long = LongEvents(self._match_record, self._go_on)
         self._outbox: Outbox
         self._ended: asyncio.Future[None]
 
@@ -109,7 +109,7 @@ class Matcher:
                 await self._outbox.open(topics.deliveries, topics.bulk, topics.attempts, topics.notices)
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 group, member = self._topics.group(Group.MATCHER), self._clients.membership(self.name)
-                started.push_async_callback(self._give_up_unfinished)
+                started.push_async_callback(self._long.give_up)
                 app = faust_app(self._clients, group, member, self._types, self._match_all)
                 started.push_async_callback(_stop_app, app)
                 await app.start()
@@ -126,10 +126,6 @@ class Matcher:
     async def stop(self) -> None:
         """Finish what is in flight, if the broker takes it within ``GRACE_SECONDS``, and leave the group."""
         await self._started.aclose()
-
-    async def _give_up_unfinished(self) -> None:
-        for task in list(self._unfinished):
-            await _cancel(task)
 
     def _watch(self, running: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(running)
@@ -156,27 +152,26 @@ class Matcher:
         outbox = self._outbox
         queue = stream.channel.queue
         async for event in stream.noack().events():
-            matching = self._match_record(event.message)
-            if _begin(matching):
-                if len(self._unfinished) >= _LONG_AT_MOST:
-                    await asyncio.wait(self._unfinished, return_when=asyncio.FIRST_COMPLETED)
-                self._go_on(event, matching)
-            else:
-                outbox.done(event.ack, _size(event))
+            if not self._long.hold_back(event):
+                matching = self._match_record(event.message)
+                if _begin(matching):
+                    self._long.go_on_with(event, matching)
+                else:
+                    outbox.done(event.ack, _size(event))
             if queue.empty() or self._hurry:
                 self._hurry = False
                 outbox.push()
-            if not outbox.has_room:
+            if self._long.full:
+                await self._long.room()
+            elif not outbox.has_room:
                 await outbox.room()
             elif self._slices.over(now := time.monotonic()):
                 # What comes in is read meanwhile: who wants little may stand behind who wants much.
                 await queue.newcomer(self._slices.pause(now, time.thread_time()))
                 self._slices.begin(time.monotonic(), time.thread_time())
 
-    def _go_on(self, event: Any, matching: Iterator[None]) -> None:
-        task = self._watch(self._match_rest(event, matching))
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
+    def _go_on(self, event: Any, matching: Iterator[None]) -> asyncio.Task[None]:
+        return self._watch(self._match_rest(event, matching))
 
     async def _match_rest(self, event: Any, matching: Iterator[None]) -> None:
         for messages, _ in enumerate(matching, start=1):

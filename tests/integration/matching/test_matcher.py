@@ -242,6 +242,24 @@ async def test_an_operation_on_ten_thousand_devices(clients: KafkaClients, topic
     assert {each.message_id for each in deliveries.deliveries} == expected
 
 
+async def test_of_more_large_operations_than_are_matched_at_once_none_is_left_out(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    in_workspace, executed = EventType.OPERATION_EXECUTED_IN_WORKSPACE, EventType.OPERATION_EXECUTED
+    large, devices = 8, 500
+    fleet = [{"workspace_id": f"ws-{number}"} for number in range(devices)]
+    events = [
+        an_event(executed, id=f"e-{number}", operation_id=f"op-{number}", workspaces=fleet) for number in range(large)
+    ]
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
+        await publish(clients, topics.events[executed], [*events, an_event(executed, id="small")], spread=False)
+        webhooks = a_webhook(in_workspace), a_webhook(executed, id="wh-whole")
+        async with matching(clients, topics, following(*webhooks)), asyncio.timeout(60):
+            await deliveries.until(large * devices + large + 1)
+        assert await deliveries.take() == large * devices + large + 1
+    assert len({each.message_id for each in deliveries.deliveries}) == large * devices + large + 1
+
+
 async def test_no_broker_is_an_error_that_says_so() -> None:
     clients = KafkaClients(load_settings(kafka_bootstrap_servers="127.0.0.1:1"))
     topics = load_topics(default_topics_file())
