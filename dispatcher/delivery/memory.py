@@ -15,7 +15,7 @@ def attempt_key(message_id: str, run: int, attempt: int) -> int:
 
 
 class RecentAttempts:
-    """The attempts of one partition that ended within the last ten minutes, to within a minute more.
+    """Attempts of one partition to which something happened within the last ten minutes, to within a minute more.
 
     Times are milliseconds. A hash takes some 85 bytes (``python -m benchmarks.footprint``): 4,000 attempts a second are
     200 MB in ten minutes.
@@ -31,10 +31,15 @@ class RecentAttempts:
         return sum(len(keys) for _, keys in self._slices)
 
     def add(self, key: int, now: int) -> None:
-        """Remember an attempt that ended at ``now``, and forget those from before ten minutes."""
+        """Remember an attempt since ``now``, and forget those from before ten minutes."""
         slices = self._slices
         if not slices or now - slices[-1][0] >= milliseconds_of(_SLICE):
             slices.append((now, set()))
             while now - slices[0][0] >= milliseconds_of(REMEMBERED + _SLICE):
                 slices.popleft()
         slices[-1][1].add(key)
+
+    def discard(self, key: int) -> None:
+        """Forget an attempt, if it is remembered."""
+        for _, keys in self._slices:
+            keys.discard(key)

@@ -204,6 +204,8 @@ class Sender:
             self._forget(work)
             delivery = work.delivery
             headers = parked_headers(delivery.headers(), work.due_at)
+            if (partition := self._partitions.get(work.partition)) is not None:
+                partition.parked_lately.add(work.key, self._clock.now())
             self._parking.park(work.partition, delivery.key, delivery.body, headers, work.finish)
             self._passing.parked(TopicPartition(self._topics.parked, work.partition), delivery.webhook_id)
 
@@ -249,7 +251,8 @@ class Sender:
         key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
         stands_at = partition.parked.get(key)
         moved = stands_at is not None and (not parked or offset < stands_at)
-        if moved or key in partition.made or partition.finished.get(tp.topic, {}).get(offset) == key:
+        overtakes = not parked and key in partition.parked_lately
+        if moved or overtakes or key in partition.made or partition.finished.get(tp.topic, {}).get(offset) == key:
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
@@ -275,11 +278,14 @@ class Sender:
             work = Work(delivery, key, due, tp.partition, tp.topic, offset, places, of_much)
             partition.at_hand[key] = work
             partition.parked.pop(key, None)
+            if parked:
+                partition.parked_lately.discard(key)
             self._lanes.add(work)
         else:
             finish = partial(watermark.finish, offset)
             headers = parked_headers(list(record.headers), due)
             self._parking.park(tp.partition, delivery.key, delivery.body, headers, finish)
+            partition.parked_lately.add(key, now)
             if not parked:
                 self._passing.parked(TopicPartition(self._topics.parked, tp.partition), delivery.webhook_id)
         return True

@@ -80,11 +80,13 @@ class Partition:
     ``made`` are the attempts of the last minutes, ``at_hand`` those that wait or are being made, both by their key;
     ``finished`` has what was dealt with and not committed, by topic: offsets, and the key of the attempt that was
     there, as a log that lost its end has others there later. Outcomes before ``read_to`` are known.
-    ``parked`` has the offset of the last record of each attempt that was parked when the partition was taken over.
+    ``parked`` has the offset of the last record of each attempt that was parked when the partition was taken over, and
+    ``parked_lately`` are those parked since, of the last minutes: whoever repeats one does not overtake it.
     """
 
     made: RecentAttempts = field(default_factory=RecentAttempts)
     at_hand: dict[int, Work] = field(default_factory=dict)
     finished: dict[str, dict[int, int]] = field(default_factory=dict)
     parked: dict[int, int] = field(default_factory=dict)
+    parked_lately: RecentAttempts = field(default_factory=RecentAttempts)
     read_to: int | None = None

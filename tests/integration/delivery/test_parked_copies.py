@@ -57,3 +57,27 @@ async def test_what_was_moved_is_sent_once_whoever_goes_on_with_it(
     await eventually(lambda: {each.message_id for each in target.received} == set(messages))
     await delivering.outcomes(len(messages))
     assert Counter(each.message_id for each in target.received) == Counter(messages)
+
+
+async def test_what_is_parked_is_not_overtaken_by_its_repetition(
+    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be sent once more when it comes back, if more than ten minutes lay between."""
+    for module in (memory, takeover):
+        monkeypatch.setattr(module, "REMEMBERED", timedelta(seconds=1))
+    monkeypatch.setattr(memory, "_SLICE", timedelta(seconds=0.1))
+    clients, topics = delivering.clients, delivering.topics
+    await delivering.webhook("wh", target.url("in"), rate_limit=50.0)
+    await delivering.sender()
+    messages = [f"msg_{number}" for number in range(400)]
+    await delivering.deliver("wh", *messages)
+
+    async def the_last_one_is_parked() -> bool:
+        parked = await consume_all(clients, topics.parked)
+        return messages[-1] in {dict(record.headers)["message"].decode() for record in parked}
+
+    await eventually(the_last_one_is_parked)
+    await delivering.deliver("wh", messages[-1])
+    await eventually(lambda: {each.message_id for each in target.received} == set(messages), timeout=20)
+    await delivering.outcomes(len(messages))
+    assert Counter(each.message_id for each in target.received) == Counter(messages)

@@ -20,6 +20,16 @@ def test_ten_minutes_are_remembered_and_twelve_are_not(steps: list[tuple[int, in
     assert all(now - at <= 12 * MINUTE for key, at in latest.items() if key in memory)
 
 
+def test_what_is_discarded_is_forgotten() -> None:
+    memory = RecentAttempts()
+    for now in (0, 2 * MINUTE):
+        memory.add(1, now)
+        memory.add(2, now)
+    memory.discard(1)
+    memory.discard(3)
+    assert (1 in memory, 2 in memory) == (False, True)
+
+
 def test_attempts_are_told_apart() -> None:
     keys = {attempt_key(message, run, attempt) for message in ("a", "b") for run in (1, 2) for attempt in (1, 2, 12)}
     assert len(keys) == 12
