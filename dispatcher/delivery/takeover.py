@@ -1,11 +1,11 @@
 """Taking over a partition: reading back which attempts were made there lately, whoever made them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
 from dispatcher.delivery.outcome import is_final, told_of
@@ -70,23 +70,31 @@ async def take_over(
     remembered = now - milliseconds_of(REMEMBERED)
     consumer = clients.consumer()
     attempts = {number: TopicPartition(topics.attempts, number) for number in partitions}
-    consumer.assign(list(attempts.values()))
     await consumer.start()
     try:
         positions: Mapping[TopicPartition, int] = {tp: offset for tp, (offset, _) in committed.items() if offset >= 0}
         if unknown := [tp for tp in tps if tp not in positions]:
             positions = {**positions, **await consumer.beginning_offsets(unknown)}
         positions = await positions_within(consumer, positions, remembered)
-        ends = await consumer.end_offsets(list(attempts.values()))
+        parked = [tp for tp in tps if tp.topic == topics.parked]
+        ends = await consumer.end_offsets([*attempts.values(), *parked])
         found = await consumer.offsets_for_times(
             {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
         )
+        # Not before: a broker answers a question when it has answered the fetch before it, which may wait for records.
+        consumer.assign(list(ends))
         for number, tp in attempts.items():
             known = partitions[number].read_to
             first = found[tp].offset if found.get(tp) is not None else ends[tp]
             consumer.seek(tp, max(known, first) if known is not None else first)
+        for tp in parked:
+            partitions[tp.partition].parked = {}
+            consumer.seek(tp, positions[tp])
         async for tp, records in read_up_to(consumer, ends):
             partition = partitions[tp.partition]
+            if tp.topic == topics.parked:
+                _note_parked(partition, records)
+                continue
             for finished in _finished(records):
                 if finished.at >= remembered:
                     partition.made.add(finished.key, finished.at)
@@ -95,27 +103,18 @@ async def take_over(
             partition.read_to = records[-1].offset + 1
         for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
-        await _read_parked(consumer, partitions, {tp: positions[tp] for tp in tps if tp.topic == topics.parked})
     finally:
         await consumer.stop()
     return {tp: positions[tp] for tp in tps}
 
 
-async def _read_parked(
-    consumer: AIOKafkaConsumer, partitions: Mapping[int, Partition], positions: Mapping[TopicPartition, int]
-) -> None:
+def _note_parked(partition: Partition, records: Sequence[Record]) -> None:
     """Learn where what is parked stands last: whoever moved it there may not have committed that."""
-    consumer.assign(list(positions))
-    ends = await consumer.end_offsets(list(positions))
-    for tp, position in positions.items():
-        partitions[tp.partition].parked = {}
-        consumer.seek(tp, position)
-    async for tp, records in read_up_to(consumer, ends):
-        parked = partitions[tp.partition].parked
-        for record in records:
-            with suppress(UnreadableDelivery):
-                delivery = read_delivery(record.key, record.value, record.headers)
-                parked[attempt_key(delivery.message_id, delivery.run, delivery.attempt)] = record.offset
+    for record in records:
+        with suppress(UnreadableDelivery):
+            delivery = read_delivery(record.key, record.value, record.headers)
+            key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
+            partition.parked[key] = record.offset
 
 
 def _working_since(committed: Mapping[TopicPartition, tuple[int, str]]) -> dict[int, int]:
