@@ -12,6 +12,8 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from dispatcher.delivery.conclusion import DELETED, DISABLED
+from dispatcher.matching.matcher import TOO_LARGE
 from dispatcher.observability import metrics
 
 FILE = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboard.json"
@@ -79,15 +81,19 @@ def _quantiles(histogram: Histogram) -> list[Query]:
     return [Query(quantile(share, histogram), f"p{share * 100:g}") for share in (0.5, 0.95, 0.99)]
 
 
+WITHOUT_A_CALL = (DISABLED.reason, DELETED.reason, TOO_LARGE)
+"""Reasons of attempts that call nobody by design: they say nothing about how many calls succeed."""
+
+_CALLED = f'reason!~"{"|".join(WITHOUT_A_CALL)}"'
 _SUCCESSFUL = rate(metrics.ATTEMPTS, where='status="successful"')
-_SUCCESS = f"{_SUCCESSFUL} / {rate(metrics.ATTEMPTS)}"
+_SUCCESS = f"{_SUCCESSFUL} / {rate(metrics.ATTEMPTS, where=_CALLED)}"
 
 ROWS: dict[str, Sequence[Panel]] = {
     "At a glance": (
         Panel("Attempts", "Attempts that ended", [Query(rate(metrics.ATTEMPTS), "")], "reqps", stat=True),
         Panel(
             "Success rate",
-            "Share of attempts that succeeded",
+            "Share of attempts that succeeded; what calls nobody, as of a disabled webhook, is left out",
             [Query(_SUCCESS, "")],
             "percentunit",
             stat=True,

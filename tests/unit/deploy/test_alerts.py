@@ -12,6 +12,7 @@ from tests.support.custom_resources import validate
 from tests.support.metric_names import ROOT, foreign, known, metrics_in
 from tests.support.promtool import promtool
 from tests.support.runbook import RUNBOOK
+from tools.dashboard import WITHOUT_A_CALL
 
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 RULE_TESTS = Path(__file__).parent / "alerts_test.yaml"
@@ -26,6 +27,11 @@ def test_every_name_exists(rule: dict[str, Any]) -> None:
     named = metrics_in(rule["expr"])
     assert named
     assert not named - known() - RECORDED - foreign()
+
+
+def test_the_success_rate_leaves_out_what_the_dashboards_does() -> None:
+    [rule] = [rule for rule in RULES if rule.get("record") == "dispatcher:attempts:rate10m"]
+    assert f'reason!~"{"|".join(WITHOUT_A_CALL)}"' in rule["expr"]
 
 
 def section(alert: str) -> str:
