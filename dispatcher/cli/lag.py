@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.durations import parse_duration
-from dispatcher.operations.consumers import readers
+from dispatcher.operations.consumers import NAMES
 from dispatcher.operations.lag import GroupLag, Level, PartitionLag, TopicLag, worst_first
 from dispatcher.operations.lag_meter import LagMeter, Measured
 from dispatcher.operations.wording import count, counted, per_second, span
@@ -64,10 +64,9 @@ def lag(
     seconds = _seconds(interval, "--interval")
     oldest = None if fail_older is None else _seconds(fail_older, "--fail-older")
     clients, topics = open_cluster()
-    names = [reader.name for reader in readers(topics, ())]
-    wanted = frozenset(group or names)
-    if unknown := wanted.difference(names):
-        raise typer.BadParameter(f"{min(unknown)} is none of {', '.join(names)}", param_hint="--group")
+    wanted = frozenset(group or NAMES)
+    if unknown := wanted.difference(NAMES):
+        raise typer.BadParameter(f"{min(unknown)} is none of {', '.join(NAMES)}", param_hint="--group")
     meter = LagMeter(clients, topics, seconds=seconds)
 
     def show(measured: Measured, console: Console) -> RenderableType:

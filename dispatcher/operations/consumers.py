@@ -12,6 +12,10 @@ _PATIENCE_WITH_COMMANDS = 600.0
 """One command may be to send a million messages again, or to erase them."""
 
 
+NAMES = tuple(group.value for group in Group if group is not Group.DEAD_LETTERS)
+"""Of every group that a role runs, whether it has something to read at the moment or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A consumer group: the role that runs it, its name on the cluster, and the topics that it reads."""
@@ -27,7 +31,8 @@ class Reader:
 def readers(topics: Topics, present: Iterable[str]) -> tuple[Reader, ...]:
     """Every group that has work, in the order in which what happens passes through them.
 
-    ``present`` are the topics of the cluster: attempts may wait in the retry topics of an earlier schedule too.
+    ``present`` are the topics of the cluster: attempts may wait in the retry topics of an earlier schedule too. Where
+    there is none and the schedule has a single attempt, relays join no group, and nobody is missed there.
     """
     retry = sorted(
         {*topics.retry.values(), *(name for name in present if topics.retry_delay(name))},
@@ -58,4 +63,5 @@ def readers(topics: Topics, present: Iterable[str]) -> tuple[Reader, ...]:
             patience=_PATIENCE_WITH_COMMANDS if group in slow else _USUAL_PATIENCE,
         )
         for group, of_group in read.items()
+        if of_group
     )

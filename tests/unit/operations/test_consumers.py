@@ -1,13 +1,14 @@
 """A group that is added is known to whoever watches groups: `dispatcher lag`, the alerts, the guide."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics, load_topics
-from dispatcher.operations.consumers import readers
+from dispatcher.operations.consumers import NAMES, readers
 from dispatcher.settings import default_topics_file
 from tests.support.metric_names import ROOT
 from tests.support.runbook import GUIDE
@@ -23,7 +24,7 @@ def topics() -> Topics:
 
 def test_every_group_is_measured(topics: Topics) -> None:
     found = readers(topics, ())
-    assert {reader.name for reader in found} == WORKING
+    assert {reader.name for reader in found} == WORKING == set(NAMES)
     assert {reader.group for reader in found} == {f"contoso.webhooks.{group}" for group in WORKING}
 
 
@@ -38,6 +39,16 @@ def test_retry_topics_of_an_earlier_schedule_are_the_relays_too(topics: Topics) 
     earlier = "contoso.webhooks.retry.7m"
     [relay] = [reader for reader in readers(topics, {earlier, *topics.retry.values()}) if reader.name == Group.RELAY]
     assert set(relay.topics) == {earlier, *topics.retry.values()}
+
+
+def test_without_retries_nobody_misses_a_relay(tmp_path: Path) -> None:
+    content = yaml.safe_load(default_topics_file().read_text(encoding="utf-8"))
+    (tmp_path / "topics.yaml").write_text(yaml.safe_dump({**content, "retry": {"schedule": ["0s"]}}), encoding="utf-8")
+    topics = load_topics(tmp_path / "topics.yaml", "contoso.")
+    assert {reader.name for reader in readers(topics, ())} == WORKING - {Group.RELAY}
+    earlier = "contoso.webhooks.retry.7m"
+    [relay] = [reader for reader in readers(topics, {earlier}) if reader.name == Group.RELAY]
+    assert relay.topics == (earlier,)
 
 
 def test_an_alert_is_about_each_group() -> None:
