@@ -180,8 +180,9 @@ LIMIT $limit
 ATTEMPTS_NEEDED = Question(
     "attempts_needed",
     "How many messages needed more than one attempt?",
-    "`attempts` counts those that ended, over all runs of a message, also without a call, as when the webhook was\n"
-    "disabled or the body too large: these have no `duration_ms` in the table `attempts`.",
+    "`attempts` counts those that ended, also without a call, as when the webhook was disabled or the body too large:\n"
+    "these have no `duration_ms` in the table `attempts`. It counts them over all runs, so `runs = 1` leaves out what\n"
+    "somebody sent again (13): one that arrived at once, both times, would seem to have needed two.",
     """
 SELECT
     attempts AS attempts_made,
@@ -189,7 +190,7 @@ SELECT
     countIf(status = 'successful') AS successes,
     round(all_messages / sum(all_messages) OVER (), 4) AS share
 FROM messages
-WHERE created_on >= $from AND created_on < $until AND status IN ('successful', 'failed') $only
+WHERE created_on >= $from AND created_on < $until AND runs = 1 AND status IN ('successful', 'failed') $only
 GROUP BY attempts_made
 ORDER BY attempts_made
 """,
@@ -198,7 +199,8 @@ ORDER BY attempts_made
 TIME_TO_SUCCESS = Question(
     "time_to_success",
     "How long does it take until a message has arrived?",
-    "From the event's match to the end of the answer that was a success, retries and waiting included.",
+    "From the event's match to the end of the answer that was a success, retries and waiting included; without what\n"
+    "somebody sent again, which ended last when that was done.",
     """
 SELECT
     if(attempts = 1, 'first attempt', 'later attempt') AS succeeded_at,
@@ -210,7 +212,7 @@ FROM
 (
     SELECT attempts, dateDiff('millisecond', created_on, assumeNotNull(finished_on)) / 1000 AS seconds
     FROM messages
-    WHERE created_on >= $from AND created_on < $until AND status = 'successful' $only
+    WHERE created_on >= $from AND created_on < $until AND runs = 1 AND status = 'successful' $only
 )
 GROUP BY succeeded_at
 ORDER BY succeeded_at
@@ -255,8 +257,8 @@ ORDER BY organization_id, status, attempts_made
 
 RESENT = Question(
     "resent",
-    "What became of messages that were sent again by hand?",
-    "A resend is another run of the same message.",
+    "How do messages stand that were sent again?",
+    "A resend is another run of the same message, which may have failed before or have arrived.",
     """
 SELECT
     status,

@@ -127,7 +127,7 @@ class Report:
 
     @property
     def tried_again(self) -> tuple[int, int]:
-        """Messages that needed more than one attempt, and all."""
+        """Messages that needed more than one attempt, and all, without those that somebody sent again."""
         rows = self.answers[questions.ATTEMPTS_NEEDED.name]
         return (
             sum(row["all_messages"] for row in rows if row["attempts_made"] > 1),

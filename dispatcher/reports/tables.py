@@ -125,7 +125,7 @@ def _targets(rows: Sequence[Row]) -> Listing:
 
 def _needed(rows: Sequence[Row]) -> Listing:
     return Listing(
-        "Attempts that messages needed",
+        "Attempts that messages needed, of those sent once",
         ("Attempts", "Messages", "Arrived", "Share"),
         tuple(
             (
@@ -142,7 +142,7 @@ def _needed(rows: Sequence[Row]) -> Listing:
 
 def _arrival(rows: Sequence[Row]) -> Listing:
     return Listing(
-        "Time until a message had arrived",
+        "Time until a message had arrived, of those sent once",
         ("Message", "Messages", "Median", "p95", "Longest"),
         tuple(
             (
