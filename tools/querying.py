@@ -11,7 +11,7 @@ from typing import Any
 
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.schema import migrate
-from dispatcher.reports.questions import QUESTIONS, WORSE_WEBHOOKS, Question
+from dispatcher.reports.questions import QUESTIONS, WAITING, WORSE_WEBHOOKS, Question
 from tools.sample_deliveries import insert_sample, last_midnight
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "querying.md"
@@ -26,12 +26,13 @@ _WEEK = {
     "start": "days_ago",
 }
 _YESTERDAY = {**_WEEK, "from": "midnight - INTERVAL 1 DAY", "before": "midnight - INTERVAL 2 DAY"}
+_MONTH = {**_WEEK, "from": "midnight - INTERVAL 30 DAY"}
+_OTHERWISE = {WORSE_WEBHOOKS.name: _YESTERDAY, WAITING.name: _MONTH}
 
 
 def statement(question: Question) -> str:
     """The SQL that the page shows."""
-    places = _YESTERDAY if question is WORSE_WEBHOOKS else _WEEK
-    return f"WITH toStartOfDay(now('UTC')) AS midnight\n{question.sql(places)}"
+    return f"WITH toStartOfDay(now('UTC')) AS midnight\n{question.sql(_OTHERWISE.get(question.name, _WEEK))}"
 
 
 def introduction() -> str:

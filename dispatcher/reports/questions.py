@@ -241,7 +241,8 @@ LIMIT $limit
 WAITING = Question(
     "waiting",
     "What is still on its way?",
-    "`pending` waits for an attempt, the first or the next one; `in_progress` is being sent. Today's are among them.",
+    "`pending` waits for an attempt, the first or the next one; `in_progress` is being sent. Today's are among them.\n"
+    "Asked about a month and not a week: what is 28 days old can be sent again, and waits then.",
     """
 SELECT
     organization_id,
