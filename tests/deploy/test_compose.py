@@ -53,7 +53,7 @@ def test_spans_are_made_only_where_somebody_said_where_they_go() -> None:
 def test_the_example_names_every_variable_that_has_to_be_chosen() -> None:
     example = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / ".env.example").read_text(), re.MULTILINE))
     used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", TEXT))
-    assert used - example == {"VERSION", "REVISION"}
+    assert used - example == {"REVISION"}
     assert example <= used
 
 
