@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from dispatcher.assembly import MAKE_SPANS, NEED_CLICKHOUSE, NEED_CONFIGURATION, RoleName
@@ -39,6 +40,24 @@ def test_settings_exist_and_secrets_go_only_where_they_are_needed() -> None:
         assert ("DISPATCHER_ENCRYPTION_KEY" in variables) == (name in NEED_CONFIGURATION)
         assert ("DISPATCHER_CLICKHOUSE_URL" in variables) == (name in NEED_CLICKHOUSE)
         assert ("DISPATCHER_AUTH_SECRET" in variables) == (name == "portal")
+        assert ("DISPATCHER_OIDC_CLIENT_SECRET" in variables) == (name == "portal")
+        assert ("DISPATCHER_REQUEST_TIMEOUT" in variables) == (name in {"sender", "portal"})
+
+
+# Set for all containers alike, or not for one machine with one broker and one ClickHouse.
+ELSEWHERE = re.compile(
+    "KAFKA_(PREFIX|SECURITY|SASL|SSL|GROUP)|CLICKHOUSE_(CLUSTER|HTTP_PORT)|DATA_DIR|TOPICS_FILE|HTTP_HOST|LOG_FORMAT"
+)
+
+
+def test_every_other_setting_can_be_chosen_and_is_not_set_where_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = {name: value for service in OURS.values() for name, value in service["environment"].items()}
+    missing = {PREFIX + name.upper() for name in Settings.model_fields} - set(passed)
+    assert not {name for name in missing if not ELSEWHERE.match(name.removeprefix(PREFIX))}
+    for name, value in passed.items():
+        if value.endswith(":-}"):
+            monkeypatch.setenv(name, "")
+    assert not Settings(_env_file=None).model_fields_set
 
 
 def test_spans_are_made_only_where_somebody_said_where_they_go() -> None:
