@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.delivery import memory, takeover
+from dispatcher.observability.metrics import DUPLICATES
 from dispatcher.webhooks.store import FIRST_REVISION
 from tests.support.delivering import Delivering
 from tests.support.kafka import consume_all
@@ -59,13 +60,8 @@ async def test_what_was_moved_is_sent_once_whoever_goes_on_with_it(
     assert Counter(each.message_id for each in target.received) == Counter(messages)
 
 
-async def test_what_is_parked_is_not_overtaken_by_its_repetition(
-    delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_parked_is_not_overtaken_by_its_repetition(delivering: Delivering, target: Target) -> None:
     """It would be sent once more when it comes back, if more than ten minutes lay between."""
-    for module in (memory, takeover):
-        monkeypatch.setattr(module, "REMEMBERED", timedelta(seconds=1))
-    monkeypatch.setattr(memory, "_SLICE", timedelta(seconds=0.1))
     clients, topics = delivering.clients, delivering.topics
     await delivering.webhook("wh", target.url("in"), rate_limit=50.0)
     await delivering.sender()
@@ -77,7 +73,11 @@ async def test_what_is_parked_is_not_overtaken_by_its_repetition(
         return messages[-1] in {dict(record.headers)["message"].decode() for record in parked}
 
     await eventually(the_last_one_is_parked)
+    await eventually(lambda: len(target.received) >= 60)  # now there is room for another one
+    before = DUPLICATES._value.get()
     await delivering.deliver("wh", messages[-1])
+    await eventually(lambda: DUPLICATES._value.get() == before + 1)
+    assert messages[-1] not in {each.message_id for each in target.received}
     await eventually(lambda: {each.message_id for each in target.received} == set(messages), timeout=20)
     await delivering.outcomes(len(messages))
     assert Counter(each.message_id for each in target.received) == Counter(messages)
