@@ -257,7 +257,8 @@ class Lanes(Generic[W]):
         elif seconds >= limits.slow_seconds:
             fewer = max(lane.places // 2, limits.executing_at_first)
             if fewer < lane.places:
-                lane.places, lane.shorten_at = fewer, min(lane.shorten_at, now + limits.waiting_seconds)
+                lane.places = fewer
+                self._shorten_later(lane, now)
         elif lane.failing:
             lane.places = limits.executing_if_failing
         self._set_slow(lane, now, slow=lane.seconds >= self._limits.slow_seconds)
@@ -363,5 +364,8 @@ class Lanes(Generic[W]):
         if lane.slow != slow:
             lane.slow = slow
             if slow:
-                lane.shorten_at = min(lane.shorten_at, now + self._limits.waiting_seconds)
+                self._shorten_later(lane, now)
             self._executing_slow += len(lane.executing) if slow else -len(lane.executing)
+
+    def _shorten_later(self, lane: _Lane[W], now: float) -> None:
+        lane.shorten_at = min(lane.shorten_at, now + self._limits.waiting_seconds)

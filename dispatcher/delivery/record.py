@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.delivery.memory import attempt_key
 from dispatcher.events.types import EventType
 from dispatcher.kafka.dead_letters import Record
 from dispatcher.observability.trace_context import TRACEPARENT, TraceContext, trace_of_headers
@@ -56,6 +57,11 @@ class Delivery:
     def key(self) -> bytes:
         """The record's key: the webhook."""
         return self.webhook_id.encode()
+
+    @property
+    def attempt_key(self) -> int:
+        """The attempt that it is."""
+        return attempt_key(self.message_id, self.run, self.attempt)
 
     def headers(self) -> Headers:
         """The record's headers."""

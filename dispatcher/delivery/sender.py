@@ -22,7 +22,6 @@ from dispatcher.delivery.commits import Commits
 from dispatcher.delivery.conclusion import Conclusion
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
-from dispatcher.delivery.memory import attempt_key
 from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.passing import Passing
 from dispatcher.delivery.record import UnreadableDelivery, due_at, parked_headers, read_delivery
@@ -248,7 +247,7 @@ class Sender:
             self._setting_aside.add(task)
             task.add_done_callback(self._setting_aside.discard)
             return True
-        key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
+        key = delivery.attempt_key
         stands_at = partition.parked.get(key)
         moved = stands_at is not None and (not parked or offset < stands_at)
         overtakes = not parked and key in partition.parked_lately

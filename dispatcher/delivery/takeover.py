@@ -113,8 +113,7 @@ def _note_parked(partition: Partition, records: Sequence[Record]) -> None:
     for record in records:
         with suppress(UnreadableDelivery):
             delivery = read_delivery(record.key, record.value, record.headers)
-            key = attempt_key(delivery.message_id, delivery.run, delivery.attempt)
-            partition.parked[key] = record.offset
+            partition.parked[delivery.attempt_key] = record.offset
 
 
 def _working_since(committed: Mapping[TopicPartition, tuple[int, str]]) -> dict[int, int]:

@@ -27,7 +27,7 @@ class LongEvents:
         self._match = match
         self._go_on = go_on
         self._running: dict[asyncio.Task[None], Hashable] = {}
-        self._behind: Turns[Any] = Turns(_organization_of, _size_of)
+        self._behind: Turns[Any] = Turns(_organization_of, size_of)
 
     @property
     def full(self) -> bool:
@@ -56,9 +56,11 @@ class LongEvents:
     async def give_up(self) -> None:
         """Forget what waits, and stop what is being matched: none of it is acknowledged."""
         self._behind.clear()
-        for task in list(self._running):
+        running = list(self._running)
+        for task in running:
             task.cancel()
-            await asyncio.wait({task})
+        if running:
+            await asyncio.wait(running)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -72,5 +74,6 @@ def _organization_of(event: Any) -> Hashable:
     return key
 
 
-def _size_of(event: Any) -> int:
+def size_of(event: Any) -> int:
+    """The bytes of an event as it came."""
     return len(event.message.value or b"")

@@ -26,7 +26,7 @@ from dispatcher.kafka.dead_letters import DeadLetters, Record
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
-from dispatcher.matching.long_events import LongEvents
+from dispatcher.matching.long_events import LongEvents, size_of
 from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
 from dispatcher.matching.slices import LITTLE, Slices
@@ -157,7 +157,7 @@ class Matcher:
                 if _begin(matching):
                     self._long.go_on_with(event, matching)
                 else:
-                    outbox.done(event.ack, _size(event))
+                    outbox.done(event.ack, size_of(event))
             if queue.empty() or self._hurry:
                 self._hurry = False
                 outbox.push()
@@ -179,7 +179,7 @@ class Matcher:
                 await self._outbox.room()
             elif messages % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._outbox.done(event.ack, _size(event))
+        self._outbox.done(event.ack, size_of(event))
 
     def _match_record(self, message: Any) -> Iterator[None]:
         """Put what a record leads to into the outbox, message by message."""
@@ -254,10 +254,6 @@ class _EventRecord:
 def _begin(matching: Iterator[None]) -> bool:
     """Match the first messages; whether there may be more."""
     return sum(1 for _ in islice(matching, _AT_ONCE)) == _AT_ONCE
-
-
-def _size(event: Any) -> int:
-    return len(event.message.value or b"")
 
 
 def _milliseconds(seconds: float) -> int:
