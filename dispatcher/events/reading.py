@@ -5,12 +5,14 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import orjson
 
 from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS, Event
+from dispatcher.events.text import Number
 from dispatcher.events.types import EventType
 from dispatcher.observability.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
@@ -25,8 +27,10 @@ _WITHOUT_THESE = "the operation and its other devices were sent"
 
 _TYPES = {event_type.value: event_type for event_type in EventType}
 
-# A number with that many digits may not fit into the 64 bits that the fast parser keeps exactly.
+# A number with that many digits may not fit into the 64 bits that the fast parser keeps exactly, and of one with a
+# fraction or an exponent it keeps the value, not the text.
 _MANY_DIGITS = b"0" * 19
+_FLOAT = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)\s*[,\]}]")
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -82,7 +86,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 
 def _parse(value: bytes) -> Any:
-    if _MANY_DIGITS not in value.translate(_DIGITS_TO_ZERO):
+    if _MANY_DIGITS not in value.translate(_DIGITS_TO_ZERO) and not _FLOAT.search(value):
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError as error:
@@ -97,8 +101,8 @@ def _parse(value: bytes) -> Any:
         raise UnreadableEvent(f"not JSON: {error}") from None
 
 
-def _finite(number: str) -> float:
-    value = float(number)
+def _finite(number: str) -> Number:
+    value = Number(number)
     if math.isinf(value):
         raise ValueError(f"the number {number[:_SHOWN_CHARACTERS]} is too large")
     return value

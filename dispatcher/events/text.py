@@ -2,12 +2,25 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 # Half of a surrogate pair has no place in UTF-8. JSON can only carry it as an escape.
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
+class Number(float):
+    """A number with a fraction or an exponent, and the text by which an event gave it: 1.10 is not 1.1."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Read the text of a JSON number."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
 
 
 def text_of(value: Any) -> str:
@@ -34,5 +47,15 @@ def _json(value: str) -> bytes:
 def _json_as_python_writes_it(value: Any) -> bytes:
     # The fast writer spells small and large floats in its own way, and knows neither halves of surrogate pairs nor
     # integers of more than 64 bits.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _compact(value)
     return _HALF_OF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_compact(name)}:{_compact(member)}' for name, member in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_compact, value))}]"
+    return json.dumps(value, ensure_ascii=False)
