@@ -9,8 +9,8 @@ from typing import Any
 MAX_DEPTH = 100
 """How deep a template may nest: parsers in common use give up soon after."""
 
-MAX_TEMPLATE_BYTES = 256 * 1024
-"""The largest template, written compactly: what is rendered from a larger one could never be sent."""
+MAX_TEMPLATE_BYTES = 1024 * 1024
+"""The largest template, written compactly: as much as the API takes. What is rendered has a bound of its own."""
 
 _WORD = re.compile(r"#([A-Za-z0-9_]+)")
 
@@ -64,7 +64,7 @@ def check_template(template: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError("the template holds a number that is too large or not a number; write it as a string")
     if len(_utf8(_compact(template))) > MAX_TEMPLATE_BYTES:
-        raise ValueError(f"the template is larger than {MAX_TEMPLATE_BYTES // 1024} KiB; make it shorter")
+        raise ValueError(f"the template is larger than {MAX_TEMPLATE_BYTES // 1024**2} MiB; make it shorter")
     return template
 
 

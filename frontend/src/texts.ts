@@ -23,7 +23,7 @@ export const TEXTS = {
     twice: "{found} occurs twice in one object.",
     "too-deep": "The template nests deeper than 100 levels.",
     "not-object": "A template is an object: begin it with { and end it with }.",
-    "too-large": "The template is larger than 256 KiB: make it shorter.",
+    "too-large": "The template is larger than 1 MiB: make it shorter.",
     unknown: "#{name} is not a variable of this event type. It is sent as it stands.",
     "use-instead": "Use #{name}",
     "unknown-count-one": "{n} #word is not a variable of this event type and is sent as it stands.",

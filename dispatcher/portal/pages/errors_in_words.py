@@ -94,8 +94,8 @@ _WORDS = Phrases(
         "the template nests deeper than %(most)d levels; make it flatter": N_(
             "The template nests deeper than %(most)s levels. Make it flatter."
         ),
-        "the template is larger than %(most)d KiB; make it shorter": N_(
-            "The template is larger than %(most)s KiB. Make it shorter."
+        "the template is larger than %(most)d MiB; make it shorter": N_(
+            "The template is larger than %(most)s MiB. Make it shorter."
         ),
         # Headers
         NAME_WITHOUT_HEADER: N_("A value has no header's name. Write the name, or remove the value."),

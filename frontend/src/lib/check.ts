@@ -1,5 +1,7 @@
 import { type Mistake, NotJson, readJson, type Token } from "./json.ts";
-import { bytesOf, MAX_BYTES, wordsIn } from "./template.ts";
+import { bytesOf, wordsIn } from "./template.ts";
+
+const MAX_TEMPLATE_BYTES = 1024 * 1024;
 
 /** What keeps a text from being a template: what, where, and the text found there. */
 export interface Problem {
@@ -32,7 +34,7 @@ export function check(source: string): Checked {
       problem: { what: "not-object", start: first?.start ?? 0, end: first?.end ?? 0, found: first?.text ?? "" },
     };
   }
-  if (bytesOf(tokens.map((token) => token.text).join("")) > MAX_BYTES) {
+  if (bytesOf(tokens.map((token) => token.text).join("")) > MAX_TEMPLATE_BYTES) {
     return { problem: { what: "too-large", start: 0, end: 0, found: "" } };
   }
   return { tokens };

@@ -325,11 +325,11 @@ async def test_a_message_that_is_too_long_is_told_at_its_field_and_kept(visitor:
     await visitor.sign_in()
     form = await visitor.get(f"{visitor.webhooks}/new")
     # Each brace takes three characters on its way.
-    long = json.dumps({"text": "{" * 500_000})
+    long = json.dumps({"text": "{" * 1_100_000})
     fields = {**FIELDS, "csrf": form.csrf, "once": "1", "name": "Kept", "payload_template": long}
     page = await visitor.post(f"{visitor.webhooks}/new", fields)
     assert page.status == 422
-    assert error_at(page, "payload_template") == "The template is larger than 256 KiB. Make it shorter."
+    assert error_at(page, "payload_template") == "The template is larger than 1 MiB. Make it shorter."
     assert 'value="Kept"' in page.html
     assert long in unescape(page.html)
 
