@@ -66,7 +66,9 @@ async def _recorded(data_dir: Path, attempts: int, webhooks: int) -> None:
 
 async def _visit(running: Running, figures: Figures, runs: int) -> None:
     # Cookies of an address that is a number are otherwise not kept.
-    async with aiohttp.ClientSession(running.api, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+    jar = aiohttp.CookieJar(unsafe=True)
+    browser = {"Sec-Fetch-Mode": "navigate"}
+    async with aiohttp.ClientSession(running.api, cookie_jar=jar, headers=browser) as session:
         origin = {"Origin": running.api}
         async with session.post("/sign-in", data={"token": running.token}, headers=origin) as response:
             response.raise_for_status()

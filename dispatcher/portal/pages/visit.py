@@ -19,8 +19,6 @@ from dispatcher.portal.pages.session import Flash, Session
 
 THEME_COOKIE = "theme"
 LANGUAGE_COOKIE = "language"
-WHOLE_HEADER = "X-Whole-Page"
-"""Whoever asks with this header, or with ``whole`` in the query, waits for what ClickHouse is asked for."""
 PART_HEADER = "X-Page-Part"
 """Whoever asks with this header, as the page's script does, gets what follows the page under this name, and no more."""
 
@@ -106,8 +104,12 @@ class Visit:
 
     @property
     def whole(self) -> bool:
-        """Whether what takes ClickHouse a while is asked for too; else it follows the page, which is seen at once."""
-        return "whole" in self.request.query or WHOLE_HEADER in self.request.headers
+        """Whether what takes ClickHouse a while is asked for too; else it follows the page, which is seen at once.
+
+        It follows in browsers, which say how they ask (Fetch Metadata), and not where scripts are switched off.
+        """
+        headers = self.request.headers
+        return PART_HEADER not in headers and ("whole" in self.request.query or "Sec-Fetch-Mode" not in headers)
 
     def only(self, part: str) -> bool:
         """Whether this alone, of what follows the page, is asked for."""

@@ -28,12 +28,6 @@ async def id(api: Api, visitor: Visitor) -> str:
     return created
 
 
-@pytest.fixture(autouse=True)
-def _whole_pages(visitor: Visitor) -> None:
-    """Nobody's script asks for what comes after the page."""
-    visitor.headers["X-Whole-Page"] = "yes"
-
-
 async def record(clickhouse: ClickHouse, id: str) -> None:
     """One message that succeeded at the second attempt, one that failed, one that waits, and the bodies of all."""
     rows = [
@@ -249,7 +243,7 @@ async def test_the_page_is_seen_before_clickhouse_has_answered(
     visitor: Visitor, id: str, clickhouse: ClickHouse
 ) -> None:
     await record(clickhouse, id)
-    del visitor.headers["X-Whole-Page"]
+    visitor.headers["Sec-Fetch-Mode"] = "navigate"
     page = await visitor.get(f"{visitor.webhooks}/{id}?tab=metrics&status=failed")
     assert "Successful messages" in page.text
     assert "<tr data-attempt=" not in page.html

@@ -4,20 +4,12 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.portal import Api
 from tests.support.visitor import Shown, Visitor
 
 pytestmark = ON_A_SERVER_TOO
-
-
-@pytest.fixture(autouse=True)
-def _whole_pages(visitor: Visitor) -> None:
-    """As the script asks for what follows the page."""
-    visitor.headers["X-Whole-Page"] = "yes"
 
 
 def names_in(page: Shown) -> list[str]:
@@ -95,7 +87,7 @@ async def test_each_webhook_has_its_success_rate(visitor: Visitor, api: Api, cli
 async def test_the_page_is_there_at_once_and_how_deliveries_went_follows(visitor: Visitor, api: Api) -> None:
     made = [await api.create(name=name, target_url=f"https://{name}.example/") for name in ("good", "bad")]
     await visitor.sign_in()
-    del visitor.headers["X-Whole-Page"]
+    visitor.headers["Sec-Fetch-Mode"] = "navigate"
     page = await visitor.get(visitor.webhooks)
     assert order(page, "good", "bad") == ["bad", "good"]
     for webhook in made:

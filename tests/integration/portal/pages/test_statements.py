@@ -83,7 +83,7 @@ async def test_statements_of_a_page(id: str, visitor: Visitor, statements: Count
     asked = {}
     for path in PAGES:
         statements.clear()
-        page = await visitor.get(visitor.webhooks + path.format(id=id))
+        page = await visitor.get(visitor.webhooks + path.format(id=id), Sec_Fetch_Mode="navigate")
         assert page.status == 200, path
         asked[path] = statements.total()
     assert {path: count for path, count in asked.items() if count > PAGES[path]} == {}

@@ -113,7 +113,8 @@ async def test_a_secret_waits_for_its_webhook_s_page_and_is_shown_once(portal: P
 async def test_what_a_followed_page_said_is_said_once_more_by_the_whole_of_it_alone(portal: Portal) -> None:
     async def said(tab: str, **headers: str) -> bool:
         visit = portal.visit("wh-1", tab)
-        visit.request = visit.request.clone(headers={name.replace("_", "-"): value for name, value in headers.items()})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        visit.request = visit.request.clone(headers={"Sec-Fetch-Mode": "navigate", **named})
         response = await portal.page.show(visit)
         portal.took(visit)
         return "It is done." in html_of(response)
