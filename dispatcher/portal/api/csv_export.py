@@ -13,9 +13,9 @@ COLUMNS = tuple(AttemptView.model_fields)
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width forms too
 
 
-def header_line() -> bytes:
-    """The names of the columns, after the mark by which spreadsheets know UTF-8."""
-    return b"\xef\xbb\xbf" + _line(COLUMNS)
+def header_line(*, for_spreadsheets: bool) -> bytes:
+    """The names of the columns; for spreadsheets after the mark by which they know UTF-8."""
+    return (b"\xef\xbb\xbf" if for_spreadsheets else b"") + _line(COLUMNS)
 
 
 def lines(attempts: Iterable[AttemptView]) -> bytes:

@@ -132,4 +132,5 @@ def test_no_cell_is_a_formula() -> None:
     for start in "=+-@\t\r\n＝":  # noqa: RUF001 - the full-width form too
         assert f"'{start}cmd" in csv_export.lines([row(error=f"{start}cmd|x")]).decode()
     assert csv_export.lines([row(error='say "a,b"')]).decode().endswith('"say ""a,b""",\r\n')
-    assert csv_export.header_line().startswith(b"\xef\xbb\xbfid,message_id")
+    assert csv_export.header_line(for_spreadsheets=True).startswith(b"\xef\xbb\xbfid,message_id")
+    assert csv_export.header_line(for_spreadsheets=False).startswith(b"id,message_id")
