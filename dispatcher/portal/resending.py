@@ -17,13 +17,14 @@ from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import Topics
 from dispatcher.moments import milliseconds
-from dispatcher.recording.history import MOST_RUNS, Message
+from dispatcher.recording.history import MOST_RUNS, Attempt, Message
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 
 UNSEEN_SECONDS = 60.0
 """After this time at the latest what was queued is in the log, where that is reached at all."""
 
+_NOT_ENDED = ("pending", "in_progress")
 _REMEMBERED = 100_000
 _REMEMBERED_LATELY = 1_000
 
@@ -33,6 +34,9 @@ class Messages(Protocol):
 
     async def message(self, organization_id: str, webhook_id: str, message_id: str) -> Message | None:
         """A message."""
+
+    async def attempts_of_message(self, organization_id: str, webhook_id: str, message_id: str) -> Sequence[Attempt]:
+        """Its attempts, the latest first."""
 
     async def body(self, organization_id: str, webhook_id: str, message_id: str) -> bytes | None:
         """The bytes that were sent; None when they are no longer kept."""
@@ -135,8 +139,13 @@ class Resender:
         message = await self._messages.message(webhook.organization_id, webhook.id, message_id)
         if message is None:
             raise UnknownMessage
-        if message.status in ("pending", "in_progress") or self.is_queued(webhook, message):
+        if message.status in _NOT_ENDED or self.is_queued(webhook, message):
             raise StillPending
+        if message.status == "successful":
+            # It stays successful, whatever becomes of a later run.
+            attempts = await self._messages.attempts_of_message(webhook.organization_id, webhook.id, message_id)
+            if attempts and attempts[0].status in _NOT_ENDED:
+                raise StillPending
         if message.runs >= MOST_RUNS:
             raise SentTooOften
         body = await self._messages.body(webhook.organization_id, webhook.id, message_id)

@@ -1,6 +1,8 @@
 """Sending a message again, and again when Kafka did not take it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,8 +10,9 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
+from dispatcher.delivery.outcome import Status
 from dispatcher.portal.resending import Resender, StillPending
-from dispatcher.recording.history import Message
+from dispatcher.recording.history import Attempt, Message
 from tests.support.webhooks import a_webhook
 
 THEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -35,15 +38,19 @@ class Producer:
         return answer
 
 
-def resender(producer: Producer) -> Resender:
-    async def message(*_: str) -> Message:
-        return MESSAGE
+def resender(producer: Producer, message: Message = MESSAGE, latest: Status = "failed") -> Resender:
+    async def known(*_: str) -> Message:
+        return message
+
+    async def attempts(*_: str) -> Sequence[Attempt]:
+        made = Attempt("msg_1", message.runs, 1, latest, None, None, None, "", None)
+        return [made, replace(made, run=1, status="successful")]
 
     async def body(*_: str) -> bytes:
         return b"{}"
 
     return Resender(
-        SimpleNamespace(message=message, body=body),
+        SimpleNamespace(message=known, attempts_of_message=attempts, body=body),
         cast("Any", SimpleNamespace(next_offset=0)),
         cast("Any", producer),
         cast("Any", SimpleNamespace(deliveries="deliveries", bulk="bulk")),
@@ -56,6 +63,14 @@ async def test_what_was_queued_is_pending_until_the_log_knows() -> None:
     assert await resending.resend(WEBHOOK, "msg_1") == 2
     with pytest.raises(StillPending):
         await resending.resend(WEBHOOK, "msg_1")
+
+
+@pytest.mark.parametrize("latest", ["pending", "in_progress"])
+async def test_a_message_that_arrived_before_is_not_sent_again_while_that_is_being_done(latest: Status) -> None:
+    arrived = replace(MESSAGE, status="successful", runs=2)
+    with pytest.raises(StillPending):
+        await resender(Producer(), arrived, latest).resend(WEBHOOK, "msg_1")
+    assert await resender(Producer(), arrived, "failed").resend(WEBHOOK, "msg_1") == 3
 
 
 async def test_what_kafka_did_not_take_can_be_sent_again_as_the_same_run() -> None:
