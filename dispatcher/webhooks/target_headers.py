@@ -63,6 +63,16 @@ def check_target_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers)
 
 
+def check_but_masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of somebody who was shown masked ones: a masked value is what it was, and is checked when it is known.
+
+    Raises:
+        ValueError: one of the others cannot be sent.
+    """
+    check_target_headers({name: "" if value == MASK else value for name, value in headers.items()})
+    return dict(headers)
+
+
 def _check_name(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH or not _TOKEN.fullmatch(name):
         shown = name[:MAX_NAME_LENGTH]

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from dispatcher.portal.api.operation import Call
-from dispatcher.portal.api.problems import BadField, Problem, invalid
+from dispatcher.portal.api.problems import Problem
 
 IF_MATCH = "If-Match"
 ETAG_DESCRIPTION = "The webhook's revision, for If-Match"
@@ -25,7 +25,7 @@ def check_if_match(call: Call[Any, Any], revision: int) -> bool:
     ``*`` names none: there is a webhook, and that is all it asks. A weak tag never matches.
 
     Raises:
-        Problem: 412, the webhook has changed since; 422, the header is not a list of entity tags.
+        Problem: 412, the webhook has changed since, or the header is not a list of entity tags.
     """
     if names_another(call, revision):
         raise changed_meanwhile()
@@ -36,7 +36,7 @@ def names_another(call: Call[Any, Any], revision: int) -> bool:
     """Whether the request names revisions, and this one is not among them.
 
     Raises:
-        Problem: 422, the header is not a list of entity tags.
+        Problem: 412, the header is not a list of entity tags.
     """
     tags = _tags_named(call)
     return tags is not None and etag(revision) not in tags
@@ -47,7 +47,7 @@ def _tags_named(call: Call[Any, Any]) -> list[str] | None:
     if value is None or value == "*":
         return None
     if not _TAGS.fullmatch(value):
-        raise invalid([BadField(field=IF_MATCH, detail='send the ETag as it came, quotes included: "7"')])
+        raise Problem(412, 'If-Match is no ETag of the webhook: send it as it came, quotes included, such as "7".')
     return _TAG.findall(value)
 
 

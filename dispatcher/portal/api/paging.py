@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dispatcher.portal.api.problems import BadField, Problem, invalid
 
-Limit = Annotated[int, Field(ge=1, le=500, description="How many entries at most")]
+Limit = Annotated[int, Field(ge=1, le=1_000, description="How many entries at most")]
 DEFAULT_LIMIT = 50
 
 Cursor = Annotated[str, Field(max_length=2000, description="The next_cursor of the page before")]

@@ -136,7 +136,7 @@ class WebhookChange(Body):
     target_url: TargetUrl = Field(default_factory=str)
     items: ChosenItems = Field(default_factory=lambda: _ItemsBody(all=True))
     payload_template: PayloadTemplate = Field(default_factory=dict)
-    headers: Headers = Field(default_factory=dict)
+    headers: Annotated[Headers, AfterValidator(target_headers.check_but_masked)] = Field(default_factory=dict)
     rate_limit: RateLimit | None = Field(default_factory=lambda: None)
 
     def members(self, webhook: Webhook) -> dict[str, Any]:

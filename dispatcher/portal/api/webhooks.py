@@ -275,14 +275,17 @@ class WebhooksApi:
         """The webhook with other members."""
 
         def members(webhook: Webhook, _: int) -> dict[str, Any]:
+            bad, named = [], dict[str, Any]()
             try:
                 named = call.body.members(webhook)
             except ValueError as error:
-                raise invalid([bad_member(("headers",), str(error))]) from None
-            if named.get("event_type", webhook.event_type) != webhook.event_type and "items" not in named:
-                raise invalid(
-                    [bad_member(("items",), "is missing: another event type has other items, so choose them anew")]
-                )
+                bad.append(bad_member(("headers",), str(error)))
+            given = call.body.model_fields_set
+            if "event_type" in given and call.body.event_type != webhook.event_type and "items" not in given:
+                detail = "is missing: another event type has other items, so choose them anew"
+                bad.append(bad_member(("items",), detail))
+            if bad:
+                raise invalid(bad)
             return named
 
         return await self._change(call, "updated", members)

@@ -15,7 +15,7 @@ from dispatcher.portal.api.webhook_views import NewWebhook, WebhookChange, Webho
 from dispatcher.portal.pages.json_markup import as_json
 from dispatcher.portal.pages.languages import Language
 from dispatcher.portal.pages.visit import body_of
-from dispatcher.webhooks.target_headers import MASK, check_target_headers
+from dispatcher.webhooks.target_headers import check_but_masked
 
 B = TypeVar("B", NewWebhook, WebhookChange)
 
@@ -148,9 +148,7 @@ class TypedWebhook:
         twice = next((name for name, count in times.items() if count > 1), None)
         if twice is not None:
             raise ValueError(f"the header {twice} is there twice (upper and lower case are the same)")
-        # A masked value is what it was, and is checked when it is known.
-        check_target_headers({name: "" if value == MASK else value for name, value in headers.items()})
-        return headers
+        return check_but_masked(headers)
 
     def rate(self, language: Language) -> float | None:
         """The rate limit, read.
