@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dispatcher.durations import Duration, parse_duration
@@ -23,6 +23,10 @@ def default_topics_file() -> Path:
     package = Path(__file__).parent
     in_checkout = package.parent / "topics.yaml"
     return in_checkout if in_checkout.exists() else package / "topics.yaml"
+
+
+def _in_lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -77,7 +81,7 @@ class Settings(BaseSettings):
     """The share of its attempts within that time that have failed then."""
 
     log_format: Literal["console", "json"] | None = None
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_in_lower_case)] = "info"
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

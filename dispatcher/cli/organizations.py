@@ -28,7 +28,7 @@ def _group() -> None:
 def erase_organization(
     *,
     organization: Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, as where there is no terminal.")] = False,
     wait: Annotated[str, typer.Option(help="How long to wait for it to be done.")] = "5m",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")] = False,
 ) -> None:
@@ -43,7 +43,7 @@ def erase_organization(
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     clients, topics = open_cluster()
-    if not yes:
+    if not yes and sys.stdin.isatty():
         _ask(organization)
     erased = asyncio.run(_erase(clients, topics, organization, within))
     if as_json:
@@ -54,8 +54,6 @@ def erase_organization(
 
 
 def _ask(organization: str) -> None:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask at; add --yes", param_hint="--yes")
     typer.confirm(
         f"Erase {organization} with its webhooks and everything recorded of them? It cannot be had back.", abort=True
     )

@@ -47,8 +47,8 @@ def run(
     """
     settings = load_settings()
     wanted = list(dict.fromkeys(roles))
-    clients = KafkaClients(settings)
     check_clickhouse(settings, wanted)
+    clients = KafkaClients(settings)
     configure_logging(settings)
     if guarded:
         _end_with_parent()
@@ -87,7 +87,7 @@ def check_clickhouse(settings: Settings, roles: list[RoleName]) -> None:
         raise ConfigurationError(
             f"DISPATCHER_CLICKHOUSE_URL: {' and '.join(with_clickhouse)} in a process of its own needs a ClickHouse "
             "server, http(s)://user:password@host:port/database; one process alone can use the embedded engine, "
-            "and that is dispatcher up"
+            "chdb://, and that is dispatcher up"
         )
 
 

@@ -25,11 +25,13 @@ def token(
         typer.Option(help="An organization's id, or id=name; once for each organization.", show_default=False),
     ] = None,
     role: Annotated[str, typer.Option(help="The user's role in these organizations.")] = "organization_admin",
-    ttl: Annotated[str, typer.Option(help="How long the token is valid, such as 15m, 12h or 30d.")] = "12h",
+    ttl: Annotated[
+        str, typer.Option(help="How long the token is valid, such as 15m, 12h or 30d; a bare number is seconds.")
+    ] = "12h",
 ) -> None:
     """Print a bearer token for the API, signed with DISPATCHER_AUTH_SECRET or the secret in DISPATCHER_DATA_DIR."""
     try:
-        lifetime = parse_duration(ttl)
+        lifetime = parse_duration(f"{ttl}s" if ttl.isdecimal() else ttl)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ttl") from None
     if not lifetime:

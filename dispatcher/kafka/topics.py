@@ -204,18 +204,17 @@ def load_topics(path: Path, prefix: str = "") -> Topics:
     Raises:
         ConfigurationError: the file is missing or says something that cannot be; the message says where.
     """
+    named = f"DISPATCHER_TOPICS_FILE: {path}"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(
-            f"DISPATCHER_TOPICS_FILE: {path} cannot be read ({error.strerror}); put a topics.yaml there"
-        ) from error
+        raise ConfigurationError(f"{named} cannot be read ({error.strerror}); put a topics.yaml there") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(f"{named} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         needed = [name for name, section in _TopicsFile.model_fields.items() if section.is_required()]
         raise ConfigurationError(
-            f"{path} {'is empty' if content is None else 'does not hold sections'}: it needs the sections "
+            f"{named} {'is empty' if content is None else 'does not hold sections'}: it needs the sections "
             f"{', '.join(needed)}, as {default_topics_file()} has them"
         )
     try:
@@ -224,9 +223,9 @@ def load_topics(path: Path, prefix: str = "") -> Topics:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in where) or 'the file'}: {what}" for where, what in problems_of(error)
         )
-        raise ConfigurationError(f"{path}: {problems}") from None
+        raise ConfigurationError(f"{named}: {problems}") from None
     for section, names in _NEEDED.items():
         given = set(getattr(file, section))
         if given != set(names):
-            raise ConfigurationError(f"{path}: {section} declares exactly {', '.join(names)}")
+            raise ConfigurationError(f"{named}: {section} declares exactly {', '.join(names)}")
     return Topics(file, prefix)
