@@ -3,8 +3,9 @@
 How many attempts of a lane are executing at once follows its target: it begins with a few, grows with each success,
 shrinks when calls run into the time-out, and is very small while all of them fail quickly, which is work for nothing.
 Lanes of slow targets together have at most half of all places, so that the other half is always there for targets that
-answer. These, lanes with nothing but failures, and lanes with much at once have turns of their own each, so that
-whoever takes attempts out can let the others go first. What would wait long for a slow target, and what memory has no
+answer; and the last quarter is for lanes that have few, as it takes a second until a target is known to be slow. Lanes
+of slow targets, with nothing but failures, and with much at once have turns of their own each, so that whoever takes
+attempts out can let the others go first. What would wait long for a slow target, and what memory has no
 room for, is sent away to be parked: when it comes, or later, when a target that was well has begun to hang.
 
 All times are seconds of one monotonic clock, passed in.
@@ -59,6 +60,8 @@ class Limits:
 
     It is given as long to be well again before what waits already is sent away.
     """
+    parked_waiting_seconds: float = 60.0
+    """The same for parked attempts that a rate limit holds back: others' may keep those behind them from coming."""
     waiting_if_slow: int = 100
     """Parked attempts come back while fewer than half as many wait for it."""
     waiting_if_fast: int = 2_000
@@ -125,6 +128,8 @@ class Lanes(Generic[W]):
         self.others = Others()
         """Lanes with little at once, of targets that answer soon and well."""
         self._later: list[tuple[float, int, _Lane[W]]] = []
+        self._crowded: list[_Lane[W]] = []
+        """Lanes with many places that had a turn while few were left."""
         self._numbers = count()
         self._executing = 0
         self._executing_slow = 0
@@ -168,9 +173,9 @@ class Lanes(Generic[W]):
         waits long. That it is the dispatcher itself which has much to do is no reason to send an attempt away.
         """
         lane = self._lanes.get(webhook_id)
-        return lane is None or self._has_room_behind(len(lane.waiting), lane, now)
+        return lane is None or self._has_room_behind(len(lane.waiting), lane, now, self._limits.waiting_seconds)
 
-    def _has_room_behind(self, waiting: int, lane: _Lane[W], now: float) -> bool:
+    def _has_room_behind(self, waiting: int, lane: _Lane[W], now: float, seconds: float) -> bool:
         if lane.failing and waiting >= self._limits.waiting_if_fast:
             return False
         rate = lane.rate
@@ -179,17 +184,18 @@ class Lanes(Generic[W]):
         a_call = max(lane.seconds, now - next(iter(lane.executing.values()), now))
         wait = waiting * a_call / lane.places
         if rate:
-            wait = max(wait, lane.not_before - now + waiting / rate)
-        return wait <= self._limits.waiting_seconds
+            wait = max(wait, max(lane.not_before - now, 0.0) + waiting / rate)
+        return wait <= seconds
 
     def has_room_for_parked(self, webhook_id: str, now: float) -> bool:
         """Whether an attempt that was sent away should come back: when few of its kind wait, and its turn is near."""
         lane = self._lanes.get(webhook_id)
         if lane is None:
             return True
-        if lane.rate and not self._has_room_behind(len(lane.waiting), lane, now):
+        seconds = self._limits.parked_waiting_seconds
+        if lane.rate and not self._has_room_behind(len(lane.waiting), lane, now, seconds):
             return False
-        much = self._limits.waiting_if_slow if lane.slow or lane.rate else self._limits.waiting_if_fast
+        much = self._limits.waiting_if_slow if lane.slow else self._limits.waiting_if_fast
         return len(lane.waiting) < much // 2 and self._waiting_bytes < self._limits.waiting_bytes // 2
 
     def add(self, work: W) -> None:
@@ -212,6 +218,10 @@ class Lanes(Generic[W]):
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
             self._want_turn(held_back)
+        if self._crowded and not self._few_left:
+            crowded, self._crowded = self._crowded, []
+            for waiting in crowded:
+                self._want_turn(waiting)
         reserved = self._limits.executing // 20  # so that who yields is not starved by the many who answer
         while (
             self._executing < self._limits.executing - reserved and (lane := self._next(self._turns, now)) is not None
@@ -234,13 +244,20 @@ class Lanes(Generic[W]):
         lane.executing[id(work)] = now
         self._executing += 1
         self._executing_slow += lane.slow
-        rate = self._rate_of(lane.webhook_id)
-        if lane.rate != rate:
-            lane.rate, lane.shorten_at = rate, now
+        self._learn_rate(lane, now)
         if lane.rate:
             lane.not_before = max(now, lane.not_before) + 1 / lane.rate
         self._want_turn(lane)
         return work
+
+    def _learn_rate(self, lane: _Lane[W], now: float) -> bool:
+        """Follow a change of the limit; whether there was one."""
+        rate = self._rate_of(lane.webhook_id)
+        if lane.rate == rate:
+            return False
+        lane.rate, lane.shorten_at = rate, now
+        lane.not_before = min(lane.not_before, now + 1 / rate) if rate else now
+        return True
 
     def ended(self, work: W, now: float, *, success: bool) -> None:
         """An attempt that was given out has ended; its place is free."""
@@ -275,6 +292,9 @@ class Lanes(Generic[W]):
             if lane.much and not lane.of_much:
                 lane.much = False
                 self._want_turn(lane)
+            if lane.waiting and self._learn_rate(lane, now):
+                lane.held_back = False
+                self._want_turn(lane)
             if lane.executing:
                 if not lane.slow and now - next(iter(lane.executing.values())) >= self._limits.slow_seconds:
                     self._set_slow(lane, now, slow=True)
@@ -282,7 +302,8 @@ class Lanes(Generic[W]):
             elif not lane.waiting and not lane.held_back and now - max(lane.used, lane.not_before) >= _KEPT_SECONDS:
                 del self._lanes[webhook_id]
             if now >= lane.shorten_at:
-                while lane.waiting and not self._has_room_behind(len(lane.waiting) - 1, lane, now):
+                seconds = self._limits.waiting_seconds
+                while lane.waiting and not self._has_room_behind(len(lane.waiting) - 1, lane, now, seconds):
                     if len(taken) >= self._limits.sent_away_at_once:
                         return taken
                     taken.append(self._take_back(lane))
@@ -318,6 +339,7 @@ class Lanes(Generic[W]):
         for turns in (self._turns, self.much_turns, self.failing_turns, self.slow_turns):
             turns.clear()
         self._later.clear()
+        self._crowded.clear()
         self._waiting_bytes = self._ready_bytes = 0
         return dropped
 
@@ -326,9 +348,15 @@ class Lanes(Generic[W]):
             right = self._turns_of(lane)
             if right is not turns:
                 right.want(lane)
+            elif self._few_left and len(lane.executing) >= self._limits.executing_at_first:
+                self._crowded.append(lane)
             elif self._may_begin(lane, now):
                 return lane
         return None
+
+    @property
+    def _few_left(self) -> bool:
+        return self._executing >= self._limits.executing * 3 // 4
 
     def _turns_of(self, lane: _Lane[W]) -> Rotation[_Lane[W]]:
         if lane.slow:

@@ -20,12 +20,14 @@ log = structlog.get_logger()
 _LINGER_SECONDS = 0.01
 _TRY_AGAIN_SECONDS = 0.5
 _MOVING_AT_MOST = 5_000
+_MOVING_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
     builder: BatchBuilder
     parked: list[Callable[[], None]] = field(default_factory=list)
+    bytes: int = 0
 
 
 class Parking:
@@ -37,6 +39,7 @@ class Parking:
         self._open: dict[int, _Batch] = {}
         self._flushing: asyncio.TimerHandle | None = None
         self._moving = 0
+        self._moving_bytes = 0
         self.tasks: set[asyncio.Task[None]] = set()
         """Those that end when the broker has what was sent."""
 
@@ -49,7 +52,9 @@ class Parking:
             batch = self._open[partition] = _Batch(self._producer.create_batch())
             _append(batch, key, value, headers)
         batch.parked.append(parked)
+        batch.bytes += len(value)
         self._moving += 1
+        self._moving_bytes += len(value)
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.flush)
 
@@ -64,7 +69,7 @@ class Parking:
 
     async def room(self) -> None:
         """Wait while very many are on their way."""
-        while self._moving > _MOVING_AT_MOST:
+        while self._moving > _MOVING_AT_MOST or self._moving_bytes > _MOVING_BYTES:
             self.flush()
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
 
@@ -85,6 +90,7 @@ class Parking:
             else:
                 break
         self._moving -= len(batch.parked)
+        self._moving_bytes -= batch.bytes
         PARKED.inc(len(batch.parked))
         for parked in batch.parked:
             parked()

@@ -24,12 +24,12 @@ from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.passing import Passing
-from dispatcher.delivery.record import UnreadableDelivery, due_at, parked_headers, read_delivery
+from dispatcher.delivery.record import Delivery, UnreadableDelivery, due_at, parked_headers, read_delivery
 from dispatcher.delivery.reports import Reports
 from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
 from dispatcher.delivery.target import TargetClient
-from dispatcher.delivery.work import Partition, Work
+from dispatcher.delivery.work import Partition, Place, Work, finish
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.administration import connected
 from dispatcher.kafka.broker_time import leaders_time
@@ -60,6 +60,7 @@ _TRY_AGAIN_SECONDS = 1.0
 _RECORDS_AT_ONCE = 64
 _RECORDS_BESIDE_OTHERS = 16
 _UNREPORTED_AT_MOST = 5_000
+_UNREPORTED_BYTES = 128 * 1024 * 1024
 _SETTING_ASIDE_AT_MOST = 500
 
 # What a round of the event loop should take at most while others are around: everybody waits for a dozen of them.
@@ -97,6 +98,8 @@ class Sender:
         self._commits = Commits()
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
+        self._unreported_bytes = 0
+        """Of attempts that were made and that the broker has not heard of."""
         self._setting_aside: set[asyncio.Task[None]] = set()
         self._blocking: dict[TopicPartition, str] = {}
         """The webhook of the first record of each partition of parked ones that waits for room in its lane."""
@@ -201,12 +204,23 @@ class Sender:
     def _send_away(self, waited: Iterable[Work]) -> None:
         for work in waited:
             self._forget(work)
-            delivery = work.delivery
-            headers = parked_headers(delivery.headers(), work.due_at)
-            if (partition := self._partitions.get(work.partition)) is not None:
-                partition.parked_lately.add(work.key, self._clock.now())
-            self._parking.park(work.partition, delivery.key, delivery.body, headers, work.finish)
-            self._passing.parked(TopicPartition(self._topics.parked, work.partition), delivery.webhook_id)
+            self._park(work.partition, work.delivery, work.key, work.due_at, work.places)
+            self._passing.parked(TopicPartition(self._topics.parked, work.partition), work.webhook_id)
+
+    def _park(self, number: int, delivery: Delivery, key: int, due: int, places: list[Place]) -> None:
+        partition = self._partitions.get(number)
+        if partition is not None:
+            partition.being_parked[key] = places
+        headers = parked_headers(delivery.headers(), due)
+        parked = partial(self._parked, partition, key, places)
+        self._parking.park(number, delivery.key, delivery.body, headers, parked)
+
+    def _parked(self, partition: Partition | None, key: int, places: list[Place]) -> None:
+        finish(places)
+        if partition is not None:
+            if partition.being_parked.get(key) is places:
+                del partition.being_parked[key]
+            partition.parked_lately.add(key, self._clock.now())
 
     def _hold_bulk(self) -> None:
         """Have more of ``webhooks.bulk`` wait in Kafka while much waits here for nothing but its turn."""
@@ -269,8 +283,12 @@ class Sender:
         known = partition.at_hand.get(key)
         due = due_at(record) if parked else record.timestamp
         watermark.begin(offset, now)
+        # What is read there may be what is on its way there.
+        moving = None if parked else partition.being_parked.get(key)
         if known is not None:
             known.places.append((watermark, offset))
+        elif moving is not None:
+            moving.append((watermark, offset))
         elif has_room or (not parked and self._lanes.has_room(delivery.webhook_id, monotonic)):
             places = [(watermark, offset)]
             of_much = tp.topic != self._topics.deliveries
@@ -281,10 +299,7 @@ class Sender:
                 partition.parked_lately.discard(key)
             self._lanes.add(work)
         else:
-            finish = partial(watermark.finish, offset)
-            headers = parked_headers(list(record.headers), due)
-            self._parking.park(tp.partition, delivery.key, delivery.body, headers, finish)
-            partition.parked_lately.add(key, now)
+            self._park(tp.partition, delivery, key, due, [(watermark, offset)])
             if not parked:
                 self._passing.parked(TopicPartition(self._topics.parked, tp.partition), delivery.webhook_id)
         return True
@@ -305,7 +320,7 @@ class Sender:
         self._beginning = None
         now = time.monotonic()
         room = min(self._rounds.begin(now, behind=self._behind), _UNREPORTED_AT_MOST - len(self._executing))
-        if self._stopping or room <= 0:
+        if self._stopping or room <= 0 or self._unreported_bytes > _UNREPORTED_BYTES:
             return
         if self._bulk_held:
             self._hold_bulk()
@@ -339,10 +354,11 @@ class Sender:
                 **logged(work.delivery.trace),
             )
             await self._reports.dead_letter(work.record, f"its outcome cannot be told: {error!r}")
-        work.finish()
+        finish(work.places)
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
         work.called = True
+        self._unreported_bytes += work.size
         success = conclusion is not None and conclusion.outcome["status"] == "successful"
         self._lanes.ended(work, time.monotonic(), success=success)
         self._execute_next()
@@ -352,6 +368,7 @@ class Sender:
         if not work.called:
             self._call_ended(work, None)
         del self._executing[id(work)]
+        self._unreported_bytes -= work.size
         self._forget(work)
         self._execute_next()
 

@@ -56,8 +56,9 @@ async def take_over(
 ) -> Mapping[TopicPartition, int]:
     """Let ``partitions`` know what was made in them lately, up to now (milliseconds), and what is parked in them.
 
-    A partition that has been read before is read on from there; another one from the time that its last owner noted,
-    and for ten minutes at least. What is parked is read from where it is committed.
+    A partition that has been read before is read on from there; another one, and one whose first uncommitted delivery
+    was begun before what is remembered, from the time that its last owner noted, and for ten minutes at least. What is
+    parked is read from where it is committed, or from where it was read to before.
 
     Returns the offsets at which the group goes on in ``tps``: those that are committed.
 
@@ -84,28 +85,41 @@ async def take_over(
         # Not before: a broker answers a question when it has answered the fetch before it, which may wait for records.
         consumer.assign(list(ends))
         for number, tp in attempts.items():
-            known = partitions[number].read_to
+            known = partitions[number].read_to if since.get(number, now) >= remembered else None
             first = found[tp].offset if found.get(tp) is not None else ends[tp]
-            consumer.seek(tp, max(known, first) if known is not None else first)
+            consumer.seek(tp, max(known or first, first))
         for tp in parked:
-            partitions[tp.partition].parked = {}
-            consumer.seek(tp, positions[tp])
+            consumer.seek(tp, max(positions[tp], _parked_to(partitions[tp.partition], ends[tp])))
         async for tp, records in read_up_to(consumer, ends):
             partition = partitions[tp.partition]
             if tp.topic == topics.parked:
                 _note_parked(partition, records)
                 continue
             for finished in _finished(records):
-                if finished.at >= remembered:
-                    partition.made.add(finished.key, finished.at)
-                elif finished.offset >= positions.get(TopicPartition(finished.topic, tp.partition), 0):
-                    partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
+                committed_to = positions.get(TopicPartition(finished.topic, tp.partition), 0)
+                _note_finished(partition, finished, remembered, committed_to)
             partition.read_to = records[-1].offset + 1
         for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
+        for tp in parked:
+            partitions[tp.partition].parked_to = ends[tp]
     finally:
         await consumer.stop()
     return {tp: positions[tp] for tp in tps}
+
+
+def _parked_to(partition: Partition, end: int) -> int:
+    """As far as what is parked is known; nothing of it where the log has lost its end since."""
+    if partition.parked_to > end:
+        partition.parked, partition.parked_to = {}, 0
+    return partition.parked_to
+
+
+def _note_finished(partition: Partition, finished: _Finished, remembered: int, committed_to: int) -> None:
+    if finished.at >= remembered:
+        partition.made.add(finished.key, finished.at)
+    elif finished.offset >= committed_to:
+        partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
 
 
 def _note_parked(partition: Partition, records: Sequence[Record]) -> None:

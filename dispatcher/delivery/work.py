@@ -1,6 +1,7 @@
 """What a sender has in its hands: attempts to make, and what it knows of each partition."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord
@@ -15,6 +16,16 @@ from dispatcher.kafka.watermark import Watermark
 _OVERHEAD_BYTES = 1_500
 
 
+Place = tuple[Watermark, int]
+"""Where a record stands that asks for an attempt: its offset, in the watermark of its partition."""
+
+
+def finish(places: Iterable[Place]) -> None:
+    """The broker has what became of these records."""
+    for watermark, offset in places:
+        watermark.finish(offset)
+
+
 @dataclass(slots=True, eq=False)
 class Work:
     """An attempt to make, and the places in Kafka of the records that ask for it: finished when it is."""
@@ -25,7 +36,7 @@ class Work:
     partition: int
     topic: str
     offset: int
-    places: list[tuple[Watermark, int]]
+    places: list[Place]
     of_much: bool = False
     """Whether it came with much that its webhook has at once, or was parked."""
     target: Target | None = None
@@ -67,11 +78,6 @@ class Work:
         )
         return record
 
-    def finish(self) -> None:
-        """The broker has what became of it."""
-        for watermark, offset in self.places:
-            watermark.finish(offset)
-
 
 @dataclass(slots=True, eq=False)
 class Partition:
@@ -80,13 +86,16 @@ class Partition:
     ``made`` are the attempts of the last minutes, ``at_hand`` those that wait or are being made, both by their key;
     ``finished`` has what was dealt with and not committed, by topic: offsets, and the key of the attempt that was
     there, as a log that lost its end has others there later. Outcomes before ``read_to`` are known.
-    ``parked`` has the offset of the last record of each attempt that was parked when the partition was taken over, and
-    ``parked_lately`` are those parked since, of the last minutes: whoever repeats one does not overtake it.
+    ``parked`` has the offset of the last record of each attempt that was parked when the partition was taken over, as
+    far as ``parked_to``, ``being_parked`` the places of those on their way there, and ``parked_lately`` are those that
+    arrived, of the last minutes: whoever repeats one does not overtake it.
     """
 
     made: RecentAttempts = field(default_factory=RecentAttempts)
     at_hand: dict[int, Work] = field(default_factory=dict)
     finished: dict[str, dict[int, int]] = field(default_factory=dict)
     parked: dict[int, int] = field(default_factory=dict)
+    parked_to: int = 0
+    being_parked: dict[int, list[Place]] = field(default_factory=dict)
     parked_lately: RecentAttempts = field(default_factory=RecentAttempts)
     read_to: int | None = None

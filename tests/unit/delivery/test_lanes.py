@@ -213,16 +213,67 @@ def test_what_waits_for_a_limit_that_became_low_is_sent_away_until_its_turn_is_n
         lanes.add(Work("limited", number))
     (first,) = lanes.take(0.0)
     limits["limited"] = 0.1
-    assert lanes.look(0.1) == []
+    assert sorted(work.number for work in lanes.look(0.1)) == list(range(2, 10))
     lanes.ended(first, 0.2, success=True)
     assert [work.number for work in lanes.take(0.2)] == [1]
-    assert sorted(work.number for work in lanes.look(0.3)) == list(range(2, 10))
-    for has_room in (lanes.has_room, lanes.has_room_for_parked):
-        assert not has_room("limited", 5.0)
-        assert has_room("limited", 5.3)  # it is let through at 10.2
+    assert lanes.look(0.3) == []
+    assert not lanes.has_room("limited", 5.0)
+    assert lanes.has_room("limited", 5.3)  # it is let through at 10.2
     lanes.add(Work("limited", 2))
-    for has_room in (lanes.has_room, lanes.has_room_for_parked):
-        assert not has_room("limited", 10.1)
+    assert not lanes.has_room("limited", 10.1)
+    # Of those that are parked some more, as they may come seldom.
+    for number in range(3, 7):
+        assert lanes.has_room_for_parked("limited", 5.3)
+        lanes.add(Work("limited", number))
+    assert lanes.has_room_for_parked("limited", 5.3)  # 60.2
+    lanes.add(Work("limited", 7))
+    assert not lanes.has_room_for_parked("limited", 5.3)
+
+
+def test_a_burst_that_a_limit_lets_through_slowly_has_no_room_whenever_it_comes() -> None:
+    lanes: Lanes[Work] = Lanes(Limits(), rate_of={"limited": 2.0}.get)
+    let_in = 0
+    while lanes.has_room("limited", 5_000.0):
+        lanes.add(Work("limited"))
+        let_in += 1
+    assert let_in == 11  # the eleventh is let through after five seconds
+
+
+def test_a_limit_that_is_no_longer_holds_back_nothing_more() -> None:
+    limits = {"limited": 0.001, "less": 0.001}
+    lanes: Lanes[Work] = Lanes(Limits(), rate_of=limits.get)
+    for webhook_id in limits:
+        for number in range(2):
+            lanes.add(Work(webhook_id, number))
+    assert len(list(lanes.take(0.0))) == 2
+    assert list(lanes.take(0.1)) == []
+    limits["less"] = 0.5
+    del limits["limited"]
+    lanes.look(0.2)
+    assert [work.webhook_id for work in lanes.take(0.2)] == ["limited"]
+    assert list(lanes.take(2.1)) == []
+    assert [work.webhook_id for work in lanes.take(2.3)] == ["less"]
+
+
+def test_many_that_begin_to_hang_at_once_leave_places_for_one_that_answers() -> None:
+    lanes: Lanes[Work] = Lanes(Limits())
+    for n in range(20):
+        for _ in range(100):  # so that each has a hundred places
+            lanes.add(Work(f"hangs-{n}"))
+            for work in list(lanes.take(0.0)):
+                lanes.ended(work, 0.0, success=True)
+    for n in range(20):
+        for _ in range(100):
+            lanes.add(Work(f"hangs-{n}"))
+    hanging = list(lanes.take(1.0))
+    for _ in range(30):
+        lanes.add(Work("answers"))
+    begun = list(lanes.take(1.1))
+    assert [work.webhook_id for work in begun] == ["answers"] * 10
+    # When some of the others end, each has more again.
+    for work in hanging[:100]:
+        lanes.ended(work, 1.2, success=True)
+    assert {work.webhook_id for work in lanes.take(1.2)} == {work.webhook_id for work in hanging}
 
 
 def test_a_place_of_a_hanging_target_has_one_waiting_however_long_that_takes() -> None:
