@@ -99,19 +99,20 @@ async def test_what_is_on_its_way_there_is_not_taken_for_parked(
     held: list[tuple[Parking, int, Any]] = []
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Parking, "_send", lambda *of_batch: held.append(of_batch))
-        webhook = await delivering.webhook("wh", target.url("in"), rate_limit=1.0)
+        webhook = await delivering.webhook("wh", target.url("in"), rate_limit=5.0)
         sender = await delivering.sender()
+        sender._lanes._limits = replace(sender._lanes._limits, waiting_seconds=1.0)
         messages = [f"msg_{number}" for number in range(30)]
         await delivering.deliver("wh", *messages)
         await eventually(lambda: sum(len(batch.parked) for _, _, batch in held) >= 20)
         before = sender._watermarks
         sender._consumer._coordinator.request_rejoin()
         await eventually(lambda: sender._watermarks is not before and sender._assigned.is_set(), timeout=20)
-        deliveries = sender._watermarks[
-            TopicPartition(delivering.topics.deliveries, partition_of("wh", delivering.topics.delivery_partitions))
-        ]
+        number = partition_of("wh", delivering.topics.delivery_partitions)
+        deliveries = sender._watermarks[TopicPartition(delivering.topics.deliveries, number)]
         await eventually(lambda: deliveries.position == len(messages))
-        assert deliveries.committable < 10
+        await eventually(lambda: not sender._lanes.waiting and not sender._executing)
+        assert deliveries.committable == len(messages) - sum(len(batch.parked) for _, _, batch in held)
     for parking, partition, batch in held:
         parking._send(partition, batch)
     await delivering.store.replace(webhook.model_copy(update={"rate_limit": 100.0}), based_on=FIRST_REVISION)
