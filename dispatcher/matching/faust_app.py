@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import faust
+import structlog
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.sensors.monitor import Monitor
@@ -34,6 +35,11 @@ from dispatcher.observability.metrics import REBALANCES
 COMMIT_SECONDS = 0.1
 """How often acknowledged offsets are committed: after a kill, at most this much is matched again."""
 
+FINISH_SECONDS = 3.0
+"""How long what was taken from the stream may take when partitions are given up; the rest is matched again."""
+
+_REBALANCE_SECONDS = 15.0
+
 BUFFERED_BYTES = 128 * 1024 * 1024
 """Of events that were fetched and wait for the agent: how far it sees past an organization that floods."""
 
@@ -47,11 +53,19 @@ _BUFFER_POLL_SECONDS = 0.002
 _NEVER_ASKED = 0
 """Since when an event is being dealt with."""
 
+log = structlog.get_logger()
+
 Agent = Callable[[Any], Awaitable[None]]
+GiveUp = Callable[[], Awaitable[None]]
 
 
-def faust_app(clients: KafkaClients, group: str, member: Membership, topics: Iterable[str], agent: Agent) -> faust.App:
-    """An app that runs ``agent`` over the raw records of ``topics``, from the earliest where the group is new."""
+def faust_app(
+    clients: KafkaClients, group: str, member: Membership, topics: Iterable[str], agent: Agent, give_up: GiveUp
+) -> faust.App:
+    """An app that runs ``agent`` over the raw records of ``topics``, from the earliest where the group is new.
+
+    ``give_up`` is called where what the agent has in its hands takes too long, and somebody else is to have it.
+    """
     app = _App(
         group,
         broker=[f"kafka://{server.strip()}" for server in clients.bootstrap_servers.split(",")],
@@ -60,6 +74,7 @@ def faust_app(clients: KafkaClients, group: str, member: Membership, topics: Ite
         broker_commit_interval=COMMIT_SECONDS,
         broker_session_timeout=member.session_ms / 1000,
         broker_heartbeat_interval=HEARTBEAT_MS / 1000,
+        broker_rebalance_timeout=_REBALANCE_SECONDS,
         consumer_group_instance_id=member.instance_id,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
@@ -76,6 +91,7 @@ def faust_app(clients: KafkaClients, group: str, member: Membership, topics: Ite
         agent_supervisor=CrashingSupervisor,
         Monitor=_NoMonitor,
     )
+    app.give_up = give_up
     app.transport = _Transport(app.conf.broker_consumer, app, loop=asyncio.get_running_loop())
     events = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     app.agent(events, name="matcher", concurrency=1)(agent)
@@ -101,6 +117,7 @@ class _Boot(BootStrategy):
 
 class _App(faust.App):
     BootStrategy = _Boot
+    give_up: GiveUp
 
     async def on_first_start(self) -> None:
         # Faust would create directories for tables here; there are none.
@@ -371,9 +388,21 @@ class _Consumer(Consumer):
             self.stop_flow()
             app.flow_control.suspend()
             app.flow_control.clear()
-            await self.wait_empty()
+            await self._finish_soon()
         await super().on_partitions_revoked(revoked)
         self._watermarks.clear()
+
+    async def _finish_soon(self) -> None:
+        # Everybody's events wait while one member of the group has not given up its partitions.
+        app: Any = self.app
+        finishing = asyncio.ensure_future(self.wait_empty())
+        await asyncio.wait({finishing}, timeout=FINISH_SECONDS)
+        if not finishing.done():
+            log.info("partitions are given up before all of their events have been matched; that is done once more")
+            await app.give_up()
+            self._unacked_messages.clear()
+            notify(self._waiting_for_ack)
+        await finishing
 
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
         REBALANCES.labels("matcher").inc()

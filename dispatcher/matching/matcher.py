@@ -110,7 +110,7 @@ class Matcher:
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 group, member = self._topics.group(Group.MATCHER), self._clients.membership(self.name)
                 started.push_async_callback(self._long.give_up)
-                app = faust_app(self._clients, group, member, self._types, self._match_all)
+                app = faust_app(self._clients, group, member, self._types, self._match_all, self._long.give_up)
                 started.push_async_callback(_stop_app, app)
                 await app.start()
                 started.push_async_callback(_cancel, self._watch(_until_crash(app)))

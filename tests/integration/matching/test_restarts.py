@@ -175,6 +175,35 @@ async def test_an_event_that_takes_long_is_matched_again_though_those_behind_it_
             await matcher.stop()
 
 
+async def test_who_joins_does_not_wait_for_an_event_that_takes_long(
+    clients: KafkaClients, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations, devices = EventType.OPERATION_EXECUTED, EventType.OPERATION_EXECUTED_IN_WORKSPACE
+    webhooks = following(a_webhook(devices, id="wh-device"), a_webhook(ALERTS, id="wh-1"))
+    long = an_event(operations, id="long", workspaces=[{"workspace_id": f"ws-{number}"} for number in range(500)])
+    device = {message_of_device("wh-device", ORGANIZATION, "op-81", f"ws-{number}") for number in range(500)}
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    matchers = [Matcher(clients, topics, webhooks) for _ in range(2)]
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
+        await matchers[0].start()
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(Matcher, "_match_rest", never)
+                await publish(clients, topics.events[operations], [long])
+                async with asyncio.timeout(30):
+                    await deliveries.until(50)
+            async with asyncio.timeout(20):
+                await matchers[1].start()
+            await publish(clients, topics.events[ALERTS], alerts(100))
+            await complete(deliveries, device | messages(100))
+        finally:
+            for matcher in matchers:
+                await matcher.stop()
+
+
 @pytest.mark.parametrize(
     "hangs", [(AIOKafkaProducer, "send_batch"), (Sender, "_send_produce_req")], ids=["accepting", "acknowledging"]
 )

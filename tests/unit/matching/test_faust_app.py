@@ -19,9 +19,13 @@ async def nothing(stream: Any) -> None:
         raise AssertionError
 
 
+async def nobody() -> None:
+    raise AssertionError
+
+
 def app_of(**settings: Any) -> tuple[Any, KafkaClients]:
     clients = KafkaClients(load_settings(kafka_bootstrap_servers="kafka-1:9092, kafka-2:9093", **settings))
-    return faust_app(clients, "a-group", clients.membership("matcher"), ["events"], nothing), clients
+    return faust_app(clients, "a-group", clients.membership("matcher"), ["events"], nothing, nobody), clients
 
 
 @pytest.mark.parametrize(
