@@ -38,6 +38,9 @@ async def first_page(visit: Visit) -> web.Response:
 
 def local(url: str) -> str:
     r"""An address of ours to go on to; what leads elsewhere becomes ``/``, ``//host`` and ``/\host`` included."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/"
     here = url.startswith("/") and not url.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
     return url if here and url.isprintable() and "\\" not in url else "/"

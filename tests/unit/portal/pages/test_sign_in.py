@@ -1,6 +1,7 @@
-"""Signing in at a provider in several tabs at once, and after it failed."""
+"""Signing in at a provider in several tabs at once, and after it failed; with a token; and where one goes on to."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 from unittest.mock import AsyncMock
@@ -12,6 +13,7 @@ from cryptography.fernet import Fernet
 from yarl import URL
 
 from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.pages.home import local
 from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
 from dispatcher.portal.pages.session import Seal, Sessions
 from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
@@ -45,15 +47,23 @@ class Browser:
         return len([cookie for cookie in self._client.cookie_jar if "sign-in" in cookie.key])
 
 
-@pytest.fixture
-async def browser(provider: Provider, clock: Clock) -> AsyncIterator[Browser]:
+def sessions_of(clock: Clock) -> Sessions:
     seal = Seal(Vault(Fernet.generate_key().decode()).derived("portal: sessions"))
-    sessions = Sessions(seal, EndedSessions(AsyncMock(), "sessions", clock), secure=False, clock=clock)
-    pages = SignIn(sessions, cast("Any", None), (), provider).pages()
+    return Sessions(seal, EndedSessions(AsyncMock(), "sessions", clock), secure=False, clock=clock)
+
+
+@asynccontextmanager
+async def a_client(pages: SignIn) -> AsyncIterator[aiohttp.ClientSession]:
     async with (
-        serving(pages=pages) as url,
+        serving(pages=pages.pages()) as url,
         aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
+        yield client
+
+
+@pytest.fixture
+async def browser(provider: Provider, clock: Clock) -> AsyncIterator[Browser]:
+    async with a_client(SignIn(sessions_of(clock), cast("Any", None), (), provider)) as client:
         yield Browser(client)
 
 
@@ -94,3 +104,8 @@ async def test_so_does_a_provider_that_is_away(browser: Browser, there: OidcProv
     status, page = await browser.come_back("/sign-in/provider?next=/one")
     assert status == 403
     assert "/sign-in/provider?next=/one" in page
+
+
+@pytest.mark.parametrize("url", ["//[", "//[::g]/", "https://evil.example/", "//evil.example", "/\\evil.example", "x"])
+def test_what_leads_elsewhere_or_nowhere_leads_home(url: str) -> None:
+    assert local(url) == "/"
