@@ -155,7 +155,10 @@ class SignIn:
         )
 
 
-def _end_of(token: str) -> datetime:
-    """When a token ends that was verified a moment ago."""
+def _end_of(token: str) -> datetime | None:
+    """When a token ends that was verified a moment ago; None: later than any date."""
     claims = jwt.decode(token, options={"verify_signature": False})
-    return datetime.fromtimestamp(claims["exp"], UTC)
+    try:
+        return datetime.fromtimestamp(int(claims["exp"]), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -8,10 +8,13 @@ from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import aiohttp
+import jwt
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from yarl import URL
 
+from dispatcher.portal.auth import Authentication, SharedSecret
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages.home import local
 from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
@@ -109,3 +112,16 @@ async def test_so_does_a_provider_that_is_away(browser: Browser, there: OidcProv
 @pytest.mark.parametrize("url", ["//[", "//[::g]/", "https://evil.example/", "//evil.example", "/\\evil.example", "x"])
 def test_what_leads_elsewhere_or_nowhere_leads_home(url: str) -> None:
     assert local(url) == "/"
+
+
+@pytest.mark.parametrize("exp", [10**12, 10**18, 10**30, "1000000000000"])
+async def test_a_token_may_end_later_than_any_date(clock: Clock, exp: int | str) -> None:
+    secret = SecretStr("a secret of at least 32 bytes, which nobody knows")
+    claims = {"sub": "u-1", "exp": exp, "organizations": {}}
+    token = jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
+    pages = SignIn(sessions_of(clock), Authentication(SharedSecret(secret)), (), None)
+    async with (
+        a_client(pages) as client,
+        client.post("/sign-in", data={"token": token}, allow_redirects=False) as response,
+    ):
+        assert (response.status, "portal" in response.cookies) == (303, True)
