@@ -31,7 +31,7 @@ class TypedSpan:
     @property
     def span(self) -> tuple[datetime, datetime | None] | None:
         """The span, if it is one."""
-        since, until = self._moment(self.since), self._moment(self.until)
+        since, until = self._moment(self.since), self._end
         if since is None or since >= self.now or (self.until and until is None) or (until and since >= until):
             return None
         return since, until
@@ -56,9 +56,15 @@ class TypedSpan:
         """For the address of the form that shows it again."""
         return {"since": self.since, "until": self.until, "zone": self.zone}
 
-    def _moment(self, text: str) -> datetime | None:
+    @property
+    def _end(self) -> datetime | None:
+        """The end: the later of two, where the clock showed that time twice, so that nothing between is left out."""
+        first, second = self._moment(self.until), self._moment(self.until, fold=1)
+        return max(first, second) if first and second else None
+
+    def _moment(self, text: str, *, fold: int = 0) -> datetime | None:
         try:
-            moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(self.zone))
+            moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(self.zone), fold=fold)
             # The first and last years of all have no UTC in some zones.
             return moment.astimezone(UTC) if 2000 <= moment.year < 2100 else None
         except (ValueError, OSError, KeyError):
