@@ -136,13 +136,14 @@ def attempt_view(attempt: Attempt) -> AttemptView:
 def details_view(details: AttemptDetails, webhook: Webhook) -> AttemptDetailsView:
     """An attempt with what was sent and answered, as the API shows it.
 
-    The URL's path is not masked while the webhook is what it was then: who may read this may read the webhook.
+    The URL's path is not masked where the webhook's was called and is what it was then: who may read this may read the
+    webhook. What is left of two URLs may be the same when they are masked, so the webhook has not changed since either.
     """
     request = SentRequest.model_validate(details.request)
     executed_on = details.attempt.executed_on
-    if executed_on is not None and webhook.updated_on <= executed_on:
-        url = mask_url(URL(webhook.target_url, encoded=True), whole_path=True)
-        request = request.model_copy(update={"url": url})
+    url = URL(webhook.target_url, encoded=True)
+    if executed_on is not None and webhook.updated_on <= executed_on and request.url == mask_url(url):
+        request = request.model_copy(update={"url": mask_url(url, whole_path=True)})
     return AttemptDetailsView(
         **_members(details.attempt),
         request=request,
