@@ -11,6 +11,7 @@ from pydantic import Field
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.api.operation import API, ORGANIZATION
+from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
 from dispatcher.portal.pages.sparkline import Sparkline, sparkline
 from dispatcher.portal.pages.visit import Visit, query_of
@@ -73,7 +74,7 @@ class OverviewPage:
 
     async def show(self, visit: Visit) -> web.Response:
         """The table."""
-        query = query_of(OverviewQuery, visit.request.query)
+        query = _asked(visit.request.query)
         today = self._clock().date()
         span = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
         column, backwards = query.sort.removeprefix("-"), query.sort.startswith("-")
@@ -119,6 +120,16 @@ class OverviewPage:
             return await self._recent.by_webhook(organization_id, since, webhook_ids)
         except (ClickHouseUnavailable, QueryFailed):
             return None
+
+
+def _asked(parameters: Mapping[str, str]) -> OverviewQuery:
+    """What an address asks for; what means nothing in it is as if it were not there."""
+    known = {name: parameters[name] for name in OverviewQuery.model_fields if name in parameters}
+    try:
+        return query_of(OverviewQuery, known)
+    except Problem as problem:
+        bad = {error.field for error in problem.details.errors or ()}
+        return query_of(OverviewQuery, {name: value for name, value in known.items() if name not in bad})
 
 
 def _keys(visit: Visit) -> Mapping[str, Callable[[Row], Any]]:
