@@ -12,7 +12,9 @@ from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Oper
 from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
-_EVERYWHERE = (400, 401, 403, 429, 431, 500, 503)
+_EVERYWHERE = (400, 401, 403, 422, 429, 431, 500, 503)
+_WITH_A_BODY = frozenset({"POST", "PATCH", "DELETE"})
+"""Where a body is read, though none may be asked for."""
 
 _RETRY_AFTER = {"Retry-After": {"description": "Wait so many seconds", "required": True, "schema": {"type": "integer"}}}
 
@@ -91,11 +93,9 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
         "responses": {},
     }
     problems = {*_EVERYWHERE, *operation.problems}
-    if operation.query.model_fields:
-        problems.add(422)
+    if operation.method in _WITH_A_BODY:
+        problems.add(413)
     if isinstance(operation, Operation):
-        if operation.request_headers:
-            problems.add(422)
         described["parameters"] += [
             {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
             for name, text in operation.request_headers.items()
@@ -110,7 +110,7 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
             answered["content"] = {"application/json": {"schema": references[operation.answer, "serialization"]}}
         described["responses"][str(operation.status)] = answered
         if operation.body is not NoBody:
-            problems |= {400, 413, 415, 422}
+            problems.add(415)
             described["requestBody"] = {
                 "required": True,
                 "content": {"application/json": {"schema": references[operation.body, "validation"]}},

@@ -48,6 +48,16 @@ def test_whatever_is_asked_kafka_clickhouse_or_the_keys_may_be_away(operations: 
     assert "Retry-After" in operations["POST /webhooks"]["responses"]["503"]["headers"]
 
 
+def test_whatever_is_asked_a_parameter_may_be_one_that_there_is_not(operations: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, described in operations.items() if "422" not in described["responses"]] == []
+
+
+def test_a_body_may_be_too_large_also_where_none_is_asked_for(operations: dict[str, dict[str, Any]]) -> None:
+    limited = {name for name, described in operations.items() if "413" in described["responses"]}
+    assert limited == {name for name in operations if not name.startswith("GET ")}
+    assert {"POST /webhooks/{webhook_id}/enable", "DELETE /webhooks/{webhook_id}"} <= limited
+
+
 def test_an_operation_stands_with_those_like_it(operations: dict[str, dict[str, Any]]) -> None:
     expected = {
         "GET /event-types": "Choices",
