@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import ORGANIZATION, Answer, AnyOperation, Call, NoBody, Operation, Query
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, bad_cursor, read_cursor, write_cursor
+from dispatcher.portal.api.reading_on import read_on
 from dispatcher.portal.api.webhooks import WEBHOOK
 from dispatcher.portal.audit import AuditEntry, AuditRecord, AuditTrail
 
@@ -92,15 +93,15 @@ class AuditApi:
         return entries[0].id if entries else ""
 
     async def list_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[AuditList]:
-        """A page of entries, those of a moment ago included."""
+        """A page of entries, those of a moment ago included, unless Kafka is away."""
         webhook = await self._webhooks.of(call)
-        await self._catch_up()
+        await read_on(self._catch_up)
         page, next_cursor = _page(self._trail.of(webhook.id), call.query, lambda entry: entry)
         return Answer(AuditList(items=page, next_cursor=next_cursor))
 
     async def list_organization_audit(self, call: Call[AuditQuery, NoBody]) -> Answer[OrganizationAuditList]:
-        """A page of what was changed in the organization, that of a moment ago included."""
-        await self._catch_up()
+        """A page of what was changed in the organization, that of a moment ago included, unless Kafka is away."""
+        await read_on(self._catch_up)
         page, next_cursor = _page(self._trail.of_organization(call.organization_id), call.query, lambda one: one.entry)
         items = [OrganizationAuditEntry.of(record) for record in page]
         return Answer(OrganizationAuditList(items=items, next_cursor=next_cursor))

@@ -1,16 +1,13 @@
 """The webhook that a call names in its path; another portal may have created it a moment ago."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
+from dispatcher.errors import KafkaUnavailable
 from dispatcher.portal.api.operation import Call, not_found
+from dispatcher.portal.api.reading_on import read_on
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
-
-_CATCH_UP_SECONDS = 5.0
-"""How long somebody waits to hear of a webhook that this portal does not know, or not at the revision they named."""
 
 
 class NamedWebhooks:
@@ -25,17 +22,17 @@ class NamedWebhooks:
 
         Raises:
             Problem: 404, there is none, or it is another organization's.
+            KafkaUnavailable: whether there is one cannot be known.
         """
         webhook_id = call.path["webhook_id"]
-        if not self.directory.revision(webhook_id):
-            await self.read_on()
+        known = self.directory.revision(webhook_id) or await self.read_on() or self.directory.revision(webhook_id)
+        if not known:
+            raise KafkaUnavailable("whether there is such a webhook could not be read in time")
         webhook = self.directory.get(webhook_id)
         if webhook is None or webhook.organization_id != call.organization_id:
             raise not_found("webhook")
         return webhook
 
-    async def read_on(self) -> None:
-        """Read what others wrote, for as long as somebody can be kept waiting."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await self._catch_up()
+    async def read_on(self) -> bool:
+        """Read what others wrote, for as long as somebody can be kept waiting; whether that was all."""
+        return await read_on(self._catch_up)

@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from dispatcher.errors import KafkaUnavailable
 from dispatcher.portal.api.named_webhooks import NamedWebhooks
 from dispatcher.portal.api.operation import Call, NoBody, NoQuery
 from dispatcher.portal.api.problems import Problem
@@ -30,6 +31,7 @@ class Behind:
         self.directory = Directory()
         self.directory.apply(0, "wh-1", a_webhook("wh-1", status="disabled"), 1, 0)
         self.caught_up = 0
+        self.kafka_is_away = False
         self.store = AsyncMock()
         audit = Audit(AsyncMock(), "webhooks.audit", lambda: NOON)
         changes = Changes(self.directory, self.store, audit, lambda: NOON)
@@ -52,6 +54,8 @@ class Behind:
         return [call.kwargs["based_on"] for call in calls]
 
     async def _catch_up(self) -> None:
+        if self.kafka_is_away:
+            raise KafkaUnavailable("no broker answers")
         self.caught_up += 1
         if self.caught_up == 1:
             self.directory.apply(1, "wh-1", a_webhook("wh-1", name="A", payload_template={"text": "2"}), 2, 1)
@@ -97,3 +101,14 @@ async def test_what_is_so_at_every_portal_is_told(portal: Behind, operation: str
 async def test_what_is_known_needs_no_reading(portal: Behind, if_match: str | None) -> None:
     await portal.ask("enable_webhook", "wh-1", if_match)
     assert (portal.written, portal.caught_up) == ([1], 0)
+
+
+async def test_while_kafka_is_away_what_is_known_is_told_and_of_the_rest_that_it_cannot_be_known(
+    portal: Behind,
+) -> None:
+    portal.kafka_is_away = True
+    with pytest.raises(Problem) as caught:
+        await portal.ask("enable_webhook", "wh-1", '"2"')
+    assert caught.value.status == 412
+    with pytest.raises(KafkaUnavailable):
+        await portal.ask("get_webhook", "wh-2")

@@ -1,5 +1,6 @@
 """The pages of the audit: from the newest entries to older ones and back, and what of a recovery is told."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +9,9 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from dispatcher.errors import KafkaUnavailable
 from dispatcher.events.resources import Resources
+from dispatcher.portal.api import reading_on
 from dispatcher.portal.api.audit_log import AuditApi
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.named_webhooks import NamedWebhooks
@@ -42,7 +45,8 @@ class Portal:
         changes = Changes(directory, cast("Any", None), cast("Any", None), lambda: NOW)
         webhooks = WebhooksApi(named, changes, cast("Any", None), lambda: NOW)
         self.trail = AuditTrail()
-        pages = AuditPages(AuditApi(named, self.trail, AsyncMock()), webhooks)
+        self.catch_up = AsyncMock()
+        pages = AuditPages(AuditApi(named, self.trail, self.catch_up), webhooks)
         apis: Any = AsyncMock(webhooks=webhooks, choices=ChoicesApi(Resources()))
         self._tab = WebhookPage(apis, [pages.tab()])
         self._organization = pages
@@ -108,3 +112,18 @@ async def test_of_a_recovery_it_is_told_how_much_was_sent_again_and_since_when(p
     assert "12,345 messages that failed between Nov 24, 2026" in english
     assert "12.345 mensajes que fallaron entre " in spanish
     assert english.count("Failed messages sent again") == 3
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("away", [KafkaUnavailable("no broker answers"), _never])
+async def test_what_is_known_is_shown_while_kafka_is_away(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, away: Any
+) -> None:
+    known = rows(await portal.tab()), rows(await portal.organization())
+    monkeypatch.setattr(reading_on, "_SECONDS", 0.05)
+    portal.catch_up.side_effect = away
+    async with asyncio.timeout(5):
+        assert (rows(await portal.tab()), rows(await portal.organization())) == known
