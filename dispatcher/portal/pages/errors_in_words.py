@@ -56,7 +56,7 @@ _WORDS = Phrases(
         # Items
         'choose at least one item, {"ids": ["…"]}, or all of them, {"all": true}': N_("Choose at least one, or all."),
         "List should have at most %(most)d items after validation, not %(found)d": N_(
-            "%(found)s are chosen; %(most)s can be. Choose fewer, or all."
+            "%(found)s were chosen; %(most)s can be. They are not shown here. Choose fewer, or all."
         ),
         ITEMS_OF_ANOTHER_KIND: N_("These items belong to another event type. Show those of this one, and choose anew."),
         # Message

@@ -23,9 +23,9 @@ _PROBLEMS = Phrases(
             "What your browser sent did not arrive whole. Go back and try again."
         ),
         "The body is larger than %(most)d MiB; send less.": N_("That is larger than %(most)s MiB. Send less."),
-        "The form is larger than %(most)d MiB; send less.": N_(
-            "What was typed is larger than %(most)s MiB, so nothing of it was saved. Go back, make the message shorter "
-            "or choose fewer items, and save again."
+        "The form is larger than %(most)d MiB, or has more than %(fields)d fields; send less.": N_(
+            "What was typed is larger than %(most)s MiB, or more than %(fields)s fields, so nothing of it was saved. "
+            "Go back, make the message shorter or choose fewer items, and save again."
         ),
         "That was more than %(quota)d requests in %(seconds)d s. Wait, then go on more slowly.": N_(
             "That was more than %(quota)s requests in %(seconds)s seconds. Wait a moment, then go on more slowly."

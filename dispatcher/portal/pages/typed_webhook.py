@@ -11,7 +11,7 @@ from dispatcher.events.examples import example_templates
 from dispatcher.events.types import DESCRIPTIONS, EventType
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, invalid
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
-from dispatcher.portal.api.webhook_views import NewWebhook, WebhookChange, WebhookView
+from dispatcher.portal.api.webhook_views import MAX_ITEMS, NewWebhook, WebhookChange, WebhookView
 from dispatcher.portal.pages.json_markup import as_json
 from dispatcher.portal.pages.languages import Language
 from dispatcher.portal.pages.visit import body_of
@@ -88,6 +88,11 @@ class TypedWebhook:
     def known_event_type(self) -> EventType:
         """The event type; the first where a browser sent none that there is."""
         return next((one for one in EventType if one.value == self.event_type), EventType.ACTIVE_ALERT)
+
+    @property
+    def has_too_many_items(self) -> bool:
+        """Whether there are more items than a webhook can have, and so many perhaps that to show them takes long."""
+        return len(self.item_ids) > MAX_ITEMS
 
     def body(self, model: type[B], language: Language) -> B:
         """The body of the API's call; numbers are read as the language writes them.

@@ -170,6 +170,8 @@ class WebhookForm:
         problem: Problem | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> web.Response:
+        if typed.has_too_many_items:
+            typed = replace(typed, item_ids=())
         event_type = typed.known_event_type
         found = (await self._apis.choices.list_resources(visit.call(_first_items(event_type)))).body
         chosen = self._apis.choices.chosen(visit.organization_id, event_type, typed.item_ids)
@@ -216,6 +218,8 @@ class WebhookForm:
 
 def _refreshed(visit: Visit, typed: TypedWebhook) -> TypedWebhook | None:
     """The form as a button of it changes it, or as it was before somebody had to sign in again; None: save it."""
+    if typed.has_too_many_items:
+        return None
     do = visit.fields.get("do", "")
     event_type = typed.known_event_type
     if do == "event_type":

@@ -12,6 +12,7 @@ from multidict import MultiDict
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import Policy, RateLimits
 from dispatcher.portal.api.server import CallerOf, count, problem_of, unreadable_body
+from dispatcher.portal.api.webhook_views import MAX_ITEMS
 from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import languages
@@ -25,6 +26,9 @@ from dispatcher.webhooks.vault import Vault
 
 MAX_FORM_MIB = 4
 """A form holds what a body of the API does (1 MiB), and takes up to three times as much to send it."""
+
+MAX_FORM_FIELDS = MAX_ITEMS + 1_000
+"""Each item that is chosen is a field."""
 
 _NOT_PAGES = ("/api/", "/health/", "/metrics", "/static/")
 
@@ -159,7 +163,7 @@ async def _by_https_only(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _to_be_read(request: web.Request) -> web.Request:
-    return request.clone(client_max_size=MAX_FORM_MIB * 1024 * 1024)
+    return request.clone(client_max_size=MAX_FORM_MIB * 1024 * 1024, client_max_fields=MAX_FORM_FIELDS)
 
 
 async def _fields(request: web.Request) -> MultiDict[str]:
@@ -167,8 +171,8 @@ async def _fields(request: web.Request) -> MultiDict[str]:
     try:
         form = await request.post()
     except web.HTTPRequestEntityTooLarge:
-        most = request.client_max_size // 1024 // 1024
-        raise Problem(413, f"The form is larger than {most} MiB; send less.") from None
+        most, fields = request.client_max_size // 1024 // 1024, request.client_max_fields
+        raise Problem(413, f"The form is larger than {most} MiB, or has more than {fields} fields; send less.") from None
     except (web.HTTPException, web.RequestPayloadError):
         raise
     except Exception as error:

@@ -321,6 +321,28 @@ async def test_the_form_comes_soon_also_with_thousands_of_items(
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_all_items_that_a_webhook_can_have_are_saved_and_no_more_are_shown(visitor: Visitor, api: Api) -> None:
+    await visitor.sign_in()
+    form = await visitor.get(f"{visitor.webhooks}/new")
+    fields = {**FIELDS, "csrf": form.csrf, "once": "1", "name": "Kept", "item_ids": ""}
+    items = [("items", f"{number}") for number in range(10_000)]
+    page = await visitor.post(f"{visitor.webhooks}/new", [*fields.items(), *items])
+    assert page.status == 200
+    [webhook] = (await api("GET", "/webhooks")).body["items"]
+    assert len(webhook["items"]["ids"]) == 10_000
+
+    many = {**fields, "item_ids": "\n".join(f"{number:x}" for number in range(300_000))}
+    for do in ("save", "header"):
+        page = await visitor.post(f"{visitor.webhooks}/new", {**many, "do": do})
+        assert page.status == 422
+        assert error_at(page, "items") == (
+            "300,000 were chosen; 10,000 can be. They are not shown here. Choose fewer, or all."
+        )
+        assert 'value="Kept"' in page.html
+        assert len(page.html) < 100_000
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_a_message_that_is_too_long_is_told_at_its_field_and_kept(visitor: Visitor, api: Api) -> None:
     await visitor.sign_in()
     form = await visitor.get(f"{visitor.webhooks}/new")
@@ -335,5 +357,5 @@ async def test_a_message_that_is_too_long_is_told_at_its_field_and_kept(visitor:
 
     page = await visitor.post(f"{visitor.webhooks}/new", {**fields, "payload_template": "{" * 1_500_000})
     assert page.status == 413
-    assert "larger than 4 MiB, so nothing of it was saved. Go back, make the message shorter" in page.text
+    assert "larger than 4 MiB, or more than 11,000 fields, so nothing of it was saved. Go back," in page.text
     assert (await api("GET", "/webhooks")).body["items"] == []

@@ -136,8 +136,8 @@ def test_a_failure_is_told_in_every_language(error: str) -> None:
     [
         (
             partial(in_words, "List should have at most 10000 items after validation, not 10001"),
-            "10,001 are chosen; 10,000 can be.",
-            "Hay 10.001 elegidos; pueden ser 10.000.",
+            "10,001 were chosen; 10,000 can be.",
+            "Se eligieron 10.001; pueden ser 10.000.",
         ),
         (
             partial(in_words, "the URL is longer than 2048 characters"),
