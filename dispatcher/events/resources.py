@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dispatcher.events.types import ResourceKind
+from dispatcher.folding import folded
 
 
 class UnreadableResource(ValueError):
@@ -93,27 +94,39 @@ class Page:
     next_cursor: str | None
 
 
-_Position = tuple[str, str]
+_Position = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A resource where it stands among the others."""
+
+    position: _Position
+    resource: Resource
+
+    def holds(self, wanted: str) -> bool:
+        """Whether the name or the id contains a folded text."""
+        return wanted in self.position[0] or wanted in folded(self.resource.id)
 
 
 @dataclass(slots=True)
 class _Shelf:
     """The resources of one kind of an organization, in the order in which they are shown."""
 
-    by_id: dict[str, Resource] = field(default_factory=dict)
-    in_order: list[Resource] | None = None
+    by_id: dict[str, _Placed] = field(default_factory=dict)
+    in_order: list[_Placed] | None = None
 
     def put(self, resource: Resource) -> None:
-        self.by_id[resource.id] = resource
+        self.by_id[resource.id] = _Placed(_position(resource.name, resource.id), resource)
         self.in_order = None
 
     def remove(self, id: str) -> None:
         if self.by_id.pop(id, None) is not None:
             self.in_order = None
 
-    def sorted(self) -> list[Resource]:
+    def sorted(self) -> list[_Placed]:
         if self.in_order is None:
-            self.in_order = sorted(self.by_id.values(), key=_position)
+            self.in_order = sorted(self.by_id.values(), key=_where)
         return self.in_order
 
 
@@ -145,12 +158,13 @@ class Resources:
     def get(self, organization_id: str, kind: ResourceKind, id: str) -> Resource | None:
         """The resource that an item of a webhook stands for, if it is known."""
         shelf = self._shelves.get((organization_id, kind))
-        return shelf.by_id.get(id) if shelf else None
+        placed = shelf.by_id.get(id) if shelf else None
+        return placed.resource if placed else None
 
     def search(
         self, organization_id: str, kind: ResourceKind, text: str = "", *, cursor: str | None = None, limit: int = 50
     ) -> Page:
-        """The resources whose name or id contains ``text``, in whatever case, sorted by name.
+        """The resources whose name or id contains ``text``, whatever its case and accents, by name.
 
         ``cursor`` is a page's ``next_cursor``: the search goes on after it, whatever has come or gone since.
 
@@ -162,23 +176,27 @@ class Resources:
         if shelf is None:
             return Page((), None)
         in_order = shelf.sorted()
-        start = bisect_right(in_order, after, key=_position) if after else 0
-        wanted = text.strip().casefold()
+        start = bisect_right(in_order, after, key=_where) if after else 0
+        wanted = folded(text.strip())
         found: list[Resource] = []
-        for resource in in_order[start:]:
-            if wanted in resource.name.casefold() or wanted in resource.id.casefold():
+        for placed in in_order[start:]:
+            if placed.holds(wanted):
                 if len(found) == limit:
                     return Page(tuple(found), _cursor(found[-1]))
-                found.append(resource)
+                found.append(placed.resource)
         return Page(tuple(found), None)
 
 
-def _position(resource: Resource) -> _Position:
-    return resource.name.casefold(), resource.id
+def _position(name: str, id: str) -> _Position:
+    return folded(name), name, id
+
+
+def _where(placed: _Placed) -> _Position:
+    return placed.position
 
 
 def _cursor(last: Resource) -> str:
-    return urlsafe_b64encode(json.dumps(_position(last)).encode()).decode().rstrip("=")
+    return urlsafe_b64encode(json.dumps((last.name, last.id)).encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str) -> _Position:
@@ -188,4 +206,4 @@ def _read_cursor(cursor: str) -> _Position:
         raise UnknownCursor("the cursor is not one that this list gave: start again without it") from None
     if not isinstance(name, str) or not isinstance(id, str):
         raise UnknownCursor("the cursor is not one that this list gave: start again without it")
-    return name, id
+    return _position(name, id)

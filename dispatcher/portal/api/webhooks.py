@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from dispatcher.events.types import EventType
+from dispatcher.folding import folded
 from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
@@ -194,13 +195,13 @@ class WebhooksApi:
 
     def found(self, organization_id: str, query: WebhookQuery) -> list[Webhook]:
         """The organization's webhooks that a query is about, in no order, however many there are."""
-        text = query.search.strip().casefold()
+        text = folded(query.search.strip())
         return [
             webhook
             for webhook in self._directory.of_organization(organization_id)
             if (query.event_type is None or webhook.event_type == query.event_type)
             and (query.status is None or webhook.status == query.status)
-            and (text in webhook.name.casefold() or text in webhook.target_url.casefold())
+            and (text in folded(webhook.name) or text in folded(webhook.target_url))
         ]
 
     async def create_webhook(self, call: Call[NoQuery, NewWebhook]) -> Answer[CreatedWebhook]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.events.types import DESCRIPTIONS, EventType
+from dispatcher.folding import folded
 from dispatcher.portal.api.operation import API, ORGANIZATION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
@@ -89,7 +90,7 @@ class OverviewPage:
         if complete and by_rate:
             recent = await self._recently(visit.organization_id, span[0], None)
         rows = [Row(webhook, (recent or {}).get(webhook.id)) for webhook in found]
-        rows.sort(key=lambda row: (row.webhook.name.casefold(), row.webhook.id))
+        rows.sort(key=lambda row: (*_by_name(row), row.webhook.id))
         rows.sort(key=_keys(visit)[column], reverse=backwards)
         page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
         if complete and not by_rate:
@@ -133,14 +134,18 @@ def _asked(parameters: Mapping[str, str]) -> OverviewQuery:
 
 
 def _keys(visit: Visit) -> Mapping[str, Callable[[Row], Any]]:
-    names = {one: visit.gettext(DESCRIPTIONS[one].display_name).casefold() for one in EventType}
+    names = {one: folded(visit.gettext(DESCRIPTIONS[one].display_name)) for one in EventType}
     return {
-        "name": lambda row: row.webhook.name.casefold(),
+        "name": _by_name,
         "event_type": lambda row: names[row.webhook.event_type],
-        "target_url": lambda row: row.webhook.target_url.casefold(),
+        "target_url": lambda row: folded(row.webhook.target_url),
         "status": lambda row: not row.webhook.enabled,
         "success_rate": lambda row: -1.0 if row.success_rate is None else row.success_rate,
     }
+
+
+def _by_name(row: Row) -> tuple[str, str]:
+    return folded(row.webhook.name), row.webhook.name
 
 
 def _picture(row: Row, span: Sequence[date]) -> Sparkline:

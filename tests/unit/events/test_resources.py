@@ -45,6 +45,18 @@ def test_sorted_by_name_in_whatever_case() -> None:
     assert _ids(_resources(_resource("1", "beta"), _resource("2", "Alpha"), _resource("3", "alpha"))) == ["2", "3", "1"]
 
 
+def test_sorted_with_those_of_the_same_letters_whatever_their_accents() -> None:
+    names = ["Zona", "Ñandú", "Ámbito", "ambito", "Nube", "Oasis", "A\u0301mbito"]
+    resources = _resources(*(_resource(str(number), name) for number, name in enumerate(names)))
+    found = resources.search("org-1", ResourceKind.ALERT).items
+    assert [one.name for one in found] == ["A\u0301mbito", "ambito", "Ámbito", "Ñandú", "Nube", "Oasis", "Zona"]
+
+
+@pytest.mark.parametrize("text", ["ambito", "ÁMBITO", "A\u0301mbito", "ñ-7", "N-7"])
+def test_found_whatever_its_accents(text: str) -> None:
+    assert _ids(_resources(_resource("Ñ-7", "Ámbito"), _resource("8", "Other")), text) == ["Ñ-7"]
+
+
 @pytest.mark.parametrize("text", ["DISK", " disk ", "a-7"])
 def test_search_in_names_and_ids(text: str) -> None:
     assert _ids(_resources(_resource("a-7", "Low disk space"), _resource("a-8", "Other")), text) == ["a-7"]
@@ -73,7 +85,15 @@ def test_a_record_replaces_and_a_tombstone_removes() -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=3), max_size=30), st.integers(1, 7))
 def test_pages_hold_everything_once(names: list[str], limit: int) -> None:
-    resources = _resources(*(_resource(f"id-{number}", name) for number, name in enumerate(names)))
+    _each_is_on_one_page(_resources(*(_resource(f"id-{n}", name) for n, name in enumerate(names))), limit, len(names))
+
+
+def test_pages_hold_names_of_the_same_letters_once() -> None:
+    names = ["Ambito", "ambito", "Ámbito", "ámbito", "A\u0301mbito"] * 3
+    _each_is_on_one_page(_resources(*(_resource(f"id-{n}", name) for n, name in enumerate(names))), 2, len(names))
+
+
+def _each_is_on_one_page(resources: Resources, limit: int, many: int) -> None:
     found: list[str] = []
     cursor = None
     while True:
@@ -84,7 +104,7 @@ def test_pages_hold_everything_once(names: list[str], limit: int) -> None:
         if cursor is None:
             break
     assert found == _ids(resources, limit=1000)
-    assert len(found) == len(names)
+    assert len(found) == many
 
 
 def test_a_page_goes_on_after_its_last_resource_is_gone() -> None:

@@ -18,6 +18,10 @@ def names_in(page: Shown) -> list[str]:
     return [part.split("</a>")[0] for part in page.html.split('class="row-link"')[1:]]
 
 
+def names_of(page: Shown) -> list[str]:
+    return re.findall(r'class="row-link"[^>]*><bdi>(.*?)</bdi>', page.html)
+
+
 def order(page: Shown, *names: str) -> list[str]:
     places = {name: page.html.find(f"<bdi>{name}</bdi></a>") for name in names}
     assert -1 not in places.values(), places
@@ -59,6 +63,16 @@ async def test_searching_filtering_and_sorting_are_in_the_address(visitor: Visit
     assert len(names_in(await visitor.get(f"{visitor.webhooks}?event_type=active_alert&status=disabled"))) == 1
     page = await visitor.get(f"{visitor.webhooks}?search=nothing&sort=-name")
     assert "No webhook matches" in page.text
+
+
+async def test_accents_neither_hide_a_name_nor_put_it_last(visitor: Visitor, api: Api) -> None:
+    for number, name in enumerate(("Zona", "Ámbito", "Nube")):
+        await api.create(name=name, target_url=f"https://{number}.example/")
+    await visitor.sign_in()
+    assert names_of(await visitor.get(visitor.webhooks)) == ["Ámbito", "Nube", "Zona"]
+    assert names_of(await visitor.get(f"{visitor.webhooks}?sort=-name")) == ["Zona", "Nube", "Ámbito"]
+    assert names_of(await visitor.get(f"{visitor.webhooks}?search=AMBITO")) == ["Ámbito"]
+    assert [one["name"] for one in (await api("GET", "/webhooks?search=ambito")).body["items"]] == ["Ámbito"]
 
 
 @pytest.mark.parametrize(
