@@ -236,6 +236,26 @@ async def test_what_was_typed_is_there_again_after_the_session_ended(person: Per
     assert await page.evaluate("sessionStorage.length") == 0
 
 
+async def test_what_was_typed_is_there_again_after_signing_in_in_another_tab(person: Person, api: Api) -> None:
+    page = person.page
+    await person.sign_in()
+    await open_form(page)
+    await fill(page, "Kept")
+    await page.context.clear_cookies()
+    other = await page.context.new_page()
+    await other.goto(f"{page.url.split('/organizations')[0]}/sign-in")
+    await other.locator(f'button[value="{ADA}"]').click()
+    await expect(other.get_by_role("heading", name="Webhook Integrations")).to_be_visible()
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("link", name="Open the form again").click()
+    await expect(page.get_by_text("What you typed is here again")).to_be_visible()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Kept")
+    await page.get_by_label("Send webhook for all alerts").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The webhook is created.")).to_be_visible()
+    assert [one["name"] for one in (await api("GET", "/webhooks")).body["items"]] == ["Kept"]
+
+
 async def test_what_was_typed_is_shown_to_nobody_else(person: Person) -> None:
     page = person.page
     await person.sign_in()

@@ -80,6 +80,9 @@ _PROBLEMS = Phrases(
         "This page was opened in another session. Go back, reload it, and try again.": N_(
             "This page was opened in another session. Go back, reload it, and try again."
         ),
+        "This form was opened in another session, so nothing was saved. Open it again: what you typed comes back.": N_(
+            "This form was opened in another session, so nothing was saved. Open it again: what you typed comes back."
+        ),
         "You are in more organizations than a browser can keep; use the API with a token.": N_(
             "You are in more organizations than a browser can keep; use the API with a token."
         ),

@@ -12,6 +12,9 @@ CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
+_PAGE = "This page was opened in another session. Go back, reload it, and try again."
+_DRAFT = "This form was opened in another session, so nothing was saved. Open it again: what you typed comes back."
+
 
 def check_origin(request: web.Request, public_url: str | None) -> None:
     """The browser says where a request comes from; another site's is refused.
@@ -35,14 +38,22 @@ def check_origin(request: web.Request, public_url: str | None) -> None:
         raise _foreign()
 
 
-def check_token(session: Session, given: str | None) -> None:
-    """A form and a script repeat the session's token.
+class OtherSession(Problem):
+    """403: a page of a session before was sent. ``draft``: what was typed there comes back when it is opened again."""
+
+    def __init__(self, *, draft: bool) -> None:
+        super().__init__(403, _DRAFT if draft else _PAGE)
+        self.draft = draft
+
+
+def check_token(session: Session, given: str | None, *, draft: bool = False) -> None:
+    """A form and a script repeat the session's token. ``draft``: the browser keeps what it sent from the form.
 
     Raises:
-        Problem: 403.
+        OtherSession: they do not.
     """
     if given is None or not compare_digest(given.encode("utf-8", "replace"), session.csrf.encode()):
-        raise Problem(403, "This page was opened in another session. Go back, reload it, and try again.")
+        raise OtherSession(draft=draft)
 
 
 def _foreign() -> Problem:

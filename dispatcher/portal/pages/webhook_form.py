@@ -86,8 +86,8 @@ class WebhookForm:
     def pages(self) -> Sequence[Page]:
         """What is served."""
         return (
-            Page(NEW, get=self.new, post=self.create),
-            Page(EDIT, get=self.edit, post=self.save),
+            Page(NEW, get=self.new, post=self.create, draft=True),
+            Page(EDIT, get=self.edit, post=self.save, draft=True),
         )
 
     async def new(self, visit: Visit) -> web.Response:

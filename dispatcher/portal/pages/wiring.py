@@ -17,7 +17,14 @@ from dispatcher.portal.auth import Authentication, Caller
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import languages
 from dispatcher.portal.pages.rendering import Renderer
-from dispatcher.portal.pages.same_origin import CSRF_FIELD, CSRF_HEADER, SAFE, check_origin, check_token
+from dispatcher.portal.pages.same_origin import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    SAFE,
+    OtherSession,
+    check_origin,
+    check_token,
+)
 from dispatcher.portal.pages.security_headers import HTTPS_ONLY, security_headers
 from dispatcher.portal.pages.session import Seal, Session, Sessions
 from dispatcher.portal.pages.static_files import StaticFiles
@@ -42,6 +49,8 @@ class Page:
     post: Handler | None = None
     open: bool = False
     """Whether people see it who did not sign in."""
+    draft: bool = False
+    """Whether browsers keep what they sent here until it was taken in."""
     limits: tuple[Policy, ...] = ()
     """How often one person may post here, beside what everybody may do."""
 
@@ -119,7 +128,7 @@ class Site:
             visit.all_fields = await _fields(request if page.open else _to_be_read(request))
             visit.fields = dict(reversed(list(visit.all_fields.items())))
             if visit.session is not None:
-                check_token(visit.session, visit.fields.get(CSRF_FIELD))
+                check_token(visit.session, visit.fields.get(CSRF_FIELD), draft=page.draft)
         if visit.organization_id:
             visit.caller.require_admin(visit.organization_id)
         if visit.session is not None:
@@ -185,7 +194,8 @@ def error_page(visit: Visit, problem: Problem) -> web.Response:
     """The page that says what went wrong."""
     status = problem.status
     template = "no_role.html" if status == 403 and visit.session and not _is_admin_here(visit) else "error.html"
-    response = visit.render(template, status=status, problem=problem.details)
+    draft = isinstance(problem, OtherSession) and problem.draft
+    response = visit.render(template, status=status, problem=problem.details, draft=draft)
     for name, value in problem.headers.items():
         if name.lower() != "www-authenticate":
             response.headers[name] = value

@@ -279,6 +279,30 @@ async def test_who_edits_what_was_deleted_can_still_save_it_as_a_new_one(
     assert 'value="Rescued"' in page.html
 
 
+async def test_who_signed_in_again_meanwhile_is_led_back_to_the_form_with_what_was_typed(
+    visitor: Visitor, api: Api, webhook: dict[str, Any]
+) -> None:
+    url = f"{visitor.webhooks}/{webhook['id']}/edit"
+    form = await visitor.get(url)
+    visitor.session.cookie_jar.clear()
+    await visitor.sign_in()
+    page = await edit(visitor, form, name="Mine")
+    assert page.status == 403
+    assert "data-keeps-draft" in page.html
+    assert "opened in another session, so nothing was saved. Open it again: what you typed comes back." in page.text
+    assert f'href="{url}">Open the form again</a>' in page.html
+    assert (await api("GET", f"/webhooks/{webhook['id']}")).body["name"] == "Before"
+    # The script opens the form, and sends what the browser kept.
+    page = await edit(visitor, await visitor.get(url), name="Mine", do="restore")
+    assert ("What you typed is here again" in page.text, 'value="Mine"' in page.html) == (True, True)
+
+
+async def test_what_another_page_sent_in_a_session_before_is_no_draft(visitor: Visitor) -> None:
+    await visitor.sign_in()
+    page = await visitor.post("/sign-out", {"csrf": "another session's"})
+    assert (page.status, "data-keeps-draft" in page.html) == (403, False)
+
+
 async def test_another_organization_s_webhook_cannot_be_edited(visitor: Visitor, webhook: dict[str, Any]) -> None:
     assert (await visitor.get(f"/organizations/org-fabrikam/webhooks/{webhook['id']}/edit")).status == 404
 
