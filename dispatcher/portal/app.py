@@ -213,7 +213,7 @@ class Portal:
         authentication = Authentication(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
         public_url = None if settings.public_url is None else str(settings.public_url)
         limits = RateLimits(self._monotonic)
-        site = Site(self._vault, public_url, limits, ended, _utc_now)
+        site = Site(self._vault, public_url, limits, ended, _utc_now, without_secret=bool(self._people))
         app = application(apis.operations(), site.callers(authentication), limits)
         provider = self._provider(public_url)
         if provider is not None:

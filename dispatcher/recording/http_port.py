@@ -7,7 +7,6 @@ users and external data are not served: the parameters that ask for them are acc
 
 import asyncio
 import functools
-import ipaddress
 import json
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from dispatcher.dns_rebinding import asked_by_address
 from dispatcher.errors import ConfigurationError
 from dispatcher.recording.beside import HOST
 from dispatcher.recording.clickhouse import ClickHouse
@@ -111,7 +111,7 @@ class HttpPort:
         return web.Response(text="Ok.\n")
 
     async def _handle(self, request: web.Request) -> web.Response:
-        if not _asks_by_address(request.host):
+        if not asked_by_address(request.host):
             return _failed(f"{request.host} is not an address of this port", 0, 403)
         try:
             statement = await _statement(request)
@@ -178,18 +178,6 @@ async def _fields(request: web.Request) -> dict[str, str]:
 
 def _is_parameter(name: str) -> bool:
     return name.startswith("param_")
-
-
-def _asks_by_address(host: str) -> bool:
-    """Whether a page in somebody's browser could not have asked by making a name of its own point here."""
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]" in host else host
-    if name == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _answered(answer: Answer) -> web.Response:

@@ -36,12 +36,14 @@ async def serving(
     *,
     public_url: str | None = None,
     caller_of: CallerOf = an_admin,
+    without_secret: bool = False,
 ) -> AsyncIterator[str]:
     """The URL."""
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
     vault = Vault(Fernet.generate_key().decode())
-    Site(vault, public_url, limits, EndedSessions(AsyncMock(), "sessions", _now), _now).add_to(app, pages)
+    ended = EndedSessions(AsyncMock(), "sessions", _now)
+    Site(vault, public_url, limits, ended, _now, without_secret=without_secret).add_to(app, pages)
     async with listening(ProblemRunner(app, access_log=None)) as url:
         yield url
 

@@ -77,6 +77,11 @@ _PROBLEMS = Phrases(
         # Who somebody is, and what they may
         "Your session has ended. Sign in again.": N_("Your session has ended. Sign in again."),
         "The request comes from another site.": N_("The request comes from another site."),
+        "%(host)s is not an address of this portal. Open it by an IP address or as localhost, or set "
+        "DISPATCHER_PUBLIC_URL to the URL by which people come.": N_(
+            "%(host)s is not an address of this portal. Open it by an IP address or as localhost, or set "
+            "DISPATCHER_PUBLIC_URL to the URL by which people come."
+        ),
         "This page was opened in another session. Go back, reload it, and try again.": N_(
             "This page was opened in another session. Go back, reload it, and try again."
         ),

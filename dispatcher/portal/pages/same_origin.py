@@ -1,10 +1,11 @@
-"""Requests that change something come from our own pages: their origin and the session's token say so."""
+"""Requests that change something come from our own pages: their host, origin and the session's token say so."""
 
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from dispatcher.dns_rebinding import asked_by_address, name_in
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.pages.session import Session
 
@@ -14,6 +15,22 @@ SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 _PAGE = "This page was opened in another session. Go back, reload it, and try again."
 _DRAFT = "This form was opened in another session, so nothing was saved. Open it again: what you typed comes back."
+
+
+def check_host(request: web.Request, public_url: str | None) -> None:
+    """Where people sign in without a secret, another site that makes its own name point here could do so too.
+
+    Raises:
+        Problem: 403.
+    """
+    host = request.host
+    ours = public_url is not None and name_in(host) == name_in(urlsplit(public_url).netloc)
+    if not ours and not asked_by_address(host):
+        raise Problem(
+            403,
+            f"{host} is not an address of this portal. Open it by an IP address or as localhost, or set "
+            "DISPATCHER_PUBLIC_URL to the URL by which people come.",
+        )
 
 
 def check_origin(request: web.Request, public_url: str | None) -> None:

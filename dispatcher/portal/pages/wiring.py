@@ -22,6 +22,7 @@ from dispatcher.portal.pages.same_origin import (
     CSRF_HEADER,
     SAFE,
     OtherSession,
+    check_host,
     check_origin,
     check_token,
 )
@@ -59,6 +60,7 @@ class Site:
     """All pages of a portal. ``public_url`` is how people reach it, where that is not as the server sees it.
 
     ``limits`` are the API's: what somebody asks for by pages and by programs counts together.
+    ``without_secret``: people sign in at a click, which another site must not do for them.
     """
 
     def __init__(
@@ -68,11 +70,14 @@ class Site:
         limits: RateLimits,
         ended: EndedSessions,
         clock: Callable[[], datetime],
+        *,
+        without_secret: bool = False,
     ) -> None:
         secure = public_url is not None and public_url.startswith("https:")
         self.sessions = Sessions(Seal(vault.derived("portal: sessions")), ended, secure=secure, clock=clock)
         self.secure = secure
         self._public_url = public_url
+        self._without_secret = without_secret
         self._limits = limits
         self._static = StaticFiles()
         self._renderer = Renderer(self._static)
@@ -97,6 +102,7 @@ class Site:
             session = None if authorization is not None else self.sessions.read(request.cookies)
             if session is None:
                 return await authentication.caller(authorization)
+            self._check_host(request)
             if request.method not in SAFE:
                 check_origin(request, self._public_url)
                 check_token(session, request.headers.get(CSRF_HEADER))
@@ -118,6 +124,7 @@ class Site:
 
     async def _answer(self, page: Page, handler: Handler, visit: Visit) -> web.Response:
         request = visit.request
+        self._check_host(request)
         if not page.open and visit.session is None:
             if request.method in SAFE:
                 return visit.see(f"/sign-in?next={quote(request.path_qs, safe='')}")
@@ -134,6 +141,10 @@ class Site:
         if visit.session is not None:
             count(request, self._limits, () if request.method in SAFE else page.limits, visit.caller)
         return await handler(visit)
+
+    def _check_host(self, request: web.Request) -> None:
+        if self._without_secret:
+            check_host(request, self._public_url)
 
     def _visit(self, request: web.Request, session: Session | None) -> Visit:
         spoken = languages.chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
@@ -181,7 +192,8 @@ async def _fields(request: web.Request) -> MultiDict[str]:
         form = await request.post()
     except web.HTTPRequestEntityTooLarge:
         most, fields = request.client_max_size // 1024 // 1024, request.client_max_fields
-        raise Problem(413, f"The form is larger than {most} MiB, or has more than {fields} fields; send less.") from None
+        text = f"The form is larger than {most} MiB, or has more than {fields} fields; send less."
+        raise Problem(413, text) from None
     except (web.HTTPException, web.RequestPayloadError):
         raise
     except Exception as error:

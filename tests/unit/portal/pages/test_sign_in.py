@@ -22,7 +22,7 @@ from dispatcher.portal.pages.session import Seal, Sessions
 from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
 from dispatcher.webhooks.vault import Vault
 from tests.support.oidc_provider import Clock, OidcProvider
-from tests.support.serving import serving
+from tests.support.serving import CALLER, serving
 
 
 class Browser:
@@ -56,9 +56,11 @@ def sessions_of(clock: Clock) -> Sessions:
 
 
 @asynccontextmanager
-async def a_client(pages: SignIn) -> AsyncIterator[aiohttp.ClientSession]:
+async def a_client(
+    pages: SignIn, *, public_url: str | None = None, without_secret: bool = False
+) -> AsyncIterator[aiohttp.ClientSession]:
     async with (
-        serving(pages=pages.pages()) as url,
+        serving(pages=pages.pages(), public_url=public_url, without_secret=without_secret) as url,
         aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
         yield client
@@ -117,7 +119,7 @@ def test_what_leads_elsewhere_or_nowhere_leads_home(url: str) -> None:
 @pytest.mark.parametrize("exp", [10**12, 10**18, 10**30, "1000000000000"])
 async def test_a_token_may_end_later_than_any_date(clock: Clock, exp: int | str) -> None:
     secret = SecretStr("a secret of at least 32 bytes, which nobody knows")
-    claims = {"sub": "u-1", "exp": exp, "organizations": {}}
+    claims: dict[str, Any] = {"sub": "u-1", "exp": exp, "organizations": {}}
     token = jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
     pages = SignIn(sessions_of(clock), Authentication(SharedSecret(secret)), (), None)
     async with (
@@ -125,3 +127,40 @@ async def test_a_token_may_end_later_than_any_date(clock: Clock, exp: int | str)
         client.post("/sign-in", data={"token": token}, allow_redirects=False) as response,
     ):
         assert (response.status, "portal" in response.cookies) == (303, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8080", 303),
+        ("192.0.2.7", 303),
+        ("[::1]:8080", 303),
+        ("[::1]", 303),
+        ("localhost:8080", 303),
+        ("LocalHost.", 303),
+        ("portal.example", 303),
+        ("Portal.Example:443", 303),
+        ("evil.example", 403),
+        ("evil.example:8080", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("www.portal.example", 403),
+    ],
+)
+async def test_no_other_site_s_name_signs_anybody_in_where_a_click_does(clock: Clock, host: str, status: int) -> None:
+    pages = SignIn(sessions_of(clock), cast("Any", None), (CALLER,), None)
+    async with a_client(pages, public_url="http://portal.example/", without_secret=True) as client:
+        headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
+        form = {"person": CALLER.id}
+        async with client.post("/sign-in", data=form, headers=headers, allow_redirects=False) as response:
+            assert (response.status, "portal" in response.cookies) == (status, status == 303)
+        async with client.get("/sign-in", headers={"Host": host}, allow_redirects=False) as response:
+            assert response.status == (200 if status == 303 else 403)
+            told = "is not an address of this portal. Open it by an IP address or as localhost" in await response.text()
+            assert told == (status == 403)
+
+
+async def test_where_people_sign_in_with_a_secret_any_name_does(clock: Clock) -> None:
+    pages = SignIn(sessions_of(clock), cast("Any", None), (), None)
+    async with a_client(pages) as client, client.get("/sign-in", headers={"Host": "portal.internal"}) as response:
+        assert response.status == 200

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from dispatcher.events.resources import Resources
 from dispatcher.errors import KafkaUnavailable
+from dispatcher.events.resources import Resources
 from dispatcher.portal.api import reading_on
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.named_webhooks import NamedWebhooks
