@@ -39,6 +39,7 @@ class OidcProvider:
     issuer: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
     refuses: str | None = None
+    end_session_endpoint: str | None = None
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     signs_with: ec.EllipticCurvePrivateKey | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class OidcProvider:
                 "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/keys",
+                **({"end_session_endpoint": self.end_session_endpoint} if self.end_session_endpoint else {}),
             }
         )
 

@@ -18,6 +18,7 @@ import jwt
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from yarl import URL
 
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Caller
@@ -26,6 +27,8 @@ from dispatcher.portal.pages.languages import N_
 
 LONGEST_SIGN_IN = timedelta(minutes=10)
 CALLBACK = "/sign-in/callback"
+SIGNED_OUT = "/sign-in"
+"""Where people come back to who signed out at the provider."""
 
 _SCOPE = "openid profile email"
 _SECONDS = 10.0
@@ -57,6 +60,7 @@ class Begun(BaseModel):
 class _Endpoints:
     authorization: str
     token: str
+    end_session: URL | None
     keys: Jwks
     at: float
 
@@ -78,6 +82,7 @@ class Provider:
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect = public_url.rstrip("/") + CALLBACK
+        self._signed_out = public_url.rstrip("/") + SIGNED_OUT
         self._clock = clock
         self._monotonic = monotonic
         self._endpoints: _Endpoints | None = None
@@ -89,8 +94,10 @@ class Provider:
         if self._session is not None:
             await self._session.close()
 
-    async def begin(self, onward: str) -> tuple[str, Begun]:
+    async def begin(self, onward: str, *, anew: bool = False) -> tuple[str, Begun]:
         """Where to send the browser, and what to keep until it comes back.
+
+        ``anew``: the person says again who they are, though the provider knows it.
 
         Raises:
             ProviderFailed: the provider does not answer.
@@ -103,11 +110,24 @@ class Provider:
             onward=onward,
             at=self._clock(),
         )
+        prompt = {"prompt": "login"} if anew else {}
         async with self._client() as client:
             url, _ = client.create_authorization_url(
-                endpoints.authorization, state=begun.state, nonce=begun.nonce, code_verifier=begun.verifier
+                endpoints.authorization, state=begun.state, nonce=begun.nonce, code_verifier=begun.verifier, **prompt
             )
         return str(url), begun
+
+    async def sign_out_url(self) -> str | None:
+        """Where to send the browser of who signs out (OpenID Connect RP-Initiated Logout), if the provider says so.
+
+        No ID token goes with it, which would have to be kept in the browser: some providers ask the person first then.
+        """
+        try:
+            endpoint = (await self._found()).end_session
+        except ProviderFailed:
+            return None
+        asked = {"client_id": self._client_id, "post_logout_redirect_uri": self._signed_out}
+        return None if endpoint is None else str(endpoint.update_query(asked))
 
     async def finish(self, begun: Begun | None, answer: Mapping[str, str]) -> Caller:
         """Who signed in, from what the provider sent the browser back with.
@@ -194,8 +214,13 @@ class Provider:
             if self._session is None:
                 self._session = aiohttp.ClientSession(trust_env=False)
             keys = Jwks(document["jwks_uri"], self._session, self._monotonic)
+            end_session = document.get("end_session_endpoint")
             return _Endpoints(
-                document["authorization_endpoint"], document["token_endpoint"], keys, at=self._monotonic()
+                document["authorization_endpoint"],
+                document["token_endpoint"],
+                None if end_session is None else URL(end_session),
+                keys,
+                at=self._monotonic(),
             )
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ProviderFailed(N_("it does not answer"), repr(error)) from error

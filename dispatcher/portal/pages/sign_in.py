@@ -10,7 +10,7 @@ from aiohttp import web
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import ORGANIZATION_ADMIN, Authentication, Caller
 from dispatcher.portal.pages.home import local
-from dispatcher.portal.pages.oidc import CALLBACK, Begun, Provider, ProviderFailed
+from dispatcher.portal.pages.oidc import CALLBACK, SIGNED_OUT, Begun, Provider, ProviderFailed
 from dispatcher.portal.pages.session import Sessions
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
@@ -21,6 +21,10 @@ MOST_AT_ONCE = 5
 _BEGUN = "sign-in-"
 _KEPT = timedelta(hours=1)
 """Who comes back too late to be signed in is still led to where they were going."""
+
+_SIGNED_OUT = "signed-out"
+_ASKED_ANEW = timedelta(days=30)
+"""How long after a sign-out the provider is asked to let nobody in at this browser whom it only remembers."""
 
 log = structlog.get_logger()
 
@@ -80,7 +84,8 @@ class SignIn:
         """Send the browser to the provider."""
         onward = local(visit.request.query.get("next", "/"))
         try:
-            url, begun = await self._the_provider.begin(onward)
+            signed_out = self._sessions.kept(visit.request.cookies, _SIGNED_OUT) is not None
+            url, begun = await self._the_provider.begin(onward, anew=signed_out)
         except ProviderFailed as failed:
             return self._failed(visit, failed, onward)
         response = visit.see(url)
@@ -101,6 +106,7 @@ class SignIn:
         visit.session = self._sessions.begin(person)
         response = visit.see(onward)
         self._sessions.drop(response, name)
+        self._sessions.drop(response, _SIGNED_OUT)
         return response
 
     def _begun(self, cookies: Mapping[str, str], name: str) -> Begun | None:
@@ -129,7 +135,7 @@ class SignIn:
         """End the session."""
         session, visit.session = visit.session, None
         if session is None or await self._sessions.end(session):
-            response = visit.see("/sign-in")
+            response = await self._signed_out(visit)
         else:
             text = visit.gettext(
                 "You are signed out in this browser. The portal's other servers could not be told yet; that is tried "
@@ -137,7 +143,14 @@ class SignIn:
             )
             response = self._page(visit, "/", Problem(503, text))
         self._sessions.forget(response, visit.request.cookies)
+        if self._provider is not None:
+            self._sessions.keep(response, _SIGNED_OUT, "", _ASKED_ANEW)
         return response
+
+    async def _signed_out(self, visit: Visit) -> web.Response:
+        # A form's answer may not lead to another site, which its Content-Security-Policy sees to; a page may.
+        there = None if self._provider is None else await self._provider.sign_out_url()
+        return visit.see(SIGNED_OUT) if there is None else visit.render("signed_out.html", there=there)
 
     def _page(self, visit: Visit, onward: str, problem: Problem | None = None) -> web.Response:
         people = [

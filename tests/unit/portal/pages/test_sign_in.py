@@ -1,8 +1,10 @@
 """Signing in at a provider in several tabs at once, and after it failed; with a token; and where one goes on to."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from html import unescape
 from typing import Any, cast
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
@@ -21,7 +23,7 @@ from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
 from dispatcher.portal.pages.session import Seal, Sessions
 from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
 from dispatcher.webhooks.vault import Vault
-from tests.support.oidc_provider import Clock, OidcProvider
+from tests.support.oidc_provider import CLIENT_ID, OURS, Clock, OidcProvider
 from tests.support.serving import CALLER, serving
 
 
@@ -44,6 +46,16 @@ class Browser:
         """The status, and where the tab goes on to, or the page."""
         async with self._client.get(URL(where, encoded=True), allow_redirects=False) as response:
             return response.status, response.headers.get("Location") or await response.text()
+
+    async def sign_out(self) -> tuple[int, str]:
+        """As ``come_back``."""
+        async with self._client.post("/sign-out", allow_redirects=False) as response:
+            return response.status, response.headers.get("Location") or await response.text()
+
+    async def asked_with(self) -> Mapping[str, str]:
+        """What the provider is asked when a tab begins to sign in."""
+        async with self._client.get("/sign-in/provider", allow_redirects=False) as response:
+            return URL(response.headers["Location"], encoded=True).query
 
     @property
     def kept(self) -> int:
@@ -109,6 +121,36 @@ async def test_so_does_a_provider_that_is_away(browser: Browser, there: OidcProv
     status, page = await browser.come_back("/sign-in/provider?next=/one")
     assert status == 403
     assert "/sign-in/provider?next=/one" in page
+
+
+async def test_who_signs_out_goes_on_to_the_provider_and_is_asked_again_who_they_are(
+    browser: Browser, there: OidcProvider
+) -> None:
+    there.end_session_endpoint = f"{there.issuer}/logout?realm=a&b"
+    assert "prompt" not in await browser.asked_with()
+    status, page = await browser.sign_out()
+    assert status == 200
+    [onward] = set(re.findall(r'(?:url=|href=")(http[^"]+)"', page))
+    assert URL(unescape(onward)).with_query(None) == URL(f"{there.issuer}/logout")
+    assert dict(URL(unescape(onward)).query) == {
+        "realm": "a",
+        "b": "",
+        "client_id": CLIENT_ID,
+        "post_logout_redirect_uri": f"{OURS}/sign-in",
+    }
+    assert (await browser.asked_with())["prompt"] == "login"
+    assert await browser.come_back(await browser.begin("/one")) == (303, "/one")
+    assert "prompt" not in await browser.asked_with()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_where_the_provider_has_no_sign_out_one_is_asked_again_too(
+    browser: Browser, there: OidcProvider, away: bool
+) -> None:
+    ours, there.issuer = there.issuer, "https://another.example" if away else there.issuer
+    assert await browser.sign_out() == (303, "/sign-in")
+    there.issuer = ours
+    assert (await browser.asked_with())["prompt"] == "login"
 
 
 @pytest.mark.parametrize("url", ["//[", "//[::g]/", "https://evil.example/", "//evil.example", "/\\evil.example", "x"])
