@@ -404,3 +404,19 @@ async def test_a_part_that_comes_later_is_as_if_it_had_been_there(
     await expect(button).to_have_attribute("aria-busy", "true")
     again = "form => form.dispatchEvent(new Event('submit', {bubbles: true, cancelable: true}))"
     assert not await page.locator("form").evaluate(again)
+
+
+async def test_a_dialog_is_closed_by_a_click_outside_and_not_by_letting_go_of_a_selection_there(
+    opened: Callable[[str], Any],
+) -> None:
+    page = await opened('<dialog open><p class="dialog-body">What the target answered</p></dialog>')
+    box = await page.get_by_text("What the target answered").bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + 90, box["y"] + box["height"] / 2)
+    await page.mouse.down()
+    await page.mouse.move(5, 5, steps=5)
+    await page.mouse.up()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await page.evaluate("getSelection().toString()") != ""
+    await page.mouse.click(5, 5)
+    await expect(page.get_by_role("dialog")).to_have_count(0)

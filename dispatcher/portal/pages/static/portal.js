@@ -72,9 +72,12 @@ for (const dialog of document.querySelectorAll("dialog")) {
     dialog.close();
     dialog.showModal();
   }
+  // Whoever selects text may let go of it outside.
+  let pressed = null;
+  dialog.addEventListener("pointerdown", (event) => (pressed = event.target));
   dialog.addEventListener("click", (event) => {
     const closer = event.target.closest("[data-close]");
-    if (closer || event.target === dialog) {
+    if (closer || (event.target === dialog && pressed === dialog)) {
       event.preventDefault();
       dialog.close();
     }
