@@ -60,6 +60,10 @@ ATTEMPTS = f"""
 <template><tr><td data-field="status">{BADGES}</td><td data-field="duration_ms"></td><td data-field="error"></td>
 <td data-field="executed_on"></td></tr></template></live-attempts>
 """
+WITH_DETAILS = ATTEMPTS.replace(
+    "</tr></template>", '<td><a data-href="/attempts/{id}" data-attempt-link>Details</a></td></tr></template>'
+)
+WINDOW = '<attempt-window><dialog aria-label="Details"><div data-content></div></dialog></attempt-window>'
 PLOTS = '<delivery-plots data-url="/history"></delivery-plots>'
 
 
@@ -99,6 +103,7 @@ class Backend:
         app.router.add_get("/page", self.page)
         app.router.add_get("/resources", self.resources)
         app.router.add_get("/attempts", self.attempts)
+        app.router.add_get("/attempts/{id}", self.details)
         app.router.add_get("/stream", self.stream)
         app.router.add_get("/history", self.history)
         app.router.add_post("/sent", self.send)
@@ -110,7 +115,7 @@ class Backend:
             await self.may_come.wait()
             return web.Response(text=self.part, content_type="text/html")
         names = ["json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts"]
-        names += ["delivery-plots", "unsaved-changes", "deferred-parts"]
+        names += ["attempt-window", "delivery-plots", "unsaved-changes", "deferred-parts"]
         scripts = "".join(
             f'<script type="module" src="/static/{name}.js"></script>'
             for name in ("portal", *(f"built/{name}" for name in names))
@@ -140,6 +145,12 @@ class Backend:
             self.refuses -= 1
             return web.json_response({"status": 503}, status=503)
         return web.json_response({"items": self.listed, "next_cursor": None})
+
+    async def details(self, request: web.Request) -> web.Response:
+        text = (
+            f'<main><div id="attempt"><h1 id="attempt-title" tabindex="-1">{request.match_info["id"]}</h1></div></main>'
+        )
+        return web.Response(text=text, content_type="text/html")
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -366,6 +377,52 @@ async def test_a_filter_holds_and_pausing_stops(opened: Callable[[str], Any], ba
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator(".la-state")).to_have_text("Paused")
     await expect(rows).to_have_count(1)
+
+
+async def test_whoever_is_in_a_row_keeps_the_focus_where_it_moves_and_has_the_next_one_s_where_it_goes(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, _ = backend
+    made.listed = [attempt("b", "pending", 20), attempt("a", "pending", 10)]
+    page = await opened(WITH_DETAILS % "")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(2)
+    await rows.nth(1).get_by_role("link").focus()
+    await page.evaluate("window.lost = 0; document.addEventListener('focusout', () => { window.lost += 1 })")
+    await made.happening.put(attempt("a", "failed", 11))
+    await expect(rows.nth(1)).to_contain_text("failed")
+    await expect(rows.nth(1).get_by_role("link")).to_be_focused()
+    assert await page.evaluate("window.lost") == 0
+    await made.happening.put(attempt("a", "successful", 30))
+    await expect(rows.first).to_contain_text("successful")
+    await expect(rows.first.get_by_role("link")).to_be_focused()
+
+    page = await opened(WITH_DETAILS % "pending")
+    await expect(rows).to_have_count(2)
+    await rows.first.get_by_role("link").focus()
+    await made.happening.put(attempt("b", "failed", 21))
+    await expect(rows).to_have_count(1)
+    await expect(rows.first.get_by_role("link")).to_be_focused()
+    await made.happening.put(attempt("a", "failed", 11))
+    await expect(rows).to_have_count(0)
+    await expect(page.locator("live-attempts")).to_be_focused()
+
+
+async def test_who_closes_the_details_of_a_row_that_is_gone_is_back_at_the_table(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, _ = backend
+    made.listed = [attempt("a", "failed", 10)]
+    page = await opened((WITH_DETAILS % "") + WINDOW)
+    await page.get_by_role("link", name="Details").press("Enter")
+    await expect(page.get_by_role("dialog").get_by_role("heading", name="a")).to_be_focused()
+    for number in range(3):
+        await made.happening.put(attempt(f"new-{number}", "successful", 20 + number))
+    await expect(page.locator("tbody tr[data-status=successful]")).to_have_count(3)
+    await expect(page.locator("tbody tr")).to_have_count(3)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator("live-attempts")).to_be_focused()
 
 
 async def test_plots_keep_their_range_in_the_address_and_have_a_table(

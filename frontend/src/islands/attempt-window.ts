@@ -4,7 +4,7 @@
  * The address is the page's while the window is open, so that it can be shared; Back closes the window. What is shown
  * comes from the server as it stands there: text is text, whatever it holds.
  */
-import { element, whenParsed } from "../lib/dom.ts";
+import { element, takeFocus, whenParsed } from "../lib/dom.ts";
 import { Texts } from "../lib/text.ts";
 import { showTime } from "../lib/times.ts";
 
@@ -17,6 +17,9 @@ class AttemptWindow extends HTMLElement {
   #dialog: HTMLDialogElement | null = null;
   #content: HTMLElement | null = null;
   #href = "";
+  #opener: Element | null = null;
+  /** What is around the opener's table: the opener's row may go while the window is open. */
+  #around: HTMLElement | null | undefined;
   #asking: AbortController | undefined;
   #refreshes: ReturnType<typeof setTimeout>[] = [];
   /** Each part as it came, to know what has changed. */
@@ -82,6 +85,8 @@ class AttemptWindow extends HTMLElement {
       history.replaceState({ window: true }, "", href);
     } else {
       history.pushState({ window: true }, "", href);
+      this.#opener = document.activeElement;
+      this.#around = this.#opener?.closest("table")?.parentElement;
       dialog.showModal();
     }
     this.#href = href;
@@ -94,6 +99,9 @@ class AttemptWindow extends HTMLElement {
     this.#asking?.abort();
     this.#forget();
     this.#content?.replaceChildren();
+    if (this.#around && !this.#opener?.isConnected) {
+      takeFocus(this.#around);
+    }
     if (location.pathname === this.#path()) {
       history.back();
     }

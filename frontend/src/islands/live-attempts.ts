@@ -1,6 +1,6 @@
 /** `<live-attempts>`: the attempts' table follows what happens. Whatever attempts hold is only ever shown as text. */
 import { type Attempt, changeOf, Held, latest, placeOf, type Row, type Status, timeOf } from "../lib/attempts.ts";
-import { element, whenParsed } from "../lib/dom.ts";
+import { element, takeFocus, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
 import { Texts } from "../lib/text.ts";
@@ -215,8 +215,7 @@ class LiveAttempts extends HTMLElement {
     const oldest = items.length < this.#limit ? 0 : Math.min(...items.map(timeOf));
     for (const [id, row] of this.#known) {
       if (!ids.has(id) && row.at > oldest && Date.now() - row.seen > LIST_LAGS_MS) {
-        row.element.remove();
-        this.#known.delete(id);
+        this.#drop(id, row.element);
       }
     }
   }
@@ -238,8 +237,7 @@ class LiveAttempts extends HTMLElement {
       if (change === "update") {
         this.#update(attempt, row);
       } else if (change === "remove") {
-        row.element.remove();
-        this.#known.delete(attempt.id);
+        this.#drop(attempt.id, row.element);
       }
     }
     if (came.size > 0) {
@@ -280,9 +278,7 @@ class LiveAttempts extends HTMLElement {
       location.assign(first);
       return;
     }
-    if (document.activeElement instanceof HTMLElement) {
-      document.activeElement.blur();
-    }
+    takeFocus(this);
     this.scrollIntoView({ block: "start" });
     this.#later();
   }
@@ -329,7 +325,31 @@ class LiveAttempts extends HTMLElement {
         sorted.map((other) => other.at),
         at,
       );
-      this.#body?.insertBefore(row, sorted[place]?.element ?? null);
+      this.#move(row, sorted[place]?.element ?? null);
+    }
+  }
+
+  /** A row that is taken out loses the focus, also where it comes back at once. */
+  #move(row: HTMLTableRowElement, before: HTMLTableRowElement | null): void {
+    if (row.parentElement === this.#body && row.nextElementSibling === before) {
+      return;
+    }
+    const focused = document.activeElement;
+    const held = focused instanceof HTMLElement && row.contains(focused);
+    this.#body?.insertBefore(row, before);
+    if (held) {
+      takeFocus(focused);
+    }
+  }
+
+  /** Takes a row away. Whoever was in it is in one beside it then, or at the table where there is none. */
+  #drop(id: string, row: HTMLTableRowElement): void {
+    const beside = row.nextElementSibling ?? row.previousElementSibling;
+    const held = row.contains(document.activeElement);
+    row.remove();
+    this.#known.delete(id);
+    if (held) {
+      takeFocus(beside?.querySelector<HTMLElement>("a[href], button, [tabindex]") ?? this);
     }
   }
 
@@ -382,8 +402,7 @@ class LiveAttempts extends HTMLElement {
   #trim(): void {
     const rows = [...this.#known].sort(([, one], [, other]) => other.at - one.at);
     for (const [id, row] of rows.slice(this.#limit)) {
-      row.element.remove();
-      this.#known.delete(id);
+      this.#drop(id, row.element);
     }
   }
 

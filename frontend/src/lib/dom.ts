@@ -41,6 +41,14 @@ export function jsonText<T>(text: string | null | undefined, otherwise: T): T {
   }
 }
 
+/** Focuses an element where it stands, also one that the Tab key does not reach. */
+export function takeFocus(element: HTMLElement): void {
+  if (element.tabIndex < 0) {
+    element.tabIndex = -1;
+  }
+  element.focus({ preventScroll: true });
+}
+
 /** Calls `then` when the element is there with all that stands in it, also where the page is still being read. */
 export function whenParsed(then: () => void): void {
   if (document.readyState === "loading") {
