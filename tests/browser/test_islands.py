@@ -425,6 +425,27 @@ async def test_who_closes_the_details_of_a_row_that_is_gone_is_back_at_the_table
     await expect(page.locator("live-attempts")).to_be_focused()
 
 
+async def test_back_closes_the_details_and_forward_opens_them_again(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, url = backend
+    made.listed = [attempt("a", "failed", 10)]
+    page = await opened((WITH_DETAILS % "") + WINDOW)
+    await page.get_by_role("link", name="Details").click()
+    heading = page.get_by_role("dialog").get_by_role("heading", name="a")
+    await expect(heading).to_be_focused()
+    for close in (page.go_back, lambda: page.keyboard.press("Escape")):
+        await close()
+        await expect(page).to_have_url(url)
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.go_forward()
+        await expect(heading).to_be_focused()
+        assert page.url.endswith("/attempts/a")
+    await page.go_back()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.url == url
+
+
 async def test_plots_keep_their_range_in_the_address_and_have_a_table(
     opened: Callable[[str], Any], backend: tuple[Backend, str]
 ) -> None:

@@ -50,9 +50,16 @@ class AttemptWindow extends HTMLElement {
     document.addEventListener("attempts", (event) => this.#happened(event as CustomEvent), { signal });
     content.addEventListener("submit", (event) => void this.#submit(event), { signal });
     dialog.addEventListener("close", () => this.#closed(), { signal });
-    window.addEventListener("popstate", () => dialog.open && location.pathname !== this.#path() && dialog.close(), {
-      signal,
-    });
+    window.addEventListener("popstate", () => this.#went(dialog), { signal });
+  }
+
+  /** Back and Forward: the window is open while the address is that of an attempt. */
+  #went(dialog: HTMLDialogElement): void {
+    if (dialog.open && location.pathname !== this.#path()) {
+      dialog.close();
+    } else if (!dialog.open && history.state?.window) {
+      this.#present(location.href);
+    }
   }
 
   #path(): string {
@@ -85,9 +92,15 @@ class AttemptWindow extends HTMLElement {
       history.replaceState({ window: true }, "", href);
     } else {
       history.pushState({ window: true }, "", href);
+    }
+    this.#present(href);
+  }
+
+  #present(href: string): void {
+    if (!this.#dialog?.open) {
       this.#opener = document.activeElement;
       this.#around = this.#opener?.closest("table")?.parentElement;
-      dialog.showModal();
+      this.#dialog?.showModal();
     }
     this.#href = href;
     const skeleton = this.querySelector("template")?.content.cloneNode(true);
