@@ -64,6 +64,11 @@ WITH_DETAILS = ATTEMPTS.replace(
     "</tr></template>", '<td><a data-href="/attempts/{id}" data-attempt-link>Details</a></td></tr></template>'
 )
 WINDOW = '<attempt-window><dialog aria-label="Details"><div data-content></div></dialog></attempt-window>'
+FOLLOWED = """
+<template data-not-loaded><div role="alert">Not there. <button data-again>Try again</button></div></template>
+<div data-part="notice" data-deferred hidden></div>
+<div data-part="attempts" data-deferred="attempts" aria-busy="true"></div>
+"""
 PLOTS = '<delivery-plots data-url="/history"></delivery-plots>'
 
 
@@ -96,6 +101,9 @@ class Backend:
     """How many requests for the list are answered 503."""
     part: str = ""
     may_come: asyncio.Event = field(default_factory=asyncio.Event)
+    part_refused: list[tuple[int, str]] = field(default_factory=list)
+    """With which status, and which Retry-After, the next requests for a part are answered."""
+    part_asked: list[float] = field(default_factory=list)
     sent: int = 0
 
     def application(self) -> web.Application:
@@ -112,6 +120,10 @@ class Backend:
 
     async def page(self, request: web.Request) -> web.Response:
         if "X-Page-Part" in request.headers:
+            self.part_asked.append(asyncio.get_running_loop().time())
+            if self.part_refused:
+                status, retry_after = self.part_refused.pop(0)
+                return web.Response(status=status, headers={"Retry-After": retry_after})
             await self.may_come.wait()
             return web.Response(text=self.part, content_type="text/html")
         names = ["json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts"]
@@ -482,6 +494,54 @@ async def test_a_part_that_comes_later_is_as_if_it_had_been_there(
     await expect(button).to_have_attribute("aria-busy", "true")
     again = "form => form.dispatchEvent(new Event('submit', {bubbles: true, cancelable: true}))"
     assert not await page.locator("form").evaluate(again)
+
+
+async def test_a_part_that_does_not_come_at_once_is_asked_for_again_on_the_page_that_is_there(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, url = backend
+    made.part = '<div data-part="attempts">Three attempts</div>'
+    made.may_come.set()
+    made.part_refused = [(429, "2")]
+    page = await opened(FOLLOWED)
+    await expect(page.get_by_text("Three attempts")).to_be_visible()
+    assert made.part_asked[1] - made.part_asked[0] >= 2
+    await expect(page.locator("[data-deferred]")).to_have_count(0)
+    assert page.url == url
+
+
+async def test_where_a_part_does_not_come_the_page_stays_and_somebody_can_try_again(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, url = backend
+    made.part = '<div data-part="attempts">Three attempts</div>'
+    made.may_come.set()
+    made.part_refused = [(503, ""), (502, ""), (503, ""), (429, "60")]
+    page = await opened(FOLLOWED)
+    alert, again = page.get_by_role("alert"), page.get_by_role("button", name="Try again")
+    await expect(alert).to_contain_text("Not there.")
+    assert len(made.part_asked) == 3
+    await expect(page.locator('[data-part="attempts"]')).to_have_attribute("aria-busy", "false")
+    await again.press("Enter")
+    # Nobody is kept waiting for a minute: it is said again at once.
+    await eventually(lambda: len(made.part_asked) == 4)
+    await expect(again).not_to_have_attribute("aria-busy", "true")
+    await expect(again).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Three attempts")).to_be_visible()
+    await expect(alert).to_have_count(0)
+    await expect(page.locator("main")).to_be_focused()
+    assert page.url == url
+
+
+async def test_who_may_not_see_a_part_is_told_by_the_page(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, url = backend
+    made.part_refused = [(401, "")]
+    made.may_come.set()
+    page = await opened(FOLLOWED)
+    await expect(page).to_have_url(f"{url}?whole=yes")
 
 
 async def test_a_dialog_is_closed_by_a_click_outside_and_not_by_letting_go_of_a_selection_there(

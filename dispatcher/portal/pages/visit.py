@@ -122,7 +122,7 @@ class Visit:
 
     def here(self, **changes: str | None) -> str:
         """This page's address with other query parameters; None removes one."""
-        query = {name: value for name, value in self.request.query.items() if value}
+        query = {name: value for name, value in self.request.query.items() if value and name != "whole"}
         for name, value in changes.items():
             if value is None:
                 query.pop(name, None)

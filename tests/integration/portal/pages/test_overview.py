@@ -135,6 +135,7 @@ async def test_the_page_is_there_at_once_and_how_deliveries_went_follows(visitor
         False,
         False,
     )
+    assert re.findall(r'(?:href|action|value)="[^"]*whole[^"]*"', whole.html) == []
 
     # What there is to say is said there too, and then no more.
     gone = await visitor.post(f"{visitor.webhooks}/{made[0]['id']}/delete", {"csrf": whole.csrf})
