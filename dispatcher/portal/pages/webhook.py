@@ -9,6 +9,7 @@ from aiohttp import web
 from dispatcher.events.types import DESCRIPTIONS
 from dispatcher.events.variables import names_of
 from dispatcher.portal.api.apis import Apis
+from dispatcher.portal.api.choices import ResourceView
 from dispatcher.portal.api.concurrency import IF_MATCH
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import TESTS
@@ -24,7 +25,7 @@ from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
 
 PATH = overview.PATH + "/{webhook_id}"
-RESOURCES_SHOWN = 500
+RESOURCES_ON_A_PAGE = 500
 _NOTHING_DONE = N_("%(name)s changed the webhook meanwhile, so nothing was done with it. Look at what it is now.")
 
 
@@ -150,16 +151,40 @@ class WebhookPage:
         )
 
     async def _overview(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:
-        chosen = self._apis.choices.chosen(
-            visit.organization_id, webhook.event_type, webhook.items.ids[:RESOURCES_SHOWN]
-        )
         return {
-            "resources": chosen,
-            "more_resources": max(0, len(webhook.items.ids) - RESOURCES_SHOWN),
+            **self._resources(visit, webhook),
             "all_items": visit.gettext(DESCRIPTIONS[webhook.event_type].all_items_label),
             "variables": names_of(webhook.event_type),
             "samples": samples(),
         }
+
+    def _resources(self, visit: Visit, webhook: WebhookView) -> Mapping[str, Any]:
+        """A page of what the webhook is limited to; somebody may look for a part of names and ids among many."""
+
+        def chosen(ids: Sequence[str]) -> Sequence[ResourceView]:
+            return self._apis.choices.chosen(visit.organization_id, webhook.event_type, ids)
+
+        every = webhook.items.ids
+        many = len(every) > RESOURCES_ON_A_PAGE
+        search = visit.request.query.get("resource", "").strip() if many else ""
+        ids = [one.id for one in chosen(every) if _matches(one, search.casefold())] if search else every
+        last = max(1, -(-len(ids) // RESOURCES_ON_A_PAGE))
+        number = min(_page_number(visit.request.query.get("resources_page", "")), last)
+        return {
+            "resources": chosen(ids[(number - 1) * RESOURCES_ON_A_PAGE : number * RESOURCES_ON_A_PAGE]),
+            "many_resources": many,
+            "searched": {"resource": search} if search else {},
+            "resources_page": number,
+            "resources_last": last,
+        }
+
+
+def _matches(resource: ResourceView, wanted: str) -> bool:
+    return wanted in resource.name.casefold() or wanted in resource.id.casefold()
+
+
+def _page_number(text: str) -> int:
+    return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
 
 
 def _if_seen(visit: Visit) -> Mapping[str, str]:

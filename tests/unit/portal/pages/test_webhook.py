@@ -1,15 +1,19 @@
 """A webhook's page: whose secret it shows, and webhooks that another portal has just made."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlencode
 
+import orjson
 import pytest
 
 from dispatcher.errors import KafkaUnavailable
 from dispatcher.events.resources import Resources
+from dispatcher.events.types import DESCRIPTIONS
 from dispatcher.portal.api import reading_on
 from dispatcher.portal.api.choices import ChoicesApi
 from dispatcher.portal.api.named_webhooks import NamedWebhooks
@@ -43,7 +47,8 @@ class Portal:
         audit = SimpleNamespace(entry=lambda *_, **__: SimpleNamespace(encode=bytes))
         changes = Changes(self.directory, cast("Any", self), cast("Any", audit), lambda: NOW)
         api = WebhooksApi(NamedWebhooks(self.directory, self._catch_up), changes, cast("Any", None), lambda: NOW)
-        apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(Resources()))
+        self.resources = Resources()
+        apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(self.resources))
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         followed = Tab("followed", N_("Metrics"), "chart", "webhook.html", self._follows)
         self.page = WebhookPage(cast("Any", apis), [other, followed])
@@ -53,12 +58,12 @@ class Portal:
         """Somebody else is always faster."""
         raise StaleRevision(based_on + 1, webhook)
 
-    def visit(self, webhook_id: str, tab: str = "overview") -> Visit:
-        path = f"/organizations/org-contoso/webhooks/{webhook_id}?tab={tab}"
+    def visit(self, webhook_id: str, tab: str = "overview", **query: str) -> Visit:
+        path = f"/organizations/org-contoso/webhooks/{webhook_id}?tab={tab}&{urlencode(query)}"
         return a_visit(path, session=self.session, organization_id="org-contoso", webhook_id=webhook_id)
 
-    async def show(self, webhook_id: str, tab: str = "overview") -> str:
-        visit = self.visit(webhook_id, tab)
+    async def show(self, webhook_id: str, tab: str = "overview", **query: str) -> str:
+        visit = self.visit(webhook_id, tab, **query)
         response = await self.page.show(visit)
         self.took(visit)
         return html_of(response)
@@ -219,3 +224,34 @@ async def test_nobody_waits_for_long_to_hear_that_it_cannot_be_known_whether_the
     portal.kafka_is_silent = True
     with pytest.raises(KafkaUnavailable):
         await portal.show("wh-4")
+
+
+async def test_of_many_selected_resources_every_one_is_found(portal: Portal) -> None:
+    ids = [f"op-{number}" for number in range(1_200)]
+    webhook = a_webhook("wh-many", items={"all": False, "ids": ids})
+    portal.directory.apply(portal.directory.next_offset, webhook.id, webhook, 1, 0)
+    kind = DESCRIPTIONS[webhook.event_type].resource_kind
+    resource = {
+        "organization_id": "org-contoso",
+        "kind": kind,
+        "id": "op-1100",
+        "name": "Update of Firmware",
+        "url": None,
+    }
+    portal.resources.apply(f"org-contoso/{kind}/op-1100".encode(), orjson.dumps(resource))
+
+    async def shown(**query: str) -> list[str]:
+        listed = (await portal.show("wh-many", **query)).split('id="resource-list"')[1].split("</ul>")[0]
+        return re.findall(r"<li><span>(?:<bdi>)?([^<]*)<", listed)
+
+    assert await shown() == ids[:500]
+    assert await shown(resources_page="2") == ids[500:1_000]
+    assert await shown(resources_page="9") == [*ids[1_000:1_100], "Update of Firmware", *ids[1_101:]]
+    assert await shown(resource="firmware") == await shown(resource="op-1100") == ["Update of Firmware"]
+    assert await shown(resource="op-") == ids[:500]
+    page = await portal.show("wh-many", resource="op-", resources_page="2")
+    assert "Page 2 of 3" in page
+    assert 'webhooks/wh-many?resources_page=3&amp;resource=op-#resources">Next</a>' in page
+    assert "No resource matches." in await portal.show("wh-many", resource="nothing")
+    for typed in ("0", "-1", "x", "9" * 99):
+        assert "Page 1 of 3" in await portal.show("wh-many", resources_page=typed)
