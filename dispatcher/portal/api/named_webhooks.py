@@ -33,6 +33,11 @@ class NamedWebhooks:
             raise not_found("webhook")
         return webhook
 
+    async def read_to(self, webhook_id: str, revision: int) -> None:
+        """Read what others wrote, where this portal does not know a webhook at this revision yet."""
+        if self.directory.revision(webhook_id) < revision:
+            await self.read_on()
+
     async def read_on(self) -> bool:
         """Read what others wrote, for as long as somebody can be kept waiting; whether that was all."""
         return await read_on(self._catch_up)

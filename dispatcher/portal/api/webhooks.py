@@ -272,6 +272,14 @@ class WebhooksApi:
         """The webhook."""
         return self._shown(await self._webhooks.of(call))
 
+    def revision(self, webhook_id: str) -> int:
+        """The revision of a webhook that this portal knows of."""
+        return self._directory.revision(webhook_id)
+
+    async def read_to(self, webhook_id: str, revision: int) -> None:
+        """Have a webhook shown at this revision or a later one, where another portal wrote that a moment ago."""
+        await self._webhooks.read_to(webhook_id, revision)
+
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
         """The webhook with other members."""
 

@@ -42,6 +42,15 @@ class Flash(BaseModel):
     shown: bool = False
 
 
+class Written(BaseModel):
+    """At which revision a webhook was once somebody had changed it. Another portal may not have read of that yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    webhook_id: str
+    revision: int
+
+
 class Session(BaseModel):
     """Somebody who signed in. Times are aware and in UTC."""
 
@@ -54,6 +63,8 @@ class Session(BaseModel):
     used: datetime
     ends: datetime
     flashes: tuple[Flash, ...] = ()
+    written: Written | None = None
+    """What the person changed last."""
 
 
 class Seal:

@@ -11,6 +11,7 @@ from dispatcher.events.variables import names_of
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.choices import ResourceView
 from dispatcher.portal.api.concurrency import IF_MATCH
+from dispatcher.portal.api.operation import Answer
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.rate_limits import TESTS
 from dispatcher.portal.api.testing import TestResult
@@ -20,6 +21,7 @@ from dispatcher.portal.pages.failures_in_words import failed_test_in_words
 from dispatcher.portal.pages.hostile import plain
 from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.problems_in_words import problem_in_words
+from dispatcher.portal.pages.session import Written
 from dispatcher.portal.pages.verifying import samples
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.wiring import Page
@@ -101,6 +103,7 @@ class WebhookPage:
             answer = await self._apis.webhooks.rotate_secret(visit.call())
         except Problem as problem:
             return await self._in_the_way(visit, problem)
+        wrote(self._apis, visit)
         visit.show_secret(visit.request.match_info["webhook_id"], answer.body.secret)
         return visit.see(f"{_url(visit)}#secret")
 
@@ -109,6 +112,7 @@ class WebhookPage:
             await operation(visit.call(headers=_if_seen(visit)))
         except Problem as problem:
             return await self._in_the_way(visit, problem)
+        wrote(self._apis, visit)
         visit.flash("success", done)
         return visit.see(self._url_of_tab(visit))
 
@@ -134,7 +138,7 @@ class WebhookPage:
         return _url(visit, tab=tab) if tab in self._others else _url(visit)
 
     async def _page(self, visit: Visit, key: str, *, test: TestResult | None = None) -> web.Response:
-        answer = await self._apis.webhooks.get_webhook(visit.call())
+        answer = await webhook_of(self._apis, visit)
         tab = self._tabs.get(key) or self._tabs["overview"]
         context = await tab.context(visit, answer.body)
         return visit.render(
@@ -177,6 +181,22 @@ class WebhookPage:
             "resources_page": number,
             "resources_last": last,
         }
+
+
+async def webhook_of(apis: Apis, visit: Visit) -> Answer[WebhookView]:
+    """The webhook in the path, with what the person has made of it, though another portal took that in."""
+    written = visit.session.written if visit.session is not None else None
+    if written is not None and written.webhook_id == visit.request.match_info["webhook_id"]:
+        await apis.webhooks.read_to(written.webhook_id, written.revision)
+    return await apis.webhooks.get_webhook(visit.call())
+
+
+def wrote(apis: Apis, visit: Visit) -> None:
+    """Show the webhook in the path as the person has changed it from now on, at whichever portal."""
+    webhook_id = visit.request.match_info["webhook_id"]
+    if visit.session is not None:
+        written = Written(webhook_id=webhook_id, revision=apis.webhooks.revision(webhook_id))
+        visit.session = visit.session.model_copy(update={"written": written})
 
 
 def _matches(resource: ResourceView, wanted: str) -> bool:

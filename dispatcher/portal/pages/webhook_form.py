@@ -37,6 +37,7 @@ from dispatcher.portal.pages.typed_webhook import (
     ready_template,
 )
 from dispatcher.portal.pages.visit import Visit
+from dispatcher.portal.pages.webhook import webhook_of, wrote
 from dispatcher.portal.pages.wiring import MAX_FORM_MIB, Page
 from dispatcher.webhooks.template import Template
 
@@ -119,7 +120,7 @@ class WebhookForm:
 
     async def edit(self, visit: Visit) -> web.Response:
         """The form of a webhook that there is."""
-        answer = await self._apis.webhooks.get_webhook(visit.call())
+        answer = await webhook_of(self._apis, visit)
         edited = Edited(answer.headers["ETag"], self._apis.audit.latest_read(answer.body.id))
         typed = TypedWebhook.of(answer.body, visit.language)
         return await self._form(visit, typed, webhook=answer.body, edited=edited)
@@ -148,6 +149,7 @@ class WebhookForm:
             return await self._form(
                 visit, typed, webhook=webhook, edited=edited, changed=True, problem=problem, meanwhile=meanwhile
             )
+        wrote(self._apis, visit)
         visit.flash("success", visit.gettext("The webhook is saved."))
         return visit.see(visit.organization_url(webhook.id))
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 from urllib.parse import urlencode
 
 import orjson
 import pytest
+from multidict import MultiDict
 
 from dispatcher.errors import KafkaUnavailable
 from dispatcher.events.resources import Resources
@@ -23,6 +25,7 @@ from dispatcher.portal.changes import Changes
 from dispatcher.portal.pages.languages import N_
 from dispatcher.portal.pages.visit import Visit
 from dispatcher.portal.pages.webhook import Tab, WebhookPage
+from dispatcher.portal.pages.webhook_form import WebhookForm
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.store import StaleRevision
 from dispatcher.webhooks.webhook import Webhook
@@ -44,19 +47,24 @@ class Portal:
         self.kafka_is_silent = False
         for id in ("wh-1", "wh-2"):
             self._read(id)
-        audit = SimpleNamespace(entry=lambda *_, **__: SimpleNamespace(encode=bytes))
+        self.others_are_faster = True
+        self.changed_elsewhere: Webhook | None = None
+        audit = SimpleNamespace(entry=lambda *_, **__: SimpleNamespace(encode=bytes), record=AsyncMock())
         changes = Changes(self.directory, cast("Any", self), cast("Any", audit), lambda: NOW)
         api = WebhooksApi(NamedWebhooks(self.directory, self._catch_up), changes, cast("Any", None), lambda: NOW)
         self.resources = Resources()
         apis = SimpleNamespace(webhooks=api, choices=ChoicesApi(self.resources))
+        apis.audit = SimpleNamespace(latest_read=lambda _: "")
         other = Tab("other", N_("Audit"), "history", "webhook.html", self._nothing)
         followed = Tab("followed", N_("Metrics"), "chart", "webhook.html", self._follows)
         self.page = WebhookPage(cast("Any", apis), [other, followed])
+        self.form = WebhookForm(cast("Any", apis))
         self.session = SESSION
 
     async def replace(self, webhook: Webhook, *, based_on: int, entry: bytes) -> None:  # noqa: ARG002 - as a Store has it
-        """Somebody else is always faster."""
-        raise StaleRevision(based_on + 1, webhook)
+        if self.others_are_faster:
+            raise StaleRevision(based_on + 1, webhook)
+        self.directory.apply(self.directory.next_offset, webhook.id, webhook, based_on + 1, based_on)
 
     def visit(self, webhook_id: str, tab: str = "overview", **query: str) -> Visit:
         path = f"/organizations/org-contoso/webhooks/{webhook_id}?tab={tab}&{urlencode(query)}"
@@ -83,6 +91,8 @@ class Portal:
             await asyncio.Event().wait()
         if self.directory.get("wh-3") is None:
             self._read("wh-3")
+        if self.changed_elsewhere is not None:
+            self.directory.apply(self.directory.next_offset, "wh-1", self.changed_elsewhere, 2, 1)
 
     async def _nothing(self, *_: object) -> Mapping[str, Any]:
         return {}
@@ -255,3 +265,34 @@ async def test_of_many_selected_resources_every_one_is_found(portal: Portal) -> 
     assert "No resource matches." in await portal.show("wh-many", resource="nothing")
     for typed in ("0", "-1", "x", "9" * 99):
         assert "Page 1 of 3" in await portal.show("wh-many", resources_page=typed)
+
+
+SAVED = {
+    "name": "Tickets",
+    "event_type": "operation_executed",
+    "all_items": "true",
+    "target_url": "https://tickets.example/hook",
+    "payload_template": '{"text": "#operation_type"}',
+}
+
+
+@pytest.mark.parametrize("how", ["save", "disable", "rotate_secret"])
+async def test_what_somebody_has_changed_is_shown_at_a_portal_that_has_not_read_of_it_yet(
+    portal: Portal, how: str
+) -> None:
+    portal.others_are_faster = False
+    visit = portal.visit("wh-1")
+    visit.fields, visit.all_fields = {"revision": '"1"'}, MultiDict(SAVED)
+    response = await getattr(portal.form if how == "save" else portal.page, how)(visit)
+    assert response.status == 303
+    for shows in ("page", "form"):
+        here = Portal()
+        here.took(visit)
+        here.changed_elsewhere = portal.directory.get("wh-1")
+        asked = here.visit("wh-1")
+        response = await (here.page.show(asked) if shows == "page" else here.form.edit(asked))
+        assert 'name="revision" value="&#34;2&#34;"' in html_of(response), shows
+        assert here.caught_up == 1
+        await here.show("wh-1")
+        await here.show("wh-2")
+        assert here.caught_up == 1
