@@ -5,6 +5,7 @@ offsets. It outlives them, which an offset that a group committed would not: Kaf
 is in after a week, and dead letters are kept for four.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ REPLAYED = "dead-letter-replayed"
 _VERSION = b"1"
 
 PREVIEW_CHARACTERS = 200
+
+_OFFSET = re.compile(rb"[0-9]{1,19}")
 
 _AT_ONCE = 100
 _BYTES_AT_ONCE = 4 * 1024 * 1024
@@ -281,7 +284,7 @@ def _replayed_offsets(record: ConsumerRecord) -> list[int] | None:
     if record.key is not None or list(record.headers) != [(REPLAYED, _VERSION)]:
         return None
     offsets = (record.value or b"").split(b",")
-    return [int(offset) for offset in offsets] if all(offset.isdigit() for offset in offsets) else None
+    return [int(offset) for offset in offsets] if all(map(_OFFSET.fullmatch, offsets)) else None
 
 
 @asynccontextmanager

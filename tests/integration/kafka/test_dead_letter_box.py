@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from dispatcher.cli.dead_letters import app
 from dispatcher.errors import ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.dead_letter_box import DeadLetterBox, Selection
+from dispatcher.kafka.dead_letter_box import REPLAYED, DeadLetterBox, Selection
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.sole_member import SomebodyElse, sole_member
@@ -104,6 +104,16 @@ async def test_a_foreign_record_is_shown_and_left(clients: KafkaClients, topics:
         ("\\x1b[2J", "it was not put here by the dispatcher")
     ]
     assert found.sendable == []
+
+
+async def test_what_only_looks_like_a_marker_is_shown_and_left(clients: KafkaClients, topics: Topics) -> None:
+    box = DeadLetterBox(clients, topics)
+    await set_aside(clients, topics, topics.deliveries, b"one")
+    async with clients.producer() as producer:
+        for value in (b"9" * 5_000, b"0," + b"1" * 20):
+            await producer.send_and_wait(topics.dead_letter, value, headers=[(REPLAYED, b"1")])
+    assert len(await box.letters(Selection())) == 3
+    assert await replay(box, Selection()) == 1
 
 
 async def command(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
