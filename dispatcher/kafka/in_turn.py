@@ -12,6 +12,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
+from dispatcher.kafka.compacted import NoLongerFollowing
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
@@ -36,9 +37,10 @@ class InTurn(Background):
     """Calls ``handle`` with each record of some topics, for the group; offsets are committed when it has returned.
 
     A record may come again after a crash or in a rebalance. ``handle`` is called again, a moment later, when it raises
-    an error of Kafka's or of the dispatcher's. At ``SetAside`` the record becomes a dead letter, and at any other error
-    too: nobody thought of it, and it must not keep the others from their turn. ``producer`` is started and stopped by
-    whoever made it.
+    an error of Kafka's or of the dispatcher's, or when what it follows is no longer read, which ends the process: the
+    next one has the record. At ``SetAside`` the record becomes a dead letter, and at any other error too: nobody
+    thought of it, and it must not keep the others from their turn. ``producer`` is started and stopped by whoever made
+    it.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class InTurn(Background):
         while True:
             try:
                 await do()
-            except (KafkaError, DispatcherError, TimeoutError) as error:
+            except (KafkaError, DispatcherError, NoLongerFollowing, TimeoutError) as error:
                 log.warning("tried again in a moment", group=self._group, error=str(error) or repr(error))
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_SECONDS)
             else:
