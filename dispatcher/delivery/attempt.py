@@ -89,7 +89,7 @@ class AttemptMaker:
         delivery, directory = work.delivery, self._follower.directory
         if directory.next_offset < delivery.config_offset:
             await self._await_config(delivery.config_offset)
-        if delivery.webhook_id in directory.unreadable:
+        if self._follower.is_unreadable(delivery.webhook_id):
             return self._unmade(work, UNREADABLE)
         webhook = directory.get(delivery.webhook_id)
         if webhook is None or not webhook.enabled:

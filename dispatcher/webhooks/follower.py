@@ -38,6 +38,10 @@ class ConfigFollower:
         """The webhooks of which nobody here can read what they are now."""
         return {*self.directory.unreadable, *self._unplaced}
 
+    def is_unreadable(self, webhook_id: str) -> bool:
+        """Whether this webhook is one of those."""
+        return webhook_id in self.directory.unreadable or webhook_id in self._unplaced
+
     async def start(self) -> None:
         """Return when the directory knows everything that was written before the call; it follows what comes.
 
