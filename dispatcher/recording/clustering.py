@@ -15,6 +15,7 @@ _ENGINE = re.compile(r"\nENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 _CREATE_INSERTING_VIEW = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n")
 _CREATE_VIEW = re.compile(r"(CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?\w+) AS\n")
 _ALTER_TABLE = re.compile(r"ALTER TABLE (\w+)\n")
+_SORTING = re.compile(r",\n\s+MODIFY ORDER BY \([^)]*\)")
 _ALTER_INSERTING_VIEW = re.compile(r"ALTER TABLE (\w+) MODIFY QUERY\n")
 _SOURCE = re.compile(r"\nFROM (\w+)")
 
@@ -34,8 +35,10 @@ def clustered(statement: str, cluster: str) -> tuple[str, ...]:
         body = _local_sources(statement[found.end() :])
         return (f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {on_cluster} TO {local(target)} AS\n{body}",)
     if found := _ALTER_TABLE.match(statement):
-        change = statement[found.end() :]
-        return tuple(f"ALTER TABLE {name} {on_cluster}\n{change}" for name in (local(found[1]), found[1]))
+        own = statement[found.end() :]
+        front = _SORTING.sub("", own)  # what keeps no rows has no order of them
+        changes = {local(found[1]): own, found[1]: front}
+        return tuple(f"ALTER TABLE {name} {on_cluster}\n{change}" for name, change in changes.items())
     if found := _ALTER_INSERTING_VIEW.match(statement):
         body = _local_sources(statement[found.end() :])
         return (f"ALTER TABLE {found[1]} {on_cluster} MODIFY QUERY\n{body}",)

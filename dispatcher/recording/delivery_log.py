@@ -29,6 +29,7 @@ from dispatcher.recording.history import (
     Response,
 )
 from dispatcher.recording.hours import OF_WEBHOOK, AskedHours, Hours
+from dispatcher.recording.queued import FIRST_SENT
 
 SHOWN_BODY_BYTES = 16 * 1024
 """How much of a body the details of an attempt show."""
@@ -185,7 +186,7 @@ class DeliveryLog:
     async def body(self, organization_id: str, webhook_id: str, message_id: str) -> bytes | None:
         """The bytes that every attempt of a message sends; None when they are not kept (28 days)."""
         rows = await self._clickhouse.query(
-            f"SELECT base64Encode(body) AS body FROM message_bodies WHERE {_OF_MESSAGE} LIMIT 1",
+            f"SELECT base64Encode(body) AS body FROM message_bodies WHERE {_OF_MESSAGE} ORDER BY {FIRST_SENT} LIMIT 1",
             {"organization_id": organization_id, "webhook_id": webhook_id, "message_id": message_id},
         )
         return base64.b64decode(rows[0]["body"]) if rows else None

@@ -20,10 +20,14 @@ COLUMNS: Final = (
     "message_created_on",
     "due_at",
     "attempted",
+    "log_offset",
 )
 
+FIRST_SENT: Final = "queued_on, log_offset"
+"""The order of a message's rows in ``message_bodies``: the body of the first was sent."""
+
 _FIRST = b"1"
-_NUMBERS = struct.Struct("<IIqq?")
+_NUMBERS = struct.Struct("<IIqq?q")
 
 
 def queued_row(record: Record, *, attempted: bool = False) -> bytes | None:
@@ -39,13 +43,15 @@ def queued_row(record: Record, *, attempted: bool = False) -> bytes | None:
         return None
     try:
         delivery = read_delivery(record.key, record.value, record.headers)
-        return encode(delivery, due_at=record.timestamp, attempted=attempted)
+        return encode(delivery, due_at=record.timestamp, log_offset=record.offset, attempted=attempted)
     except (UnreadableDelivery, struct.error):
         return None
 
 
-def encode(delivery: Delivery, *, due_at: int, attempted: bool = False) -> bytes:
+def encode(delivery: Delivery, *, due_at: int, log_offset: int = 0, attempted: bool = False) -> bytes:
     """The row, its columns in the order of ``COLUMNS``; ``due_at`` in milliseconds since the epoch.
+
+    Of a message that is written several times, the body of the earliest ``due_at`` is kept, then of ``log_offset``.
 
     Raises:
         struct.error: a number is too large for its column.
@@ -58,7 +64,7 @@ def encode(delivery: Delivery, *, due_at: int, attempted: bool = False) -> bytes
         delivery.workspace_id.encode(),
         delivery.body,
     )
-    numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at, attempted)
+    numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at, attempted, log_offset)
     return b"".join(part for text in strings for part in (_length(text), text)) + numbers
 
 

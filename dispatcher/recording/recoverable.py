@@ -13,6 +13,7 @@ from dispatcher.moments import milliseconds, moment
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.history import MOST_RUNS, Message
 from dispatcher.recording.hours import OF_WEBHOOK
+from dispatcher.recording.queued import FIRST_SENT
 
 _PAGE = 8_000
 _BODIES_AT_ONCE = 200  # of 256 KiB at most
@@ -39,7 +40,8 @@ _MESSAGES = f"""
 
 _BODIES = f"""
     SELECT message_id, base64Encode(body) AS body FROM message_bodies
-    WHERE {OF_WEBHOOK} AND message_id IN {{ids:Array(String)}} LIMIT 1 BY message_id
+    WHERE {OF_WEBHOOK} AND message_id IN {{ids:Array(String)}}
+    ORDER BY message_id, {FIRST_SENT} LIMIT 1 BY message_id
 """
 
 

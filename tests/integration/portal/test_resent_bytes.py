@@ -109,6 +109,11 @@ async def test_runs_of_a_message(
         {"payload_template": {"other": "#alert_name"}, "target_url": target.url("new", fail_and_wait)},
     )
     assert changed.status == 200, changed
+    # Published again, the event is rendered otherwise; it is not sent, but recorded.
+    async with clients.producer() as producer:
+        await producer.send_and_wait(topics.events[EventType.ACTIVE_ALERT], EVENT, key=ORGANIZATION.encode())
+    await eventually(lambda: rendered_otherwise(clickhouse))
+    await clickhouse.command("OPTIMIZE TABLE message_bodies FINAL")
     again = f"/webhooks/{id}/messages/{sent.message_id}/resend"
     assert (await api("POST", again)).body == {"message_id": sent.message_id, "run": 2}
     await shows(0, 0, (2, 2, "in_progress"), (2, 1, "failed"), *first)
@@ -124,6 +129,11 @@ async def test_runs_of_a_message(
     assert orjson.loads(sent.body)["a"] == [1.0, "2026-11-23T10:15:04.120Z"]
     assert {(each.message_id, each.body) for each in target.received} == {(sent.message_id, sent.body)}
     assert await counted(clickhouse) == {"status": "successful", "runs": 3, "attempts": 6, "good": 1, "bad": 0}
+
+
+async def rendered_otherwise(clickhouse: ClickHouse) -> bool:
+    """Whether ClickHouse has what the later template makes of the event."""
+    return bool(await clickhouse.query("SELECT 1 FROM message_bodies WHERE startsWith(body, '{\"other\"')"))
 
 
 async def counted(clickhouse: ClickHouse) -> dict[str, Any]:

@@ -25,8 +25,10 @@ NOW = int(time.time() * 1000)
 US = (ORGANIZATION, WEBHOOK)
 
 
-def queued_row(message_id: str, *, run: int = 1, created_on: int = NOW - 5000, body: bytes = b"{}") -> bytes:
-    return queued.encode(delivery(message_id, created_on, run=run, body=body), due_at=created_on)
+def queued_row(
+    message_id: str, *, run: int = 1, created_on: int = NOW - 5000, body: bytes = b"{}", log_offset: int = 0
+) -> bytes:
+    return queued.encode(delivery(message_id, created_on, run=run, body=body), due_at=created_on, log_offset=log_offset)
 
 
 async def insert_queued(clickhouse: ClickHouse, *rows: bytes) -> None:
@@ -241,6 +243,27 @@ async def test_details_show_16_kib_of_each_body_and_the_body_is_kept_byte_for_by
         assert await log.attempt(*US, unknown) is None
     assert await log.body(*US, "unknown") is None
     assert await log.message(*US, "unknown") is None
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["as they came", "the latest first"])
+async def test_the_body_is_the_one_that_kafka_had_first(clickhouse: ClickHouse, turned: bool) -> None:
+    log, recoverable = DeliveryLog(clickhouse), RecoverableMessages(clickhouse)
+    await insert(clickhouse, [*failing_then(False, "m", 1), outcome("m", 1, "failed", at=NOW - 100, run=2)])
+    days = NOW - 2 * 86_400_000
+    rows = [
+        queued_row("m", created_on=days, body=b"first", log_offset=9),
+        queued_row("m", created_on=days, body=b"in its batch", log_offset=10),
+        queued_row("m", created_on=days + 1, body=b"in its part", log_offset=11),
+        queued_row("m", created_on=NOW - 5000, body=b"on another day", log_offset=3),
+        queued_row("m", created_on=NOW - 4000, run=2, body=b"sent again", log_offset=4),
+    ]
+    for row in rows[:: -1 if turned else 1]:
+        await insert_queued(clickhouse, row)
+    for _ in range(2):
+        assert await log.body(*US, "m") == b"first"
+        batches = [batch async for batch in recoverable.batches(*US, Span(*_around_now()))]
+        assert [(one.message.message_id, one.body) for batch in batches for one in batch] == [("m", b"first")]
+        await clickhouse.command("OPTIMIZE TABLE message_bodies FINAL")
 
 
 async def test_history_has_every_bucket_and_counts_messages_and_attempts(clickhouse: ClickHouse) -> None:

@@ -6,16 +6,17 @@ edits a migration that was released is found out, because these tables do not be
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dispatcher.recording import schema
+from dispatcher.recording import queued, schema
 from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
 from dispatcher.recording.delivery_log import DeliveryLog
-from tests.support.clickhouse import ORGANIZATION, a_database, insert
+from tests.support.clickhouse import ORGANIZATION, WEBHOOK, a_database, delivery, insert
 from tests.support.closed_hours import (
     Traffic,
     close,
@@ -93,6 +94,17 @@ async def test_figures_are_the_same_before_and_after(earlier: ClickHouse) -> Non
     await insert(earlier, [row for n in range(90, 120) for row in traffic.message(f"m{n}", WEBHOOKS[n % 3])])
     for webhook in WEBHOOKS:
         assert await DeliveryLog(earlier).metrics(ORGANIZATION, webhook) == await counted_from_rows(earlier, webhook)
+
+
+async def test_a_body_stays_what_was_sent(earlier: ClickHouse) -> None:
+    now = int(time.time() * 1000)
+    columns = [name for name in queued.COLUMNS if name not in {"attempted", "log_offset"}]
+    sent, other = (queued.encode(delivery("m", now, body=body), due_at=now) for body in (b"sent", b"other"))
+    await earlier.insert(queued.TABLE, sent[:-9], row_format=queued.FORMAT, columns=columns)
+    await schema.migrate(earlier)
+    await earlier.insert(queued.TABLE, other, row_format=queued.FORMAT, columns=queued.COLUMNS)
+    await earlier.command("OPTIMIZE TABLE message_bodies FINAL")
+    assert await DeliveryLog(earlier).body(ORGANIZATION, WEBHOOK, "m") == b"sent"
 
 
 async def test_upgraded_tables_are_what_new_ones_are(earlier: ClickHouse, engine: str) -> None:

@@ -52,6 +52,14 @@ def test_a_table_is_changed_beside_the_data_and_in_front_and_its_view_reads_besi
     assert "\nFROM attempt_states_local AS a\n" in view
 
 
+def test_rows_are_sorted_anew_beside_the_data_alone() -> None:
+    own, front = [each for each in STATEMENTS if "ADD COLUMN IF NOT EXISTS queued_on" in each]
+    assert own.startswith("ALTER TABLE message_bodies_local ON CLUSTER 'main'\n")
+    assert own.endswith(" MODIFY ORDER BY (organization_id, webhook_id, message_id, queued_on, log_offset)")
+    assert front.startswith("ALTER TABLE message_bodies ON CLUSTER 'main'\n")
+    assert front.endswith("ADD COLUMN IF NOT EXISTS log_offset Int64 CODEC(Delta, ZSTD(1))")
+
+
 def test_versions_stay_versions() -> None:
     (attempts,) = [each for each in STATEMENTS if "TABLE IF NOT EXISTS attempt_states_local" in each]
     assert "ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/" in attempts

@@ -17,7 +17,7 @@ class Consumed:
     headers: Sequence[tuple[str, bytes]]
     topic: str = "t"
     partition: int = 0
-    offset: int = 0
+    offset: int = 77
     timestamp: int = 1_700_000_000_123
 
 
@@ -29,14 +29,14 @@ def test_a_first_attempt_has_a_row_with_its_body_as_it_is() -> None:
     row = queued_row(record(DELIVERY))
     assert row is not None
     assert row.startswith(b"\x03org\x02wh\x0cactive_alert\x01m\x00\xac\x02" + b"x" * 300)
-    assert row.endswith((1_700_000_000_123).to_bytes(8, "little") + b"\0")
+    assert row.endswith((1_700_000_000_123).to_bytes(8, "little") + b"\0" + (77).to_bytes(8, "little"))
 
 
 def test_it_says_whether_the_outcome_is_inserted_too() -> None:
     attempted, other = (queued_row(record(DELIVERY), attempted=told) for told in (True, False))
     assert attempted is not None
     assert other is not None
-    assert attempted == other[:-1] + b"\1"
+    assert attempted == other[:-9] + b"\1" + other[-8:]
 
 
 @pytest.mark.parametrize(
