@@ -7,7 +7,7 @@ is told in ``webhooks.notices``. Doing it again changes nothing.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
-from dispatcher.portal.audit import Audit
+from dispatcher.portal.audit import Audit, UnreadableAudit, read_audit_record
 from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.erasing import erase_forgotten, erase_organization, forget_webhooks
@@ -87,8 +87,8 @@ class Erasure:
         """Erase an organization; how much there was, with what earlier tries of this ``request`` here had found.
 
         The ids of its webhooks are remembered first, so that what is still reported about them is not recorded; then
-        they are deleted, so that nothing more is sent; then what was recorded goes, and who changed what is shown no
-        more.
+        they are deleted, so that nothing more is sent; those of webhooks that somebody deleted before are remembered
+        too; then what was recorded goes, and who changed what is shown no more.
 
         Raises:
             DispatcherError: Kafka or ClickHouse does not do it now.
@@ -96,6 +96,7 @@ class Erasure:
         found = self._found.setdefault(request, Counter())
         try:
             await self._delete_webhooks(organization_id, found)
+            await forget_webhooks(self._clickhouse, await self._webhooks_of_the_audit(organization_id))
             erased = self._audit.erased(organization_id, DISPATCHER)
             found["resources"] += await self._delete_resources(organization_id)
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
@@ -131,6 +132,24 @@ class Erasure:
                 with contextlib.suppress(UndecipherableConfig):
                     await self._changes.delete(webhook.id, DISPATCHER, only_this=lambda _: False)
                     found["webhooks"] += 1
+
+    async def _webhooks_of_the_audit(self, organization_id: str) -> Collection[str]:
+        """The ids of all webhooks that the organization has had: nobody else knows those that are deleted.
+
+        It is read anew, because what portals keep of it are the latest entries.
+        """
+        ids: set[str] = set()
+
+        def apply(record: ConsumerRecord) -> None:
+            with contextlib.suppress(UnreadableAudit):
+                told = read_audit_record(record.value)
+                if told.organization_id == organization_id and told.webhook_id:
+                    ids.add(told.webhook_id)
+
+        reader = CompactedTopic(self._clients, self._topics.audit, apply)
+        await reader.start()
+        await reader.stop()
+        return ids
 
     async def _delete_resources(self, organization_id: str) -> int:
         """Write a tombstone for each, readable or not."""

@@ -121,6 +121,31 @@ async def test_everything_goes_and_nothing_comes_back(
     await eventually(recorded_again)
 
 
+async def test_a_webhook_that_was_deleted_before_is_not_recorded_afterwards(
+    api: Api, recorder: Recorder, clients: KafkaClients, topics: Topics, clickhouse: ClickHouse
+) -> None:
+    other = Api(api.session, api.token, OTHER_ORGANIZATION)
+    deleted, others = (await api.create())["id"], (await other.create())["id"]
+    for one, id in ((api, deleted), (other, others)):
+        assert (await one("DELETE", f"/webhooks/{id}")).status == 204
+    assert (await erase(clients, topics, ORGANIZATION, within=20))["webhooks"] == 0
+    # The recorder was behind: what had been sent for them is recorded only now.
+    await report(clients, topics, ORGANIZATION, deleted, "late")
+    await report(clients, topics, OTHER_ORGANIZATION, others, "theirs")
+    again = (await api.create())["id"]
+    await report(clients, topics, ORGANIZATION, again, "new")
+
+    async def webhooks() -> list[set[str]]:
+        rows = [await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table}") for table in TABLES]
+        return [{row["webhook_id"] for row in each} for each in rows]
+
+    async def later_ones_recorded() -> bool:
+        return all(ids >= {others, again} for ids in await webhooks())
+
+    await eventually(later_ones_recorded)
+    assert await webhooks() == [{others, again}] * len(TABLES)
+
+
 async def test_without_a_portal_the_request_stands(clients: KafkaClients, topics: Topics) -> None:
     with pytest.raises(NobodyAnswers, match=r"stays in .*webhooks\.commands"):
         await erase(clients, topics, ORGANIZATION, within=0.2)
