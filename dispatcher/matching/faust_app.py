@@ -60,14 +60,24 @@ GiveUp = Callable[[], Awaitable[None]]
 
 
 def faust_app(
-    clients: KafkaClients, group: str, member: Membership, topics: Iterable[str], agent: Agent, give_up: GiveUp
+    clients: KafkaClients,
+    group: str,
+    member: Membership,
+    topics: Iterable[str],
+    agent: Agent,
+    *,
+    give_up: GiveUp,
+    on_hold: Callable[[], bool],
 ) -> faust.App:
     """An app that runs ``agent`` over the raw records of ``topics``, from the earliest where the group is new.
 
-    ``give_up`` is called where what the agent has in its hands takes too long, and somebody else is to have it.
+    ``give_up`` is called where what the agent has in its hands takes too long, and somebody else is to have it. While
+    ``on_hold`` says so, nothing is fetched, though the app stays in its group.
     """
     app = _App(
         group,
+        give_up,
+        on_hold,
         broker=[f"kafka://{server.strip()}" for server in clients.bootstrap_servers.split(",")],
         broker_client_id=group,
         broker_credentials=_credentials(clients.security),
@@ -91,7 +101,6 @@ def faust_app(
         agent_supervisor=CrashingSupervisor,
         Monitor=_NoMonitor,
     )
-    app.give_up = give_up
     app.transport = _Transport(app.conf.broker_consumer, app, loop=asyncio.get_running_loop())
     events = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     app.agent(events, name="matcher", concurrency=1)(agent)
@@ -117,7 +126,11 @@ class _Boot(BootStrategy):
 
 class _App(faust.App):
     BootStrategy = _Boot
-    give_up: GiveUp
+
+    def __init__(self, group: str, give_up: GiveUp, on_hold: Callable[[], bool], **options: Any) -> None:
+        super().__init__(group, **options)
+        self.give_up = give_up
+        self.on_hold = on_hold
 
     async def on_first_start(self) -> None:
         # Faust would create directories for tables here; there are none.
@@ -274,6 +287,12 @@ class _ConsumerHere(AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
+        app: Any = self.consumer.app
+        if app.on_hold():
+            # What seems to ask for nothing for long is taken for stuck, and leaves its group.
+            with consumer._subscription.fetch_context():  # noqa: SLF001
+                await asyncio.sleep(timeout or 0)
+            return {}
         # Faust's own takes all that has been fetched of one partition, thousands of records where somebody floods it,
         # before it looks at the others.
         del max_records

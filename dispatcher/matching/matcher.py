@@ -45,6 +45,12 @@ TOO_LARGE = "too_large"
 _FORCED_SECONDS = 2.0
 _PRODUCER_SECONDS = 0.5
 
+_HELD = (
+    "no event is matched while webhooks that may want it cannot be read: add the key that they were written with to "
+    "DISPATCHER_ENCRYPTION_KEY, or run the version that wrote them, and start again; is the key lost, delete them with "
+    "`dispatcher webhooks remove`"
+)
+
 # An operation on thousands of devices lets others in after so many messages: other roles, and the events behind it.
 _AT_ONCE = 50
 
@@ -57,6 +63,10 @@ class Follower(Protocol):
     @property
     def directory(self) -> Directory:
         """The webhooks, as far as they have been read."""
+
+    @property
+    def unknown(self) -> Sequence[str]:
+        """Webhooks that may want events, of which nobody here can read which."""
 
 
 class MatcherEnded(RuntimeError):
@@ -87,6 +97,7 @@ class Matcher:
         self._slices = Slices()
         self._hurry = False
         """Whether a message of a webhook with little at once waits in the outbox: it is sent before more is matched."""
+        self._on_hold = False
         self._started = AsyncExitStack()
         self._long = LongEvents(self._match_record, self._go_on)
         self._outbox: Outbox
@@ -110,7 +121,15 @@ class Matcher:
                 started.push_async_callback(_cancel, self._watch(self._outbox.run()))
                 group, member = self._topics.group(Group.MATCHER), self._clients.membership(self.name)
                 started.push_async_callback(self._long.give_up)
-                app = faust_app(self._clients, group, member, self._types, self._match_all, self._long.give_up)
+                app = faust_app(
+                    self._clients,
+                    group,
+                    member,
+                    self._types,
+                    self._match_all,
+                    give_up=self._long.give_up,
+                    on_hold=self._held,
+                )
                 started.push_async_callback(_stop_app, app)
                 await app.start()
                 started.push_async_callback(_cancel, self._watch(_until_crash(app)))
@@ -139,6 +158,17 @@ class Matcher:
     def _end(self, task: asyncio.Future[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self._ended.done():
             self._ended.set_exception(error)
+
+    def _held(self) -> bool:
+        """Whether events have to wait because a webhook that may want them cannot be read."""
+        unknown = self._follower.unknown
+        if bool(unknown) != self._on_hold:
+            self._on_hold = bool(unknown)
+            if unknown:
+                log.error(_HELD, webhooks=len(unknown), for_instance=unknown[0])
+            else:
+                log.info("events are matched again: there is no webhook any more that cannot be read")
+        return self._on_hold
 
     async def _match_all(self, stream: Any) -> None:
         try:

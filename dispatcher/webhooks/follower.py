@@ -1,6 +1,6 @@
 """Follows ``webhooks.config``, and keeps the directory of webhooks up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiokafka import ConsumerRecord
@@ -41,6 +41,15 @@ class ConfigFollower:
     def is_unreadable(self, webhook_id: str) -> bool:
         """Whether this webhook is one of those."""
         return webhook_id in self.directory.unreadable or webhook_id in self._unplaced
+
+    @property
+    def unknown(self) -> Sequence[str]:
+        """Those of them that may want events of which the directory tells nothing.
+
+        Nothing is known of these from before, or only that they were disabled, or deleted.
+        """
+        directory = self.directory
+        return [id for id in self.unreadable if (known := directory.get(id)) is None or not known.enabled]
 
     async def start(self) -> None:
         """Return when the directory knows everything that was written before the call; it follows what comes.

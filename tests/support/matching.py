@@ -46,6 +46,7 @@ class Fixed:
     """Stands for the reader of ``webhooks.config``: the webhooks do not change."""
 
     directory: Directory
+    unknown: tuple[str, ...] = ()
 
 
 def following(*webhooks: Webhook) -> Fixed:

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -19,6 +20,7 @@ from dispatcher.settings import default_topics_file, load_settings
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
 from tests.support.matching import ORGANIZATION, Fixed, Reader, a_webhook, an_event, following, publish
+from tests.support.waiting import eventually
 
 ALERTS = EventType.ACTIVE_ALERT
 
@@ -258,6 +260,50 @@ async def test_of_more_large_operations_than_are_matched_at_once_none_is_left_ou
             await deliveries.until(large * devices + large + 1)
         assert await deliveries.take() == large * devices + large + 1
     assert len({each.message_id for each in deliveries.deliveries}) == large * devices + large + 1
+
+
+@dataclass
+class PartlyUnread:
+    """A follower that may not be able to read some webhooks, and knows how often it was asked."""
+
+    directory: Directory
+    lost: tuple[str, ...] = ()
+    asked: int = 0
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        self.asked += 1
+        return self.lost
+
+    async def asked_twice(self) -> None:
+        before = self.asked
+        await eventually(lambda: self.asked >= before + 2)
+
+
+async def test_events_wait_while_a_webhook_that_may_want_them_cannot_be_read(
+    clients: KafkaClients, topics: Topics
+) -> None:
+    follower = PartlyUnread(following(a_webhook(ALERTS)).directory, lost=("wh-lost",))
+    async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
+        with capture_logs() as logs:
+            await publish(clients, topics.events[ALERTS], [an_event(ALERTS, id="at the start")])
+            async with matching(clients, topics, follower):
+                for number in (1, 2):
+                    await follower.asked_twice()
+                    assert await deliveries.take(500) == number - 1
+                    follower.lost = ()
+                    async with asyncio.timeout(20):
+                        await deliveries.until(number)
+                    follower.lost = ("wh-lost",)
+                    await follower.asked_twice()
+                    await publish(clients, topics.events[ALERTS], [an_event(ALERTS, id=f"later {number}")])
+        assert await deliveries.take() == 2
+        follower.lost = ()
+        async with matching(clients, topics, follower), asyncio.timeout(20):
+            await deliveries.until(3)
+    assert len({each.message_id for each in deliveries.deliveries}) == 3
+    held = [each for each in logs if each["log_level"] == "error" and "no event is matched" in each["event"]]
+    assert [(each["webhooks"], each["for_instance"]) for each in held] == [(1, "wh-lost")] * 3
 
 
 async def test_no_broker_is_an_error_that_says_so() -> None:

@@ -25,7 +25,9 @@ async def nobody() -> None:
 
 def app_of(**settings: Any) -> tuple[Any, KafkaClients]:
     clients = KafkaClients(load_settings(kafka_bootstrap_servers="kafka-1:9092, kafka-2:9093", **settings))
-    return faust_app(clients, "a-group", clients.membership("matcher"), ["events"], nothing, nobody), clients
+    member = clients.membership("matcher")
+    app = faust_app(clients, "a-group", member, ["events"], nothing, give_up=nobody, on_hold=lambda: False)
+    return app, clients
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,20 @@ def test_what_a_loser_wrote_does_not_count(follower: ConfigFollower) -> None:
     follower._apply(written(0, Place("wh-1", 2, 1), OURS))
     follower._apply(written(1, Place("wh-1", 2, 1), LOST))
     assert follower.unreadable == set()
+
+
+def test_a_webhook_may_want_events_of_which_nothing_is_known_unless_it_was_enabled(follower: ConfigFollower) -> None:
+    for number, status in enumerate(("enabled", "disabled")):
+        place = Place(f"wh-{status}", 1, 0)
+        value = write_webhook(a_webhook(place.webhook_id, status=status), OURS)
+        follower._apply(a_record(number, place.webhook_id, value, place.headers()))
+    assert follower.unknown == []
+    for number, id in enumerate(("wh-enabled", "wh-disabled", "wh-new"), start=2):
+        follower._apply(written(number, Place(id, 2, 1), LOST))
+    follower._apply(a_record(5, "wh-of-tomorrow", b"of tomorrow", [("v", b"2")]))
+    assert follower.unreadable == {"wh-enabled", "wh-disabled", "wh-new", "wh-of-tomorrow"}
+    assert set(follower.unknown) == {"wh-disabled", "wh-new", "wh-of-tomorrow"}
+    follower._apply(written(6, Place("wh-disabled", 3, 2), OURS))
+    for number, id in enumerate(("wh-new", "wh-of-tomorrow"), start=7):
+        follower._apply(written(number, Place(id, 3, 2), None))
+    assert follower.unknown == []
