@@ -27,6 +27,10 @@ class UnreadableChange(ValueError):
     """A record that is not a change of a format this version reads."""
 
 
+class AnotherFormat(UnreadableChange):
+    """A change of a numbered format that is not this version's."""
+
+
 class UnreadableWebhook(ValueError):
     """A change whose place is known, but whose content this version cannot read."""
 
@@ -70,8 +74,10 @@ def read_place(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -
         UnreadableChange: something is missing or of another format.
     """
     fields = by_name(headers)
-    if fields.get("v") != VERSION:
-        raise UnreadableChange(f"changes of format {fields.get('v')!r} are not read by this version")
+    version = fields.get("v", b"")
+    if version != VERSION:
+        kind = AnotherFormat if _NUMBER.fullmatch(version) else UnreadableChange
+        raise kind(f"changes of format {fields.get('v')!r} are not read by this version")
     webhook_id = read_id(key)
     if not webhook_id:
         raise UnreadableChange("a change has a webhook's id as its key")

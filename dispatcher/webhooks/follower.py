@@ -9,7 +9,14 @@ from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.compacted import CompactedTopic
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability.metrics import show_unreadable
-from dispatcher.webhooks.change import UnreadableChange, UnreadableWebhook, read_id, read_place, read_webhook
+from dispatcher.webhooks.change import (
+    AnotherFormat,
+    UnreadableChange,
+    UnreadableWebhook,
+    read_id,
+    read_place,
+    read_webhook,
+)
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.vault import UndecipherableConfig, Vault
 from dispatcher.webhooks.webhook import Webhook
@@ -27,8 +34,8 @@ class ConfigFollower:
         self.directory = Directory()
         self.outdated: dict[str, bytes] = {}
         """By webhook, what the topic holds of it where another key than the first is needed to read it."""
-        self._unplaced: set[str] = set()
-        """Of which the last record is of a format that tells this version nothing."""
+        self._unplaced: dict[str, bool] = {}
+        """Of which the last record tells this version nothing, and whether it is a change of another format."""
         self._vault = vault
         self._topic = CompactedTopic(clients, topics.config, self._apply)
         self._subscribers: dict[object, Subscriber] = {}
@@ -46,10 +53,12 @@ class ConfigFollower:
     def unknown(self) -> Sequence[str]:
         """Those of them that may want events of which the directory tells nothing.
 
-        Nothing is known of these from before, or only that they were disabled, or deleted.
+        Nothing is known of these from before, or only that they were disabled, or deleted. A record that is no change
+        of any format is nobody's webhook.
         """
-        directory = self.directory
-        return [id for id in self.unreadable if (known := directory.get(id)) is None or not known.enabled]
+        directory, of_another_format = self.directory, (id for id, is_one in self._unplaced.items() if is_one)
+        may_be = {*directory.unreadable, *of_another_format}
+        return [id for id in may_be if (known := directory.get(id)) is None or not known.enabled]
 
     async def start(self) -> None:
         """Return when the directory knows everything that was written before the call; it follows what comes.
@@ -102,7 +111,7 @@ class ConfigFollower:
         except UnreadableChange as error:
             self.directory.skip(record.offset)
             if webhook_id := read_id(record.key):
-                self._unplaced.add(webhook_id)
+                self._unplaced[webhook_id] = isinstance(error, AnotherFormat)
             _report(record, error)
             return
         try:
@@ -110,11 +119,11 @@ class ConfigFollower:
         except (UndecipherableConfig, UnreadableWebhook) as error:
             if self.directory.apply_unreadable(record.offset, place.webhook_id, place.revision, place.base):
                 self.outdated.pop(place.webhook_id, None)
-                self._unplaced.discard(place.webhook_id)
+                self._unplaced.pop(place.webhook_id, None)
             _report(record, error)
             return
         if self.directory.apply(record.offset, place.webhook_id, webhook, place.revision, place.base):
-            self._unplaced.discard(place.webhook_id)
+            self._unplaced.pop(place.webhook_id, None)
             if record.value is None or self._vault.is_current(record.value):
                 self.outdated.pop(place.webhook_id, None)
             else:

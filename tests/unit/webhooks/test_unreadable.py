@@ -72,7 +72,8 @@ def test_a_webhook_may_want_events_of_which_nothing_is_known_unless_it_was_enabl
     for number, id in enumerate(("wh-enabled", "wh-disabled", "wh-new"), start=2):
         follower._apply(written(number, Place(id, 2, 1), LOST))
     follower._apply(a_record(5, "wh-of-tomorrow", b"of tomorrow", [("v", b"2")]))
-    assert follower.unreadable == {"wh-enabled", "wh-disabled", "wh-new", "wh-of-tomorrow"}
+    follower._apply(a_record(5, "not-ours", b"anything", []))
+    assert follower.unreadable == {"wh-enabled", "wh-disabled", "wh-new", "wh-of-tomorrow", "not-ours"}
     assert set(follower.unknown) == {"wh-disabled", "wh-new", "wh-of-tomorrow"}
     follower._apply(written(6, Place("wh-disabled", 3, 2), OURS))
     for number, id in enumerate(("wh-new", "wh-of-tomorrow"), start=7):
