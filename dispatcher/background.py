@@ -1,7 +1,6 @@
 """Work that goes on in the background of the running loop until it is stopped."""
 
 import asyncio
-import contextlib
 from abc import ABC, abstractmethod
 
 
@@ -9,6 +8,7 @@ class Background(ABC):
     """Starts, watches and ends ``_run``."""
 
     _task: asyncio.Task[None] | None = None
+    _stopped = False
 
     @abstractmethod
     async def _run(self) -> None:
@@ -21,11 +21,15 @@ class Background(ABC):
     async def wait(self) -> None:
         """Run until it fails or is stopped."""
         if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                if not self._stopped:
+                    raise
 
     async def stop(self) -> None:
         """End it."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -183,6 +183,12 @@ class Supervisor:
             if not self._stopping:
                 log.exception("ended", service=service.name)
             self._fail(Ended(f"the {service.name} ended: {_shown(error)}; start again"))
+        except asyncio.CancelledError:
+            watching = asyncio.current_task()
+            if watching is None or watching.cancelling():
+                raise
+            # A part of the service was cancelled from within, as a Kafka client that stops may do.
+            self._fail(Ended(f"the {service.name} was broken off; start again"))
         else:
             self._fail(Ended(f"the {service.name} ended by itself; start again"))
 

@@ -5,6 +5,7 @@ import signal
 import pytest
 import structlog
 
+from dispatcher.background import Background
 from dispatcher.errors import ConfigurationError, DispatcherError
 from dispatcher.supervision import Ended, Part, Supervisor, supervise
 
@@ -116,6 +117,22 @@ async def test_a_service_that_returns_too_early_is_an_error(journal: list[str]) 
 
     with pytest.raises(Ended, match="the relay ended by itself"):
         await supervise(body)
+
+
+async def test_a_service_that_is_broken_off_from_within_is_an_error(journal: list[str]) -> None:
+    class BrokenOff(Background):
+        name = "recorder"
+
+        async def _run(self) -> None:
+            raise asyncio.CancelledError
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(Service("broker", journal))
+        await supervisor.start(BrokenOff())
+
+    with pytest.raises(Ended, match="recorder was broken off"):
+        await supervise(body)
+    assert journal == ["start broker", "stop broker"]
 
 
 async def test_a_service_that_cannot_start_stops_those_of_its_layer_and_below(journal: list[str]) -> None:
