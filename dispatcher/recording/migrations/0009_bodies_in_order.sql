@@ -1,6 +1,7 @@
 -- A message's body is the one that was written to be sent first: it may be written again with another, when its event is
 -- published twice, and is sent once. All stay, first the one that Kafka had first: of two in one batch, which have one
--- time, that of the lower offset. Rows that were inserted before say neither, and come first.
+-- time, that of the lower offset. Rows that were inserted before say neither, and come first. What is sent again is what
+-- is there.
 ALTER TABLE message_bodies
     ADD COLUMN IF NOT EXISTS queued_on DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     ADD COLUMN IF NOT EXISTS log_offset Int64 CODEC(Delta, ZSTD(1)),
@@ -18,4 +19,5 @@ SELECT
     q.body AS body,
     fromUnixTimestamp64Milli(q.due_at, 'UTC') AS queued_on,
     q.log_offset AS log_offset
-FROM queued AS q;
+FROM queued AS q
+WHERE q.run = 1;
