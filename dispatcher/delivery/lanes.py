@@ -128,7 +128,7 @@ class Lanes(Generic[W]):
         self.others = Others()
         """Lanes with little at once, of targets that answer soon and well."""
         self._later: list[tuple[float, int, _Lane[W]]] = []
-        self._crowded: list[_Lane[W]] = []
+        self._crowded: Rotation[_Lane[W]] = Rotation()
         """Lanes with many places that had a turn while few were left."""
         self._numbers = count()
         self._executing = 0
@@ -218,10 +218,8 @@ class Lanes(Generic[W]):
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
             self._want_turn(held_back)
-        if self._crowded and not self._few_left:
-            crowded, self._crowded = self._crowded, []
-            for waiting in crowded:
-                self._want_turn(waiting)
+        while not self._few_left and (crowded := self._crowded.take()) is not None:
+            self._want_turn(crowded)
         reserved = self._limits.executing // 20  # so that who yields is not starved by the many who answer
         while (
             self._executing < self._limits.executing - reserved and (lane := self._next(self._turns, now)) is not None
@@ -349,7 +347,7 @@ class Lanes(Generic[W]):
             if right is not turns:
                 right.want(lane)
             elif self._few_left and len(lane.executing) >= self._limits.executing_at_first:
-                self._crowded.append(lane)
+                self._crowded.want(lane)
             elif self._may_begin(lane, now):
                 return lane
         return None
