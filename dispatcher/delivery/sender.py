@@ -262,10 +262,7 @@ class Sender:
             task.add_done_callback(self._setting_aside.discard)
             return True
         key = delivery.attempt_key
-        stands_at = partition.parked.get(key)
-        moved = stands_at is not None and (not parked or offset < stands_at)
-        overtakes = not parked and key in partition.parked_lately
-        if moved or overtakes or key in partition.made or partition.finished.get(tp.topic, {}).get(offset) == key:
+        if partition.is_dealt_with(key, tp.topic, offset, parked=parked):
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
@@ -501,6 +498,9 @@ class Sender:
     def _drop_waiting(self) -> None:
         for work in self._lanes.drop_waiting():
             self._forget(work)
+            partition = self._partitions.get(work.partition)
+            if work.topic == self._topics.parked and partition is not None:
+                partition.parked[work.key] = work.offset
 
     async def _finish_executing(self, seconds: float) -> None:
         self._parking.flush()

@@ -82,6 +82,8 @@ async def take_over(
         found = await consumer.offsets_for_times(
             {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
         )
+        for tp, position in positions.items():
+            _forget_before(position, tp.topic, partitions[tp.partition], parked=tp in parked)
         # Not before: a broker answers a question when it has answered the fetch before it, which may wait for records.
         consumer.assign(list(ends))
         for number, tp in attempts.items():
@@ -106,6 +108,14 @@ async def take_over(
     finally:
         await consumer.stop()
     return {tp: positions[tp] for tp in tps}
+
+
+def _forget_before(position: int, topic: str, partition: Partition, *, parked: bool) -> None:
+    """Keep nothing of what is committed, which nobody reads again."""
+    finished = partition.finished.get(topic, {})
+    partition.finished[topic] = {offset: key for offset, key in finished.items() if offset >= position}
+    if parked:
+        partition.parked = {key: offset for key, offset in partition.parked.items() if offset >= position}
 
 
 def _parked_to(partition: Partition, end: int) -> int:

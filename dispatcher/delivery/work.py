@@ -99,3 +99,14 @@ class Partition:
     being_parked: dict[int, list[Place]] = field(default_factory=dict)
     parked_lately: RecentAttempts = field(default_factory=RecentAttempts)
     read_to: int | None = None
+
+    def is_dealt_with(self, key: int, topic: str, offset: int, *, parked: bool) -> bool:
+        """Whether an attempt has been made, or stands where it will be read later; ``parked``: it is read there."""
+        stands_at = self.parked.get(key)
+        if stands_at is not None and (not parked or offset < stands_at):
+            return True
+        if key in self.made or self.finished.get(topic, {}).get(offset) == key:
+            if parked:
+                self.parked.pop(key, None)
+            return True
+        return not parked and key in self.parked_lately
