@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from dispatcher.delivery.conclusion import DELETED, DISABLED
-from dispatcher.matching.matcher import TOO_LARGE
+from dispatcher.delivery.failures import TOO_LARGE
 from dispatcher.observability import metrics
 
 FILE = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboard.json"

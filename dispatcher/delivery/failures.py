@@ -24,6 +24,19 @@ class Failure:
     error: str
 
 
+MAX_BODY_BYTES = 256 * 1024
+"""The largest rendered body that is sent."""
+
+TOO_LARGE = "too_large"
+"""The reason of a message that failed because its body would not be sent."""
+
+
+def of_size(size: int) -> Failure:
+    """The failure that a rendered body of so many bytes is, more than ``MAX_BODY_BYTES``."""
+    error = f"the rendered message is {-(-size // 1024)} KiB; at most {MAX_BODY_BYTES // 1024} KiB are sent"
+    return Failure(TOO_LARGE, error)
+
+
 def of_status(code: int, location: str | None) -> Failure:
     """The failure that an answer's status other than 2xx is."""
     if code == 410:

@@ -5,11 +5,8 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
-
-import orjson
 
 from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS, Event
 from dispatcher.events.text import Number
@@ -26,12 +23,6 @@ _WITHOUT_DEVICES = "the operation was sent, its devices were not"
 _WITHOUT_THESE = "the operation and its other devices were sent"
 
 _TYPES = {event_type.value: event_type for event_type in EventType}
-
-# A number with that many digits may not fit into the 64 bits that the fast parser keeps exactly, and of one with a
-# fraction or an exponent it keeps the value, not the text.
-_MANY_DIGITS = b"0" * 19
-_FLOAT = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)\s*[,\]}]")
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 
 class UnreadableEvent(ValueError):
@@ -86,13 +77,8 @@ def _object(value: bytes) -> dict[str, Any]:
 
 
 def _parse(value: bytes) -> Any:
-    if _MANY_DIGITS not in value.translate(_DIGITS_TO_ZERO) and not _FLOAT.search(value):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            # JSON may hold halves of surrogate pairs, as escapes, which the fast parser refuses.
-            if b"\\u" not in value:
-                raise UnreadableEvent(f"not JSON: {error}") from None
+    # Faster parsers keep neither the text of a number with a fraction nor integers of more than 64 bits, and refuse
+    # halves of surrogate pairs, which JSON may hold as escapes.
     try:
         return json.loads(value.decode(), parse_float=_finite, parse_constant=_not_a_number)
     except RecursionError:
@@ -102,10 +88,9 @@ def _parse(value: bytes) -> Any:
 
 
 def _finite(number: str) -> Number:
-    value = Number(number)
-    if math.isinf(value):
+    if math.isinf(float(number)):
         raise ValueError(f"the number {number[:_SHOWN_CHARACTERS]} is too large")
-    return value
+    return Number(number)
 
 
 def _not_a_number(constant: str) -> NoReturn:
@@ -195,5 +180,5 @@ def _shown(members: Mapping[str, Any], name: str) -> str:
     value = members[name]
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    text = json.dumps(value)
+    text = value.text if isinstance(value, Number) else json.dumps(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -10,17 +11,11 @@ import orjson
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
-class Number(float):
-    """A number with a fraction or an exponent, and the text by which an event gave it: 1.10 is not 1.1."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with a fraction or an exponent, by the text with which an event gave it: 1.10 is not 1.1."""
 
-    __slots__ = ("text",)
     text: str
-
-    def __new__(cls, text: str) -> Self:
-        """Read the text of a JSON number."""
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
 
 
 def text_of(value: Any) -> str:
@@ -52,10 +47,29 @@ def _json_as_python_writes_it(value: Any) -> bytes:
 
 
 def _compact(value: Any) -> str:
+    try:
+        return _ENCODER.encode(value)
+    except _HoldsNumber:
+        return _compact_with_numbers(value)
+
+
+def _compact_with_numbers(value: Any) -> str:
     if isinstance(value, Number):
         return value.text
     if isinstance(value, dict):
-        return f"{{{','.join(f'{_compact(name)}:{_compact(member)}' for name, member in value.items())}}}"
+        members = value.items()
+        return f"{{{','.join(f'{_ENCODER.encode(name)}:{_compact_with_numbers(each)}' for name, each in members)}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_compact, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+        return f"[{','.join(map(_compact_with_numbers, value))}]"
+    return _ENCODER.encode(value)
+
+
+class _HoldsNumber(Exception):
+    pass
+
+
+def _no_number(_: Any) -> Any:
+    raise _HoldsNumber
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_no_number)

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dispatcher.delivery.failures import MAX_BODY_BYTES
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.event import MAX_IDENTIFIER_CHARACTERS, Event
 from dispatcher.events.types import EventType
 from dispatcher.matching.message_id import message_of_device, message_of_event
 from dispatcher.webhooks.webhook import Webhook
-
-MAX_BODY_BYTES = 256 * 1024
-"""A larger body is not sent: its message has failed."""
 
 _ABOUT_ONE_DEVICE = frozenset({EventType.ACTIVE_ALERT, EventType.EXECUTED_MICROSERVICE})
 

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, ProducerClosed
 
 from dispatcher.delivery.conclusion import conclude_without_call
 from dispatcher.delivery.failure_log import log_failure
-from dispatcher.delivery.failures import Failure
+from dispatcher.delivery.failures import TOO_LARGE, of_size
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, headers_without_call
 from dispatcher.delivery.pace import Pace
@@ -27,7 +27,7 @@ from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
 from dispatcher.matching.faust_app import faust_app
 from dispatcher.matching.long_events import LongEvents, size_of
-from dispatcher.matching.match import MAX_BODY_BYTES, Directory, TooLarge, match
+from dispatcher.matching.match import Directory, TooLarge, match
 from dispatcher.matching.outbox import BATCH_BYTES, Outbox
 from dispatcher.matching.slices import LITTLE, Slices
 from dispatcher.observability.metrics import EVENTS, MESSAGES, MESSAGES_GIVEN_UP, attempts_counter
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 3.0
 """How long a stop waits for the broker to acknowledge what is in flight; what it does not is matched again."""
-
-TOO_LARGE = "too_large"
-"""The reason of a message that failed because its body would not be sent."""
 
 _FORCED_SECONDS = 2.0
 _PRODUCER_SECONDS = 0.5
@@ -291,10 +288,8 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _failed(message: TooLarge, now_ms: int) -> Outcome:
-    error = f"the rendered message is {-(-message.size // 1024)} KiB; at most {MAX_BODY_BYTES // 1024} KiB are sent"
     due_at = message.delivery.message_created_on
-    failure = Failure(TOO_LARGE, error)
-    outcome = conclude_without_call(message.delivery, failure, due_at=due_at, ended_at=now_ms).outcome
+    outcome = conclude_without_call(message.delivery, of_size(message.size), due_at=due_at, ended_at=now_ms).outcome
     outcome["target_host"] = urlsplit(message.target_url).hostname or ""
     return outcome
 

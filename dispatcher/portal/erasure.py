@@ -96,7 +96,7 @@ class Erasure:
         found = self._found.setdefault(request, Counter())
         try:
             await self._delete_webhooks(organization_id, found)
-            await forget_webhooks(self._clickhouse, await self._webhooks_of_the_audit(organization_id))
+            await forget_webhooks(self._clickhouse, await self._deleted_before(organization_id))
             erased = self._audit.erased(organization_id, DISPATCHER)
             found["resources"] += await self._delete_resources(organization_id)
             found["messages"] += await erase_organization(self._clickhouse, organization_id)
@@ -132,6 +132,13 @@ class Erasure:
                 with contextlib.suppress(UndecipherableConfig):
                     await self._changes.delete(webhook.id, DISPATCHER, only_this=lambda _: False)
                     found["webhooks"] += 1
+
+    async def _deleted_before(self, organization_id: str) -> Collection[str]:
+        """The ids of webhooks that are gone: not of one that was made meanwhile, or that nobody can read now."""
+        ids = await self._webhooks_of_the_audit(organization_id)
+        await self._follower.catch_up()
+        directory = self._changes.directory
+        return [id for id in ids if directory.get(id) is None and not self._follower.is_unreadable(id)]
 
     async def _webhooks_of_the_audit(self, organization_id: str) -> Collection[str]:
         """The ids of all webhooks that the organization has had: nobody else knows those that are deleted.

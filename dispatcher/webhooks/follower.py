@@ -36,6 +36,8 @@ class ConfigFollower:
         """By webhook, what the topic holds of it where another key than the first is needed to read it."""
         self._unplaced: dict[str, bool] = {}
         """Of which the last record tells this version nothing, and whether it is a change of another format."""
+        self._unknown: Sequence[str] = ()
+        self._unknown_at = 0
         self._vault = vault
         self._topic = CompactedTopic(clients, topics.config, self._apply)
         self._subscribers: dict[object, Subscriber] = {}
@@ -46,8 +48,11 @@ class ConfigFollower:
         return {*self.directory.unreadable, *self._unplaced}
 
     def is_unreadable(self, webhook_id: str) -> bool:
-        """Whether this webhook is one of those."""
-        return webhook_id in self.directory.unreadable or webhook_id in self._unplaced
+        """Whether this webhook is one of those; what is no change of any format makes none of a known one."""
+        if webhook_id in self.directory.unreadable:
+            return True
+        of_another_format = self._unplaced.get(webhook_id)
+        return of_another_format or (of_another_format is not None and self.directory.get(webhook_id) is None)
 
     @property
     def unknown(self) -> Sequence[str]:
@@ -56,9 +61,13 @@ class ConfigFollower:
         Nothing is known of these from before, or only that they were disabled, or deleted. A record that is no change
         of any format is nobody's webhook.
         """
-        directory, of_another_format = self.directory, (id for id, is_one in self._unplaced.items() if is_one)
-        may_be = {*directory.unreadable, *of_another_format}
-        return [id for id in may_be if (known := directory.get(id)) is None or not known.enabled]
+        directory = self.directory
+        if self._unknown_at != directory.next_offset:
+            of_another_format = (id for id, is_one in self._unplaced.items() if is_one)
+            may_be = {*directory.unreadable, *of_another_format}
+            self._unknown = [id for id in may_be if (known := directory.get(id)) is None or not known.enabled]
+            self._unknown_at = directory.next_offset
+        return self._unknown
 
     async def start(self) -> None:
         """Return when the directory knows everything that was written before the call; it follows what comes.
@@ -111,7 +120,7 @@ class ConfigFollower:
         except UnreadableChange as error:
             self.directory.skip(record.offset)
             if webhook_id := read_id(record.key):
-                self._unplaced[webhook_id] = isinstance(error, AnotherFormat)
+                self._unplaced[webhook_id] = isinstance(error, AnotherFormat) and record.value is not None
             _report(record, error)
             return
         try:

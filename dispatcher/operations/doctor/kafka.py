@@ -147,18 +147,21 @@ async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) ->
     finally:
         await reader.stop()
     findings = []
+    held = "; while one of them may want events, no event is matched"
     if found.undecipherable:
         remedy = (
             "add the key that they were written with to DISPATCHER_ENCRYPTION_KEY, after the first; is it lost, "
             "delete them with `dispatcher webhooks remove`"
         )
-        findings.append(problem("webhooks", f"no key decrypts {_some(found.undecipherable)}", remedy))
+        findings.append(problem("webhooks", f"no key decrypts {_some(found.undecipherable)}{held}", remedy))
     if found.of_another_version:
         remedy = (
             "run the version that wrote them, or delete them with `dispatcher webhooks remove`; "
             "`dispatcher dead-letters list` has the reasons"
         )
-        findings.append(problem("webhooks", f"this version cannot read {_some(found.of_another_version)}", remedy))
+        findings.append(
+            problem("webhooks", f"this version cannot read {_some(found.of_another_version)}{held}", remedy)
+        )
     if found.outdated:
         remedy = (
             "start a portal with these keys, which encrypts them anew; until then every process needs the old key too"

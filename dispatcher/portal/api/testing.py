@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from dispatcher.delivery.failures import MAX_BODY_BYTES, of_size
 from dispatcher.delivery.masking import mask_url
 from dispatcher.delivery.target import Answer as TargetAnswer
 from dispatcher.delivery.target import Request, Target
@@ -80,7 +81,9 @@ class TestingApi:
             body=webhook.template.verbatim,
         )
         target = Target.of(webhook)
-        answer = await self._call_target(target, request)
+        size = len(request.body)
+        fits = size <= MAX_BODY_BYTES
+        answer = await self._call_target(target, request) if fits else TargetAnswer(of_size(size), duration_ms=0)
         await self._audit.record(self._audit.entry(webhook, by, "tested"))
         answered = answer.response_body.decode(errors="replace")
         return TestResult(

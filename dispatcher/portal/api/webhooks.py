@@ -351,7 +351,7 @@ class WebhooksApi:
         """The webhook in the path; where this portal would tell 412, it has read first what others wrote.
 
         Raises:
-            Problem: 404, there is none, or it is another organization's; 422, see ``check_if_match``.
+            Problem: 404, there is none, or it is another organization's; 412, see ``check_if_match``.
         """
         revision = self._directory.revision(call.path["webhook_id"])
         if revision and names_another(call, revision):

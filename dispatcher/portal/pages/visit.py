@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 from pydantic import BaseModel, ValidationError
 
+from dispatcher.folding import folded
 from dispatcher.portal.api.operation import Body, Call, NoBody, NoQuery, Query
 from dispatcher.portal.api.problems import errors_in_body, errors_in_query, invalid
 from dispatcher.portal.auth import ORGANIZATION_ADMIN, Caller
@@ -21,6 +22,10 @@ THEME_COOKIE = "theme"
 LANGUAGE_COOKIE = "language"
 PART_HEADER = "X-Page-Part"
 """Whoever asks with this header, as the page's script does, gets what follows the page under this name, and no more."""
+
+# By the first they say how they ask (Fetch Metadata), but not over http to other machines; by the second that https is
+# welcome.
+_OF_BROWSERS = ("Sec-Fetch-Mode", "Upgrade-Insecure-Requests")
 
 THEMES = ("system", "light", "dark")
 
@@ -66,7 +71,7 @@ class Visit:
             for id, membership in self.caller.organizations.items()
             if membership.role == ORGANIZATION_ADMIN
         )
-        return sorted(admin, key=lambda one: (one[1].casefold(), one[0]))
+        return sorted(admin, key=lambda one: (folded(one[1]), one[0]))
 
     @property
     def home_url(self) -> str:
@@ -106,10 +111,11 @@ class Visit:
     def whole(self) -> bool:
         """Whether what takes ClickHouse a while is asked for too; else it follows the page, which is seen at once.
 
-        It follows in browsers, which say how they ask (Fetch Metadata), and not where scripts are switched off.
+        It follows in browsers, and not where scripts are switched off.
         """
         headers = self.request.headers
-        return PART_HEADER not in headers and ("whole" in self.request.query or "Sec-Fetch-Mode" not in headers)
+        browser = any(name in headers for name in _OF_BROWSERS)
+        return PART_HEADER not in headers and ("whole" in self.request.query or not browser)
 
     def only(self, part: str) -> bool:
         """Whether this alone, of what follows the page, is asked for."""

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from dispatcher.events.types import DESCRIPTIONS
 from dispatcher.events.variables import names_of
+from dispatcher.folding import folded
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.choices import ResourceView
 from dispatcher.portal.api.concurrency import IF_MATCH
@@ -171,7 +172,7 @@ class WebhookPage:
         every = webhook.items.ids
         many = len(every) > RESOURCES_ON_A_PAGE
         search = visit.request.query.get("resource", "").strip() if many else ""
-        ids = [one.id for one in chosen(every) if _matches(one, search.casefold())] if search else every
+        ids = [one.id for one in chosen(every) if _matches(one, folded(search))] if search else every
         last = max(1, -(-len(ids) // RESOURCES_ON_A_PAGE))
         number = min(_page_number(visit.request.query.get("resources_page", "")), last)
         return {
@@ -200,7 +201,7 @@ def wrote(apis: Apis, visit: Visit) -> None:
 
 
 def _matches(resource: ResourceView, wanted: str) -> bool:
-    return wanted in resource.name.casefold() or wanted in resource.id.casefold()
+    return wanted in folded(resource.name) or wanted in folded(resource.id)
 
 
 def _page_number(text: str) -> int:

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.delivery.failures import MAX_BODY_BYTES
 from dispatcher.delivery.record import Delivery, read_delivery
 from dispatcher.events.reading import read_event
 from dispatcher.events.types import EventType
-from dispatcher.matching.match import MAX_BODY_BYTES, TooLarge, match
+from dispatcher.matching.match import TooLarge, match
 from dispatcher.matching.message_id import message_of_device, message_of_event
 from dispatcher.webhooks.webhook import Items, Webhook
 from tests.support.matching import ORGANIZATION, a_webhook, an_event, following

@@ -73,9 +73,26 @@ def test_a_webhook_may_want_events_of_which_nothing_is_known_unless_it_was_enabl
         follower._apply(written(number, Place(id, 2, 1), LOST))
     follower._apply(a_record(5, "wh-of-tomorrow", b"of tomorrow", [("v", b"2")]))
     follower._apply(a_record(5, "not-ours", b"anything", []))
-    assert follower.unreadable == {"wh-enabled", "wh-disabled", "wh-new", "wh-of-tomorrow", "not-ours"}
+    follower._apply(a_record(5, "deleted-tomorrow", None, [("v", b"2")]))
+    assert follower.unreadable == {
+        "wh-enabled",
+        "wh-disabled",
+        "wh-new",
+        "wh-of-tomorrow",
+        "not-ours",
+        "deleted-tomorrow",
+    }
     assert set(follower.unknown) == {"wh-disabled", "wh-new", "wh-of-tomorrow"}
     follower._apply(written(6, Place("wh-disabled", 3, 2), OURS))
     for number, id in enumerate(("wh-new", "wh-of-tomorrow"), start=7):
         follower._apply(written(number, Place(id, 3, 2), None))
+    assert follower.unknown == []
+
+
+def test_what_is_no_change_makes_no_webhook_unreadable_that_is_known(follower: ConfigFollower) -> None:
+    place = Place("wh-1", 1, 0)
+    follower._apply(a_record(0, "wh-1", write_webhook(a_webhook("wh-1"), OURS), place.headers()))
+    for number, id in enumerate(("wh-1", "wh-2"), start=1):
+        follower._apply(a_record(number, id, b"anything", []))
+    assert [follower.is_unreadable(id) for id in ("wh-1", "wh-2", "wh-3")] == [False, True, False]
     assert follower.unknown == []
