@@ -365,6 +365,11 @@ async def test_tests_a_webhook(api: Api, target: Target) -> None:
     reply = await api("POST", f"/webhooks/{bad}/test")
     assert (reply.body["status"], reply.body["response_code"]) == ("failed", 500)
     assert "500" in reply.body["error"]
+    large = (await api.create(target_url=target.url("large"), payload_template={"text": "x" * 300_000}))["id"]
+    reply = await api("POST", f"/webhooks/{large}/test")
+    assert (reply.body["status"], reply.body["response_code"]) == ("failed", None)
+    assert reply.body["error"] == "the rendered message is 293 KiB; at most 256 KiB are sent"
+    assert target.at("large") == []
 
 
 async def test_does_what_other_roles_ask(api: Api, clients: KafkaClients, topics: Topics) -> None:
