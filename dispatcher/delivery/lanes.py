@@ -218,7 +218,7 @@ class Lanes(Generic[W]):
             _, _, held_back = heappop(self._later)
             held_back.held_back = False
             self._want_turn(held_back)
-        while not self._few_left and (crowded := self._crowded.take()) is not None:
+        while self._crowded.wants and not self._few_left and (crowded := self._crowded.take()) is not None:
             self._want_turn(crowded)
         reserved = self._limits.executing // 20  # so that who yields is not starved by the many who answer
         while (
@@ -242,20 +242,17 @@ class Lanes(Generic[W]):
         lane.executing[id(work)] = now
         self._executing += 1
         self._executing_slow += lane.slow
-        self._learn_rate(lane, now)
+        if (rate := self._rate_of(lane.webhook_id)) != lane.rate:
+            self._change_rate(lane, rate, now)
         if lane.rate:
             lane.not_before = max(now, lane.not_before) + 1 / lane.rate
         self._want_turn(lane)
         return work
 
-    def _learn_rate(self, lane: _Lane[W], now: float) -> bool:
-        """Follow a change of the limit; whether there was one."""
-        rate = self._rate_of(lane.webhook_id)
-        if lane.rate == rate:
-            return False
+    @staticmethod
+    def _change_rate(lane: _Lane[W], rate: float | None, now: float) -> None:
         lane.rate, lane.shorten_at = rate, now
         lane.not_before = min(lane.not_before, now + 1 / rate) if rate else now
-        return True
 
     def ended(self, work: W, now: float, *, success: bool) -> None:
         """An attempt that was given out has ended; its place is free."""
@@ -290,7 +287,8 @@ class Lanes(Generic[W]):
             if lane.much and not lane.of_much:
                 lane.much = False
                 self._want_turn(lane)
-            if lane.waiting and self._learn_rate(lane, now):
+            if lane.waiting and (rate := self._rate_of(webhook_id)) != lane.rate:
+                self._change_rate(lane, rate, now)
                 lane.held_back = False
                 self._want_turn(lane)
             if lane.executing:
@@ -346,7 +344,7 @@ class Lanes(Generic[W]):
             right = self._turns_of(lane)
             if right is not turns:
                 right.want(lane)
-            elif self._few_left and len(lane.executing) >= self._limits.executing_at_first:
+            elif len(lane.executing) >= self._limits.executing_at_first and self._few_left:
                 self._crowded.want(lane)
             elif self._may_begin(lane, now):
                 return lane

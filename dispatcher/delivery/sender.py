@@ -99,7 +99,7 @@ class Sender:
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
         self._unreported_bytes = 0
-        """Of attempts that were made and that the broker has not heard of."""
+        """Of the bodies of attempts that were made and that the broker has not heard of."""
         self._setting_aside: set[asyncio.Task[None]] = set()
         self._blocking: dict[TopicPartition, str] = {}
         """The webhook of the first record of each partition of parked ones that waits for room in its lane."""
@@ -355,7 +355,7 @@ class Sender:
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
         work.called = True
-        self._unreported_bytes += work.size
+        self._unreported_bytes += len(work.delivery.body)
         success = conclusion is not None and conclusion.outcome["status"] == "successful"
         self._lanes.ended(work, time.monotonic(), success=success)
         self._execute_next()
@@ -365,7 +365,7 @@ class Sender:
         if not work.called:
             self._call_ended(work, None)
         del self._executing[id(work)]
-        self._unreported_bytes -= work.size
+        self._unreported_bytes -= len(work.delivery.body)
         self._forget(work)
         self._execute_next()
 
