@@ -37,6 +37,20 @@ class NoLongerFollowing(Exception):
     """The reader was stopped, or never started, so that what is waited for will not be read."""
 
 
+async def read_once(clients: KafkaClients, topic: str, apply: Callable[[ConsumerRecord], None]) -> None:
+    """Call ``apply`` with each record that a topic holds at the call, in the log's order.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+        ConfigurationError: there is no such topic.
+    """
+    reader = CompactedTopic(clients, topic, apply)
+    try:
+        await reader.start()
+    finally:
+        await reader.stop()
+
+
 class CompactedTopic:
     """Calls ``apply`` with each record of a topic, in the log's order.
 

@@ -19,7 +19,7 @@ from dispatcher.background import Background
 from dispatcher.errors import DispatcherError
 from dispatcher.events.resources import is_of_organization
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.compacted import read_once
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.in_turn import InTurn
 from dispatcher.kafka.topics import Topics
@@ -153,9 +153,7 @@ class Erasure:
                 if told.organization_id == organization_id and told.webhook_id:
                     ids.add(told.webhook_id)
 
-        reader = CompactedTopic(self._clients, self._topics.audit, apply)
-        await reader.start()
-        await reader.stop()
+        await read_once(self._clients, self._topics.audit, apply)
         return ids
 
     async def _delete_resources(self, organization_id: str) -> int:
@@ -169,9 +167,7 @@ class Erasure:
             else:
                 keys.discard(key)
 
-        reader = CompactedTopic(self._clients, self._topics.resources, apply)
-        await reader.start()
-        await reader.stop()
+        await read_once(self._clients, self._topics.resources, apply)
         sent = [await self._producer.send(self._topics.resources, value=None, key=key) for key in sorted(keys)]
         for each in sent:
             await each

@@ -10,7 +10,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.kafka.administration import connected, read_cluster
 from dispatcher.kafka.broker_time import ClockDifference, clock_difference
 from dispatcher.kafka.clients import KafkaClients
-from dispatcher.kafka.compacted import CompactedTopic
+from dispatcher.kafka.compacted import read_once
 from dispatcher.kafka.dead_letter_box import DeadLetterBox, Selection
 from dispatcher.kafka.plan import AlterConfig, Plan, plan
 from dispatcher.kafka.topics import Topics
@@ -141,11 +141,7 @@ async def check_dead_letters(clients: KafkaClients, topics: Topics) -> Finding:
 async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) -> list[Finding]:
     """Whether every webhook can be decrypted and read."""
     found = Readability(vault)
-    reader = CompactedTopic(clients, topics.config, found.apply)
-    try:
-        await reader.start()
-    finally:
-        await reader.stop()
+    await read_once(clients, topics.config, found.apply)
     findings = []
     held = "; while one of them may want events, no event is matched"
     if found.undecipherable:
