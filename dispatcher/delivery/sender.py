@@ -24,7 +24,7 @@ from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.passing import Passing
-from dispatcher.delivery.record import Delivery, UnreadableDelivery, due_at, parked_headers, read_delivery
+from dispatcher.delivery.record import Delivery, Headers, UnreadableDelivery, due_at, parked_headers, read_delivery
 from dispatcher.delivery.reports import Reports
 from dispatcher.delivery.rounds import Rounds
 from dispatcher.delivery.takeover import take_over
@@ -204,14 +204,14 @@ class Sender:
     def _send_away(self, waited: Iterable[Work]) -> None:
         for work in waited:
             self._forget(work)
-            self._park(work.partition, work.delivery, work.key, work.due_at, work.places)
+            headers = parked_headers(work.delivery.headers(), work.due_at)
+            self._park(work.partition, work.delivery, work.key, headers, work.places)
             self._passing.parked(TopicPartition(self._topics.parked, work.partition), work.webhook_id)
 
-    def _park(self, number: int, delivery: Delivery, key: int, due: int, places: list[Place]) -> None:
+    def _park(self, number: int, delivery: Delivery, key: int, headers: Headers, places: list[Place]) -> None:
         partition = self._partitions.get(number)
         if partition is not None:
             partition.being_parked[key] = places
-        headers = parked_headers(delivery.headers(), due)
         parked = partial(self._parked, partition, key, places)
         self._parking.park(number, delivery.key, delivery.body, headers, parked)
 
@@ -296,7 +296,8 @@ class Sender:
                 partition.parked_lately.discard(key)
             self._lanes.add(work)
         else:
-            self._park(tp.partition, delivery, key, due, [(watermark, offset)])
+            headers = parked_headers(list(record.headers), due)
+            self._park(tp.partition, delivery, key, headers, [(watermark, offset)])
             if not parked:
                 self._passing.parked(TopicPartition(self._topics.parked, tp.partition), delivery.webhook_id)
         return True
