@@ -1,7 +1,7 @@
 """A record of ``webhooks.attempts``: what became of one attempt, in the shape that ClickHouse takes as it is."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Final, Literal, NotRequired, TypedDict, cast
 
 import orjson
 
@@ -15,6 +15,9 @@ FINAL, IN_PROGRESS = ("final", b"1"), ("final", b"0")
 _OF_THIS_VERSION = ("v", VERSION)
 
 Status = Literal["pending", "in_progress", "successful", "failed"]
+
+NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
+"""In the order in which they come."""
 
 
 class Outcome(TypedDict):

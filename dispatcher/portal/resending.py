@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from aiokafka import AIOKafkaProducer
 
+from dispatcher.delivery.outcome import NOT_ENDED
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
 from dispatcher.kafka.topics import Topics
@@ -24,7 +25,6 @@ from dispatcher.webhooks.webhook import Webhook
 UNSEEN_SECONDS = 60.0
 """After this time at the latest what was queued is in the log, where that is reached at all."""
 
-_NOT_ENDED = ("pending", "in_progress")
 _REMEMBERED = 100_000
 _REMEMBERED_LATELY = 1_000
 
@@ -139,12 +139,12 @@ class Resender:
         message = await self._messages.message(webhook.organization_id, webhook.id, message_id)
         if message is None:
             raise UnknownMessage
-        if message.status in _NOT_ENDED or self.is_queued(webhook, message):
+        if message.status in NOT_ENDED or self.is_queued(webhook, message):
             raise StillPending
         if message.status == "successful":
             # It stays successful, whatever becomes of a later run.
             attempts = await self._messages.attempts_of_message(webhook.organization_id, webhook.id, message_id)
-            if attempts and attempts[0].status in _NOT_ENDED:
+            if attempts and attempts[0].status in NOT_ENDED:
                 raise StillPending
         if message.runs >= MOST_RUNS:
             raise SentTooOften

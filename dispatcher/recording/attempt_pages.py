@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.delivery.outcome import Status
+from dispatcher.delivery.outcome import NOT_ENDED, Status
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.cursors import Position
@@ -29,7 +29,6 @@ COLUMNS: Final = """
 """What is read of an attempt of ``attempt_states``."""
 
 _ENDED: Final[Sequence[Status]] = ("failed", "successful")
-_NOT_ENDED: Final[Sequence[Status]] = ("pending", "in_progress")
 
 _ALL_DAYS_MS: Final = 28 * 86_400_000
 _FOR_A_PAGE = 8
@@ -108,9 +107,9 @@ class AttemptPages:
         """
         of_webhook = {"organization_id": organization_id, "webhook_id": webhook_id}
         start = before or _AFTER_ALL
-        asked = [status] if status else [*_NOT_ENDED, *_ENDED]
+        asked = [status] if status else [*NOT_ENDED, *_ENDED]
         ended = [each for each in asked if each in _ENDED]
-        waiting = [each for each in asked if each in _NOT_ENDED]
+        waiting = [each for each in asked if each in NOT_ENDED]
         state = await self._hours.of(organization_id, webhook_id)
         reading: list[Awaitable[Sequence[Row]]] = []
         if ended:
@@ -124,7 +123,7 @@ class AttemptPages:
     async def _waiting(
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, state: Hours
     ) -> list[Row]:
-        ranks = {_NOT_ENDED.index(each) + 1: each for each in statuses}
+        ranks = {NOT_ENDED.index(each) + 1: each for each in statuses}
         parameters = {**of_webhook, "ranks": list(ranks), "limit": limit, **before._asdict()}
         rows = await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters)
         nothing_yet = {"duration_ms": None, "response_code": None, "error": ""}
