@@ -8,3 +8,8 @@ def folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(one for one in normalize("NFKD", text) if not combining(one)).casefold()
+
+
+def found_in(wanted: str, *texts: str) -> bool:
+    """Whether any of the texts contains what is ``wanted``, which is folded already."""
+    return any(wanted in folded(text) for text in texts)

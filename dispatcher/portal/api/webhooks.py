@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from dispatcher.events.types import EventType
-from dispatcher.folding import folded
+from dispatcher.folding import folded, found_in
 from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
@@ -201,7 +201,7 @@ class WebhooksApi:
             for webhook in self._directory.of_organization(organization_id)
             if (query.event_type is None or webhook.event_type == query.event_type)
             and (query.status is None or webhook.status == query.status)
-            and (text in folded(webhook.name) or text in folded(webhook.target_url))
+            and found_in(text, webhook.name, webhook.target_url)
         ]
 
     async def create_webhook(self, call: Call[NoQuery, NewWebhook]) -> Answer[CreatedWebhook]:

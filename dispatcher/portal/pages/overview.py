@@ -14,6 +14,7 @@ from dispatcher.folding import folded
 from dispatcher.portal.api.operation import API, ORGANIZATION
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.api.webhooks import WebhookQuery, WebhooksApi
+from dispatcher.portal.pages.numbered import NumberedPage
 from dispatcher.portal.pages.sparkline import Sparkline, sparkline
 from dispatcher.portal.pages.visit import Visit, query_of
 from dispatcher.portal.pages.wiring import Page
@@ -80,8 +81,7 @@ class OverviewPage:
         span = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
         column, backwards = query.sort.removeprefix("-"), query.sort.startswith("-")
         found = self._api.found(visit.organization_id, query)
-        last = max(1, -(-len(found) // ON_A_PAGE))
-        number = min(query.page, last)
+        numbered = NumberedPage.of(query.page, len(found), ON_A_PAGE)
         by_rate = column == "success_rate"
         # Of those on other pages nothing need be known, unless it decides who is on this one.
         recent: Mapping[str, RecentDays] | None = None
@@ -92,7 +92,7 @@ class OverviewPage:
         rows = [Row(webhook, (recent or {}).get(webhook.id)) for webhook in found]
         rows.sort(key=lambda row: (*_by_name(row), row.webhook.id))
         rows.sort(key=_keys(visit)[column], reverse=backwards)
-        page = rows[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
+        page = numbered.part(rows)
         if complete and not by_rate:
             recent = await self._recently(visit.organization_id, span[0], [row.webhook.id for row in page])
             page = [Row(row.webhook, (recent or {}).get(row.webhook.id)) for row in page]
@@ -107,8 +107,8 @@ class OverviewPage:
             part=PART,
             found=len(found),
             filtered=bool(query.search.strip() or query.event_type or query.status),
-            number=number,
-            last=last,
+            number=numbered.number,
+            last=numbered.last,
             event_types=[*EventType],
             without_deliveries=complete and recent is None,
             days=DAYS,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dispatcher.events.types import DESCRIPTIONS
 from dispatcher.events.variables import names_of
-from dispatcher.folding import folded
+from dispatcher.folding import folded, found_in
 from dispatcher.portal.api.apis import Apis
 from dispatcher.portal.api.choices import ResourceView
 from dispatcher.portal.api.concurrency import IF_MATCH
@@ -21,6 +21,7 @@ from dispatcher.portal.pages import overview
 from dispatcher.portal.pages.failures_in_words import failed_test_in_words
 from dispatcher.portal.pages.hostile import plain
 from dispatcher.portal.pages.languages import N_
+from dispatcher.portal.pages.numbered import NumberedPage
 from dispatcher.portal.pages.problems_in_words import problem_in_words
 from dispatcher.portal.pages.session import Written
 from dispatcher.portal.pages.verifying import samples
@@ -172,15 +173,16 @@ class WebhookPage:
         every = webhook.items.ids
         many = len(every) > RESOURCES_ON_A_PAGE
         search = visit.request.query.get("resource", "").strip() if many else ""
-        ids = [one.id for one in chosen(every) if _matches(one, folded(search))] if search else every
-        last = max(1, -(-len(ids) // RESOURCES_ON_A_PAGE))
-        number = min(_page_number(visit.request.query.get("resources_page", "")), last)
+        wanted = folded(search)
+        ids = [one.id for one in chosen(every) if found_in(wanted, one.name, one.id)] if search else every
+        wanted_page = _page_number(visit.request.query.get("resources_page", ""))
+        numbered = NumberedPage.of(wanted_page, len(ids), RESOURCES_ON_A_PAGE)
         return {
-            "resources": chosen(ids[(number - 1) * RESOURCES_ON_A_PAGE : number * RESOURCES_ON_A_PAGE]),
+            "resources": chosen(numbered.part(ids)),
             "many_resources": many,
             "searched": {"resource": search} if search else {},
-            "resources_page": number,
-            "resources_last": last,
+            "resources_page": numbered.number,
+            "resources_last": numbered.last,
         }
 
 
@@ -198,10 +200,6 @@ def wrote(apis: Apis, visit: Visit) -> None:
     if visit.session is not None:
         written = Written(webhook_id=webhook_id, revision=apis.webhooks.revision(webhook_id))
         visit.session = visit.session.model_copy(update={"written": written})
-
-
-def _matches(resource: ResourceView, wanted: str) -> bool:
-    return wanted in folded(resource.name) or wanted in folded(resource.id)
 
 
 def _page_number(text: str) -> int:
