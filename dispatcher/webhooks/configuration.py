@@ -13,7 +13,7 @@ def same_configuration(one: Webhook, other: Webhook) -> bool:
         one.event_type == other.event_type
         and same_target(one.target_url, other.target_url)
         and _same_items(one.items, other.items)
-        and (one.payload_template is other.payload_template or _canonical(one) == _canonical(other))
+        and _same_json(one.payload_template, other.payload_template)
     )
 
 
@@ -21,14 +21,16 @@ def _same_items(one: Items, other: Items) -> bool:
     return one.all == other.all and frozenset(one.ids) == frozenset(other.ids)
 
 
-def _canonical(webhook: Webhook) -> str:
-    return json.dumps(_comparable(webhook.payload_template), sort_keys=True)
+def _same_json(one: Any, other: Any) -> bool:
+    # Comparing and writing are quick, however large the values are; looking into each is not. What is compared takes 1
+    # and 1.0 for one number, as JSON does, and True for 1 too, which is another value.
+    return one == other and (json.dumps(one) == json.dumps(other) or _same_booleans(one, other))
 
 
-def _comparable(value: Any) -> Any:
-    # To JSON 1 and 1.0 are one number; True, which Python takes for both, is another value.
-    if isinstance(value, dict):
-        return {key: _comparable(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_comparable(member) for member in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _same_booleans(one: Any, other: Any) -> bool:
+    """Whether two values that are equal have booleans at the same places."""
+    if isinstance(one, dict):
+        return all(_same_booleans(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return all(map(_same_booleans, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)

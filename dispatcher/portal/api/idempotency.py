@@ -3,10 +3,10 @@
 As draft-ietf-httpapi-idempotency-key-header-07 has it, but that a request which comes while the first is being
 answered waits for that answer, instead of getting 409.
 
-An answer is kept in this process for a day, and for the last few thousand keys. A portal that has restarted, or another
-one behind the same address, knows a request by what it created: the id follows from the key, and where two portals
-create at once, one stands first in ``webhooks.config``; the other takes back what it wrote, if its body was another.
-If it was deleted since, such a portal creates another.
+An answer is kept in this process for a day, and for the last few thousand keys, fewer where requests are large. A
+portal that has restarted, or another one behind the same address, knows a request by what it created: the id follows
+from the key, and where two portals create at once, one stands first in ``webhooks.config``; the other takes back what
+it wrote, if its body was another. If it was deleted since, such a portal creates another.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ KEPT = timedelta(days=1)
 """How long a key means the same request."""
 
 _MOST_KEYS = 10_000
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of the bodies of requests whose answers are kept, which are about as large."""
 
 T = TypeVar("T")
 
@@ -76,6 +78,7 @@ def used_for_another() -> Problem:
 class _First(Generic[T]):
     at: float
     fingerprint: bytes
+    size: int
     answer: "asyncio.Future[T]"
 
 
@@ -85,6 +88,7 @@ class IdempotencyKeys(Generic[T]):
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._first: OrderedDict[tuple[str, ...], _First[T]] = OrderedDict()
+        self._bytes = 0
 
     async def once(self, key: tuple[str, ...], body: bytes, do: Callable[[], Awaitable[T]]) -> T:
         """What ``do`` returned for this key, now or before. Only success is kept.
@@ -101,11 +105,12 @@ class IdempotencyKeys(Generic[T]):
             if not first.answer.cancelled():
                 return first.answer.result()
         mine: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._first[key] = _First(self._monotonic(), fingerprint, mine)
+        self._first[key] = _First(self._monotonic(), fingerprint, len(body), mine)
+        self._bytes += len(body)
         try:
             answer = await do()
         except BaseException:
-            del self._first[key]
+            self._forget(key)
             mine.cancel()
             raise
         mine.set_result(answer)
@@ -115,6 +120,10 @@ class IdempotencyKeys(Generic[T]):
         before = self._monotonic() - KEPT.total_seconds()
         while self._first:
             key, first = next(iter(self._first.items()))
-            if not first.answer.done() or (first.at > before and len(self._first) < _MOST_KEYS):
+            few = len(self._first) < _MOST_KEYS and self._bytes < _MOST_BYTES
+            if not first.answer.done() or (first.at > before and few):
                 return
-            del self._first[key]
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, ...]) -> None:
+        self._bytes -= self._first.pop(key).size

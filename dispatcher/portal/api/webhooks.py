@@ -1,6 +1,7 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from secrets import token_hex
@@ -60,6 +61,7 @@ WEBHOOKS = f"{ORGANIZATION}/webhooks"
 WEBHOOK = f"{WEBHOOKS}/{{webhook_id}}"
 
 _PREFIX = "wh_"
+_LONGEST_PAGE = 4 * 1024 * 1024
 
 
 class WebhookQuery(Query):
@@ -189,7 +191,7 @@ class WebhooksApi:
         if query.cursor is not None:
             before = read_cursor(query.cursor)
             found = [one for one in found if one[0] < before]
-        page = found[: query.limit]
+        page = list(_one_answer(found[: query.limit]))
         next_cursor = write_cursor(page[-1][0]) if len(found) > len(page) else None
         return Answer(WebhookList(items=[view(webhook) for _, webhook in page], next_cursor=next_cursor))
 
@@ -402,6 +404,16 @@ def _new(call: Call[NoQuery, NewWebhook], id: str, secret: str, now: datetime, b
         updated_on=now,
         updated_by=by,
     )
+
+
+def _one_answer(found: Iterable[tuple[tuple[int, str], Webhook]]) -> Iterator[tuple[tuple[int, str], Webhook]]:
+    """Those in front, one at least, that come to a few megabytes at most: to write more keeps everybody waiting."""
+    length = 0
+    for position, webhook in found:
+        before, length = length, length + len(json.dumps([webhook.payload_template, webhook.items.ids]))
+        if before and length > _LONGEST_PAGE:
+            return
+        yield position, webhook
 
 
 def _position(webhook: Webhook) -> tuple[int, str]:

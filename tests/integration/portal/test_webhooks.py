@@ -285,6 +285,15 @@ async def test_lists_page_by_page(api: Api) -> None:
         assert (reply.status, reply.body["errors"][0]["field"]) == (422, bad.split("=")[0]), bad
 
 
+async def test_a_page_of_large_webhooks_ends_earlier(api: Api) -> None:
+    large = {"text": "x" * 900_000}
+    ids = [(await api.create(target_url=f"https://t.example/{n}", payload_template=large))["id"] for n in range(6)]
+    first = (await api("GET", "/webhooks")).body
+    assert [webhook["id"] for webhook in first["items"]] == ids[:1:-1]
+    rest = (await api("GET", f"/webhooks?cursor={first['next_cursor']}")).body
+    assert ([webhook["id"] for webhook in rest["items"]], rest["next_cursor"]) == (ids[1::-1], None)
+
+
 async def test_keeps_organizations_apart(api: Api, settings: Settings) -> None:
     webhook = await api.create()
     elsewhere = replace(api, organization=OTHER_ORGANIZATION)

@@ -39,3 +39,12 @@ async def test_a_failure_is_not_kept() -> None:
     failed, *others = await asyncio.gather(work.ask(fail=True), work.ask(), work.ask(), return_exceptions=True)
     assert isinstance(failed, RuntimeError)
     assert others == [1, 1]
+
+
+async def test_large_requests_are_known_for_less_long() -> None:
+    work = Work()
+    large = b"b" * (1024 * 1024)
+    for key in range(70):
+        await work.ask(str(key), large)
+    assert await work.ask("69", large) == 70
+    assert await work.ask("0", large) == 71, "64 MiB of later requests have come"
