@@ -24,6 +24,7 @@ from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.overview import RecentDeliveries
+from dispatcher.recording.retelling import find_retold
 from dispatcher.recording.schema import migrate
 from dispatcher.reports.questions import QUESTIONS
 from tools.querying import statement
@@ -194,6 +195,10 @@ async def run(attempts: int, webhooks: int, times: int, directory: Path, *, at_r
         await measure(clickhouse, times, small)
         await generate_the_last_half_hour(clickhouse, attempts, webhooks)
         print("and the last half hour open", flush=True)
+        start, used = time.perf_counter(), time.process_time()
+        await find_retold(clickhouse, timedelta(0))
+        took = f"{time.perf_counter() - start:.1f} s, {time.process_time() - used:.1f} of a processor"
+        print(f"its messages looked up among all that are kept in {took}", flush=True)
         await measure(clickhouse, times, small)
         if questions:
             await measure_questions(clickhouse, times)

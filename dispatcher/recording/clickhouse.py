@@ -37,6 +37,8 @@ _CONNECT_SECONDS = 5
 _SERVER_SECONDS = 25
 _CLIENT_SECONDS = 30
 """Longer than the server's limit, so that a slow statement ends with the server's own words where possible."""
+_UPKEEP_SECONDS = 300
+"""How long what nobody waits for may take: the hour of a webhook that had millions of messages is one statement."""
 _ENDS_SECONDS = 5
 """How much later an answer that does come has to have ended."""
 
@@ -135,7 +137,7 @@ class ClickHouse:
 
     Nothing connects before the first call. Every call may raise ClickHouseUnavailable when nothing answers in time,
     QueryFailed when the statement is refused, and SchemaMissing, which is both, when migrations are to be applied.
-    ``patience`` is how many seconds a statement may take, 25 unless told otherwise.
+    ``patience`` is how many seconds a statement may take, 25 unless told otherwise, and for upkeep 300 at least.
     """
 
     def __init__(
@@ -147,17 +149,15 @@ class ClickHouse:
         if cluster is not None and self.url.embedded:
             raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
         self._settings = {**_SETTINGS, **({} if cluster is None else _CLUSTER_SETTINGS)}
-        self._client_seconds = _CLIENT_SECONDS
-        if patience is not None:
-            self._settings["max_execution_time"] = patience
-            self._client_seconds += patience - _SERVER_SECONDS
         self.database = database or self.url.database
         self._clients: list[_Connected] = []
         self._clients_lock = threading.Lock()
         readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
-        self._writer = _Threads(1, "clickhouse-insert", self._connect)
-        self._readers = _Threads(readers, "clickhouse-read", self._connect)
-        self._upkeep = _Threads(1, "clickhouse-upkeep", self._connect)
+        usual = patience or _SERVER_SECONDS
+        self._writer = _Threads(1, "clickhouse-insert", functools.partial(self._connect, usual))
+        self._readers = _Threads(readers, "clickhouse-read", functools.partial(self._connect, usual))
+        upkeep = max(usual, _UPKEEP_SECONDS)
+        self._upkeep = _Threads(1, "clickhouse-upkeep", functools.partial(self._connect, upkeep))
 
     async def insert(
         self, table: str, rows: bytes, *, row_format: str = "JSONEachRow", columns: Sequence[str] = ()
@@ -198,7 +198,7 @@ class ClickHouse:
         await self._writer.run(functools.partial(self._translated, call))
 
     async def maintain(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that nobody waits for, beside inserts and reads."""
+        """Run a statement that nobody waits for, beside inserts and reads; it may take minutes."""
 
         def call(client: Client) -> None:
             client.command(sql, parameters=dict(parameters or {}))
@@ -210,7 +210,7 @@ class ClickHouse:
 
         def call() -> None:
             with self._translating():
-                connected = self._client(None)
+                connected = self._client(None, _SERVER_SECONDS)
                 client = connected.client
                 try:
                     known = client.query(
@@ -233,10 +233,11 @@ class ClickHouse:
             ) from None
 
     async def close(self) -> None:
-        """Let what is running end, and let go of the engine or the connections."""
+        """Let what is running end, but for a server's upkeep, and let go of the engine or the connections."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._upkeep.cut()
         self._writer.close()
         self._readers.close()
         self._upkeep.close()
@@ -245,10 +246,10 @@ class ClickHouse:
         for client in clients:
             client.close()
 
-    def _connect(self) -> "_Connected":
+    def _connect(self, patience: int) -> "_Connected":
         try:
             with self._translating():
-                connected = self._client(self.database)
+                connected = self._client(self.database, patience)
         except QueryFailed as error:
             if error.code != _UNKNOWN_DATABASE:
                 raise
@@ -260,7 +261,9 @@ class ClickHouse:
             self._clients.append(connected)
         return connected
 
-    def _client(self, database: str | None) -> "_Connected":
+    def _client(self, database: str | None, patience: int) -> "_Connected":
+        settings = {**self._settings, "max_execution_time": patience}
+        client_seconds = _CLIENT_SECONDS + patience - _SERVER_SECONDS
         if self.url.path is not None:
             self.url.path.mkdir(parents=True, exist_ok=True)
             try:
@@ -269,8 +272,9 @@ class ClickHouse:
                         interface="chdb",
                         path=str(self.url.path),
                         database=database,
-                        settings=self._settings,
-                    )
+                        settings=settings,
+                    ),
+                    client_seconds,
                 )
             except (ProgrammingError, NotSupportedError) as error:
                 raise ClickHouseUnavailable(self._unavailable(" ".join(str(error).split()))) from None
@@ -282,21 +286,22 @@ class ClickHouse:
             pool_mgr=connections.manager,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
-            send_receive_timeout=self._client_seconds,
+            send_receive_timeout=client_seconds,
             autogenerate_session_id=False,
             compress="lz4",
         )
-        with connections.within(self._client_seconds + _ENDS_SECONDS):
+        with connections.within(_CLIENT_SECONDS + _ENDS_SECONDS):
             try:
-                client = connect(settings=self._settings)
+                client = connect(settings=settings)
             except ProgrammingError:
                 # Somebody who may only read may not choose settings either; the server has limits of its own for them.
                 client = connect()
-        return _Connected(client, connections)
+        return _Connected(client, client_seconds, connections)
 
     def _translated(self, call: Callable[[Client], T], connected: "_Connected") -> T:
         connections = connected.connections
-        ending = connections.within(self._client_seconds + _ENDS_SECONDS) if connections is not None else nullcontext()
+        ends = connected.seconds + _ENDS_SECONDS
+        ending = connections.within(ends) if connections is not None else nullcontext()
         with self._translating(), ending:
             return call(connected.client)
 
@@ -347,7 +352,7 @@ _INSERT_SETTINGS = {
 
 
 # After an upgrade a statement may list the hours of 13 months.
-_SETTINGS = {"max_execution_time": _SERVER_SECONDS, "max_query_size": 4 * 1024 * 1024}
+_SETTINGS = {"max_query_size": 4 * 1024 * 1024}
 
 # An insert is done when the shards have it; and a webhook's rows of all tables lie on the same one.
 _CLUSTER_SETTINGS = {"distributed_foreground_insert": 1, "distributed_product_mode": "local"}
@@ -358,6 +363,8 @@ class _Connected:
     """A client, and its connections where it is of a server."""
 
     client: Client
+    seconds: int
+    """How long its answers may take to begin."""
     connections: Connections | None = None
 
     def close(self) -> None:
@@ -373,6 +380,7 @@ class _Threads:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._local = threading.local()
         self._connect = connect
+        self._opened: list[_Connected] = []
 
     async def run(self, call: Callable[[_Connected], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, call)
@@ -381,7 +389,14 @@ class _Threads:
         connected: _Connected | None = getattr(self._local, "connected", None)
         if connected is None:
             connected = self._local.connected = self._connect()
+            self._opened.append(connected)
         return call(connected)
+
+    def cut(self) -> None:
+        """Have no answer of a server waited for any more: who does is told that it did not come in time."""
+        for connected in self._opened:
+            if connected.connections is not None:
+                connected.connections.cut()
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)

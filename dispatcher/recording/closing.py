@@ -19,7 +19,7 @@ from dispatcher.background import Background
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.moments import moment
 from dispatcher.recording import hours
-from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed
 from dispatcher.recording.retelling import find_retold
 
 _EVERY_SECONDS = 60.0
@@ -160,21 +160,28 @@ async def close_hours(clickhouse: ClickHouse, *, settled: timedelta = _SETTLED) 
     How many hours of webhooks that were. The server's clock counts, which stamps what touches an hour too.
 
     Raises:
-        ClickHouseUnavailable: it does not answer, or not in time.
+        ClickHouseUnavailable: it does not answer, or not in time; hours that it did count in time are closed.
         QueryFailed: it refuses, or there is no schema yet.
     """
     [row] = await clickhouse.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC')) AS ms")
     as_of = moment(row["ms"]) - settled
     parameters: dict[str, Any] = {"as_of": _written(as_of)}
     to_close = await clickhouse.query(_HOURS_TO_CLOSE, parameters)
+    failed: ClickHouseTimedOut | QueryFailed | None = None
     for together in _in_batches(to_close):
         parts = math.ceil(sum(row["messages"] for row in together) / _MESSAGES_AT_ONCE) or 1
         for part in range(parts):
             chosen = {"hours": [row["hour"] for row in together], "parts": parts, "part": part}
-            await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
+            try:
+                await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
+            except (ClickHouseTimedOut, QueryFailed) as error:
+                # Hours of other webhooks are not as large.
+                failed = failed or error
     days = await clickhouse.query(_DAYS_TO_CLOSE)
     for together in _in_batches({**day, "messages": 0} for day in days):
         await clickhouse.maintain(_CLOSE_DAYS, {"days": [day["day"] for day in together]})
+    if failed is not None:
+        raise failed
     until = as_of - max(settled, timedelta(0))
     await clickhouse.maintain(_LOOKED, {"until": math.floor(until.timestamp())})
     return sum(row["webhooks"] for row in to_close)
@@ -191,6 +198,9 @@ class Closing(Background):
         while True:
             try:
                 await find_retold(self._clickhouse)
+            except (ClickHouseUnavailable, QueryFailed) as error:
+                log.warning("events published again in another hour are found later", error=str(error))
+            try:
                 closed = await close_hours(self._clickhouse)
             except (ClickHouseUnavailable, QueryFailed) as error:
                 log.warning("hours are closed later; what is shown is right, and slower", error=str(error))

@@ -15,7 +15,7 @@ _ENGINE = re.compile(r"\nENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 _CREATE_INSERTING_VIEW = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n")
 _CREATE_VIEW = re.compile(r"(CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?\w+) AS\n")
 _ALTER_TABLE = re.compile(r"ALTER TABLE (\w+)\n")
-_SORTING = re.compile(r",\n\s+MODIFY ORDER BY \([^)]*\)")
+_OF_ROWS = re.compile(r"(?:,\n)?\s+(?:MODIFY ORDER BY \([^)]*\)|ADD INDEX [^,]*)")
 _ALTER_INSERTING_VIEW = re.compile(r"ALTER TABLE (\w+) MODIFY QUERY\n")
 _SOURCE = re.compile(r"\nFROM (\w+)")
 
@@ -36,9 +36,9 @@ def clustered(statement: str, cluster: str) -> tuple[str, ...]:
         return (f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {on_cluster} TO {local(target)} AS\n{body}",)
     if found := _ALTER_TABLE.match(statement):
         own = statement[found.end() :]
-        front = _SORTING.sub("", own)  # what keeps no rows has no order of them
+        front = _OF_ROWS.sub("", own)  # what keeps no rows has no order of them
         changes = {local(found[1]): own, found[1]: front}
-        return tuple(f"ALTER TABLE {name} {on_cluster}\n{change}" for name, change in changes.items())
+        return tuple(f"ALTER TABLE {name} {on_cluster}\n{change}" for name, change in changes.items() if change)
     if found := _ALTER_INSERTING_VIEW.match(statement):
         body = _local_sources(statement[found.end() :])
         return (f"ALTER TABLE {found[1]} {on_cluster} MODIFY QUERY\n{body}",)

@@ -50,7 +50,7 @@ class Connections:
             TimeoutError: that happened, instead of what it led to.
         """
         self._given_up = False
-        timer = threading.Timer(seconds, self._give_up)
+        timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
         timer.start()
         try:
@@ -62,6 +62,14 @@ class Connections:
         finally:
             timer.cancel()
 
+    def cut(self) -> None:
+        """End what goes on, as when its time is over."""
+        self._given_up = True
+        for each in list(self._sockets):
+            with contextlib.suppress(OSError):
+                # Of the plain socket: TLS would wait for the other side.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Let go of them."""
         self.manager.clear()
@@ -71,10 +79,3 @@ class Connections:
             raise TimeoutError  # the client tries again by itself where a connection goes
         if opened is not None:
             self._sockets.add(opened)
-
-    def _give_up(self) -> None:
-        self._given_up = True
-        for each in list(self._sockets):
-            with contextlib.suppress(OSError):
-                # Of the plain socket: TLS would wait for the other side.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)

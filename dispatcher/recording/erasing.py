@@ -15,7 +15,7 @@ from dispatcher.recording.hours import OF_ORGANIZATION
 TABLES = ("attempt_states", "message_states", "message_bodies", "attempt_details")
 """Where what is inserted is kept."""
 
-_EVERYWHERE = (
+_OF_ORGANIZATIONS = (
     *TABLES,
     "messages_by_hour",
     "attempt_times",
@@ -24,6 +24,9 @@ _EVERYWHERE = (
     "closed_hours",
     "closed_days",
 )
+"""What names the organization of each row."""
+
+_EVERYWHERE = (*_OF_ORGANIZATIONS, "message_hours")
 
 _NAMED_AT_ONCE = 10_000
 _LOOK_FIRST_SECONDS = 0.05
@@ -86,7 +89,7 @@ async def erase_organization(clickhouse: ClickHouse, organization_id: str) -> in
         f"SELECT uniqExact(webhook_id, message_id) AS messages FROM message_states WHERE {OF_ORGANIZATION}", parameters
     )
     ids: set[str] = set()
-    for table in _EVERYWHERE:
+    for table in _OF_ORGANIZATIONS:
         rows = await clickhouse.query(f"SELECT DISTINCT webhook_id FROM {table} WHERE {OF_ORGANIZATION}", parameters)
         ids.update(row["webhook_id"] for row in rows)
     await forget_webhooks(clickhouse, ids)

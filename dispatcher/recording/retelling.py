@@ -1,6 +1,6 @@
 """Messages that were told of in more than one hour: the same event, published or matched again later.
 
-To be found, all ids that a webhook ever had are read, so it is looked for now and then only. What is repeated within
+Each id that came is looked up among all that are kept, so it is looked for now and then only. What is repeated within
 minutes is counted once all along: its hours are open, and open hours are counted together.
 """
 
@@ -25,28 +25,31 @@ _LAST_LOOK = """
         (SELECT count() FROM messages_by_hour WHERE first_seen >= last) AS messages
 """
 
-_NEW = """
-    SELECT organization_id, webhook_id, message_id FROM messages_by_hour
-    WHERE first_seen >= toDateTime({since:UInt32}, 'UTC') AND cityHash64(message_id) % {parts:UInt32} = {part:UInt32}
+_KEY_HASH = "cityHash64(organization_id, webhook_id, message_id)"
+
+_NEW = f"""
+    messages_by_hour
+    WHERE first_seen >= toDateTime({{since:UInt32}}, 'UTC') AND {_KEY_HASH} % {{parts:UInt32}} = {{part:UInt32}}
 """
 
-# A merge leaves the earliest hour alone in message_states; the later ones stay in messages_by_hour.
+# Should two keys have one hash, both are taken for told of in several hours, and counted rightly by themselves.
 _FIND = f"""
     INSERT INTO retold_messages (organization_id, webhook_id, message_id, hour)
-    SELECT organization_id, webhook_id, message_id, hour FROM (
-        SELECT organization_id, webhook_id, message_id, groupUniqArray(told_in) AS hours
+    SELECT key.1, key.2, key.3, hour FROM (
+        SELECT groupUniqArray(told_in) AS hours,
+            groupUniqArrayIf((organization_id, webhook_id, message_id), message_id != '') AS keys
         FROM (
-            SELECT organization_id, webhook_id, message_id, toStartOfHour(created_on) AS told_in FROM message_states
-            WHERE (organization_id, webhook_id, message_id) IN ({_NEW})
+            SELECT key_hash, hour AS told_in, '' AS organization_id, '' AS webhook_id, '' AS message_id
+            FROM message_hours WHERE key_hash IN (SELECT {_KEY_HASH} FROM {_NEW})
             UNION ALL
-            SELECT organization_id, webhook_id, message_id, hour FROM messages_by_hour
-            WHERE (organization_id, webhook_id, message_id) IN ({_NEW})
+            SELECT {_KEY_HASH} AS key_hash, hour, organization_id, webhook_id, message_id FROM {_NEW}
         )
-        GROUP BY organization_id, webhook_id, message_id
+        GROUP BY key_hash
         HAVING length(hours) > 1
     )
+    ARRAY JOIN keys AS key
     ARRAY JOIN hours AS hour
-    WHERE (organization_id, webhook_id, message_id, hour) NOT IN
+    WHERE (key.1, key.2, key.3, hour) NOT IN
         (SELECT organization_id, webhook_id, message_id, hour FROM retold_messages)
     SETTINGS max_threads = 1
 """

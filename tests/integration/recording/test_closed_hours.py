@@ -1,13 +1,15 @@
 """Whatever is closed when: the six figures, the plots and the pages are those of the rows themselves."""
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from dispatcher.recording import attempt_pages, closing, queued, schema
 from dispatcher.recording import overview as overviews
-from dispatcher.recording.clickhouse import ClickHouse, QueryFailed, SchemaMissing
+from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed, SchemaMissing
 from dispatcher.recording.closing import close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
@@ -193,6 +195,31 @@ async def test_an_event_that_is_published_again_in_another_hour_is_counted_once(
     await insert(clickhouse, [outcome("m", 1, "in_progress", at=NOW - 10, run=2, message_created_on=again)])
     assert (await log.metrics(*US)).successful == 2
     assert not await find_retold(clickhouse)
+
+
+async def test_an_hour_that_takes_too_long_holds_up_no_other(
+    embedded: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = [NOW - n * HOUR for n in range(2, 5)]
+    await insert(embedded, [outcome(f"m{n}", 1, "successful", at=at) for n, at in enumerate(hours)])
+    monkeypatch.setattr(closing, "_HOURS_AT_ONCE", 1)
+    maintain, asked = embedded.maintain, list[str]()
+
+    async def all_but_the_first(sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        asked.append(sql)
+        if len(asked) == 1:
+            raise ClickHouseTimedOut("too long")
+        await maintain(sql, parameters)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(embedded, "maintain", all_but_the_first)
+        with pytest.raises(ClickHouseTimedOut):
+            await close(embedded)
+    rows = await embedded.query("SELECT count() AS hours FROM closed_hours")
+    assert rows == [{"hours": 2}]
+    assert await embedded.query("SELECT until FROM looks WHERE name = 'closed_days'") == [], "the first is still open"
+    assert await overview(embedded) == await overview_from_rows(embedded)
+    assert await close(embedded) == 1
 
 
 @pytest.mark.parametrize("applied", [3, 4])

@@ -205,3 +205,14 @@ async def test_what_reads_ends_and_the_next_read_is_well(recording: Recording, f
     recording.link.heal()
     [row] = await recording.store.query("SELECT count() AS n FROM numbers(7)")
     assert row["n"] == 7
+
+
+async def test_a_stop_does_not_wait_for_upkeep(recording: Recording) -> None:
+    await recording.store.maintain("SELECT 1")
+    recording.link.spoil(faulty_link.answer_silent, "numbers")
+    keeping_up = asyncio.create_task(recording.store.maintain("SELECT number FROM numbers(100000)"))
+    await eventually(lambda: recording.link.met > 0, what="it is asked")
+    async with asyncio.timeout(30):
+        await recording.store.close()
+        with pytest.raises(ClickHouseTimedOut):
+            await keeping_up

@@ -39,13 +39,17 @@ async def test_nobody_there() -> None:
     )
 
 
-@pytest.mark.parametrize(("patience", "seconds"), [(None, 25), (600, 600)])
-async def test_a_statement_may_take_as_long_as_who_asks_is_patient(
-    tmp_path: Path, patience: int | None, seconds: int
+@pytest.mark.parametrize(("patience", "seconds", "upkeep"), [(None, 25, 300), (600, 600, 600)])
+async def test_a_statement_may_take_as_long_as_who_asks_is_patient_and_upkeep_takes_minutes(
+    tmp_path: Path, patience: int | None, seconds: int, upkeep: int
 ) -> None:
+    limit = "toUInt32(getSetting('max_execution_time')) AS seconds"
     asked = ClickHouse(f"chdb://{tmp_path}", database="default", patience=patience)
     try:
-        [row] = await asked.query("SELECT toUInt32(getSetting('max_execution_time')) AS seconds")
+        rows = await asked.query(f"SELECT {limit}")
+        await asked.command("CREATE TABLE kept (seconds UInt32) ENGINE = MergeTree ORDER BY seconds")
+        await asked.maintain(f"INSERT INTO kept SELECT {limit}")
+        rows += await asked.query("SELECT seconds FROM kept")
     finally:
         await asked.close()
-    assert row == {"seconds": seconds}
+    assert rows == [{"seconds": seconds}, {"seconds": upkeep}]
