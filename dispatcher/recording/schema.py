@@ -75,7 +75,7 @@ async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
             if len(pieces) == 1 or not nothing_recorded:
                 for piece in pieces:
                     for rendered in _rendered(piece, clickhouse.cluster):
-                        await clickhouse.command(rendered)
+                        await clickhouse.maintain(rendered)
         await clickhouse.command(
             "INSERT INTO schema_migrations (number, name) SELECT {number:UInt32}, {name:String}",
             {"number": migration.number, "name": migration.name},

@@ -19,17 +19,18 @@ SELECT
     toStartOfHour(m.created_on) AS hour
 FROM message_states AS m;
 
--- What was recorded before. What a merge has left of a message that was told of in several hours is the earliest, and
--- the later ones of the last weeks stand in the other table.
-INSERT INTO message_hours
-SELECT webhook_id, cityHash64(organization_id, webhook_id, message_id) AS key_hash, toStartOfHour(created_on) AS hour
-FROM message_states
-WHERE toYYYYMM(created_on) = toYYYYMM(now('UTC') - INTERVAL {months_ago} MONTH);
-
+-- What was recorded before: of the last weeks each hour of a message, of the time before the earliest, which is what a
+-- merge has left.
 INSERT INTO message_hours
 SELECT webhook_id, cityHash64(organization_id, webhook_id, message_id) AS key_hash, hour
 FROM messages_by_hour
 WHERE toDate(hour) = toDate(now('UTC')) - {days_ago};
+
+INSERT INTO message_hours
+SELECT webhook_id, cityHash64(organization_id, webhook_id, message_id) AS key_hash, toStartOfHour(created_on) AS hour
+FROM message_states
+WHERE toYYYYMM(created_on) = toYYYYMM(now('UTC') - INTERVAL {months_ago} MONTH)
+    AND created_on < toDate(now('UTC')) - 27;
 
 -- What came since a moment is found without the rest.
 ALTER TABLE messages_by_hour
