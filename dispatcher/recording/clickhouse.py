@@ -32,6 +32,8 @@ from dispatcher.recording.connections import Connections
 T = TypeVar("T")
 
 DEFAULT_DATABASE = "webhooks"
+ACCESS_DENIED = 497
+"""The code of what a user has no grant for."""
 
 _CONNECT_SECONDS = 5
 _SERVER_SECONDS = 25
@@ -55,7 +57,6 @@ _CODE = re.compile(r"\bCode: (\d+)")
 _UNKNOWN_DATABASE = 81
 _OF_A_MISSING_SCHEMA = frozenset({16, 47, 60, _UNKNOWN_DATABASE})
 """Codes for columns, identifiers, tables and databases that are not there."""
-_ACCESS_DENIED = 497
 _TIMEOUT_CODES = frozenset({159, 209})
 _OF_A_BUSY_SERVER = frozenset({*_TIMEOUT_CODES, 202, 210, 241, 252, 279, 439})
 """Codes for too many queries or parts, too little memory, no thread, servers that do not answer: later it may do it."""
@@ -226,7 +227,7 @@ class ClickHouse:
         try:
             await asyncio.to_thread(call)
         except QueryFailed as error:
-            if error.code != _ACCESS_DENIED:
+            if error.code != ACCESS_DENIED:
                 raise
             raise ConfigurationError(
                 f"the ClickHouse user may not create the database {self.database}; create it, or grant CREATE DATABASE"

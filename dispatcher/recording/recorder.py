@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from dispatcher.delivery.outcome import is_final, told_of, unread_format
-from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.dead_letters import DeadLetters
 from dispatcher.kafka.groups import Group
@@ -120,6 +120,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Raises:
             ClickHouseUnavailable: the embedded engine cannot be used.
+            ConfigurationError: migrations are missing, and ClickHouse's user may not apply them.
             KafkaUnavailable: no broker answers.
         """
         try:
@@ -263,8 +264,9 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
                 if not self._has_schema:
                     await self._bring_schema_up_to_date()
                 await self._insert_batch(batch, dead_letters)
-            except (ClickHouseUnavailable, QueryFailed) as error:
+            except (ClickHouseUnavailable, ConfigurationError, QueryFailed) as error:
                 failures += 1
+                # Who comes back may be an earlier copy, out of a backup. Where it is not, this is one small question.
                 self._has_schema = False
                 late = isinstance(error, ClickHouseTimedOut)
                 RECORDER_INSERT_FAILURES.labels(TIMED_OUT if late else FAILED).inc()

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-from dispatcher.recording.clickhouse import ClickHouse, SchemaMissing
+from dispatcher.errors import ConfigurationError
+from dispatcher.recording.clickhouse import ACCESS_DENIED, ClickHouse, QueryFailed, SchemaMissing
 from dispatcher.recording.clustering import clustered
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -12,6 +13,9 @@ _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 # What was recorded before is brought into a new table piece by piece, so that no statement takes long. A message may be
 # resent for 28 days, and the attempts at that are kept for as long again.
 _PIECES = {"{days_ago}": range(58), "{months_ago}": range(14)}
+
+_GRANTS = "SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE and ALTER VIEW"
+"""What migrations need; CREATE OR REPLACE VIEW is why one drops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,35 @@ async def later_migrations(clickhouse: ClickHouse) -> tuple[str, ...]:
 
 
 async def migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
-    """Bring the database up to date; returns what was applied."""
-    await clickhouse.create_database()
-    for statement in _rendered(_REMEMBERED, clickhouse.cluster):
-        await clickhouse.command(statement)
+    """Bring the database up to date; returns what was applied. Where nothing is missing, it only asks.
+
+    Raises:
+        ClickHouseUnavailable: nothing answers.
+        ConfigurationError: something is missing, and the user may not make it.
+        QueryFailed: a statement is refused for another reason.
+    """
+    try:
+        return await _migrate(clickhouse)
+    except QueryFailed as error:
+        if error.code != ACCESS_DENIED:
+            raise
+        on_cluster = "" if clickhouse.cluster is None else ", and CLUSTER on *.*"
+        raise ConfigurationError(
+            f"the ClickHouse user {clickhouse.url.connection.get('username')} may not apply migrations "
+            f"({str(error)[:300]}): grant {_GRANTS} on {clickhouse.database}.*{on_cluster}, or run `dispatcher doctor "
+            "--apply` with DISPATCHER_CLICKHOUSE_URL of a user who has them"
+        ) from None
+
+
+async def _migrate(clickhouse: ClickHouse) -> tuple[Migration, ...]:
+    # Nothing is made that is there: ON CLUSTER waits for every server, so that one that is away would stop recorders
+    # that have nothing to apply; and then they need no more than SELECT and INSERT.
     missing = await pending_migrations(clickhouse)
     nothing_recorded = len(missing) == len(migrations())
+    if nothing_recorded:
+        await clickhouse.create_database()
+        for statement in _rendered(_REMEMBERED, clickhouse.cluster):
+            await clickhouse.command(statement)
     for migration in missing:
         for statement in migration.statements:
             pieces = _pieces(statement)

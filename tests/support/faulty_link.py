@@ -196,6 +196,10 @@ def exception_in_the_answer(*, tagged: bool) -> Fault:
 too_many_parts = refusal(252, "TOO_MANY_PARTS", "Too many parts (3002). Merges are processing slower than inserts.")
 out_of_memory = refusal(241, "MEMORY_LIMIT_EXCEEDED", "memory limit exceeded: would use 9.00 GiB")
 too_many_queries = refusal(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries. Maximum: 100.")
+access_denied = refusal(
+    497, "ACCESS_DENIED", "recorder: Not enough privileges. To execute this query, grant it.", status=403
+)
+replica_away = refusal(279, "ALL_CONNECTION_TRIES_FAILED", "Task is not finished on 1 of 2 hosts.")
 wrong_password = refusal(
     *(516, "AUTHENTICATION_FAILED"),
     "default: Authentication failed: password is incorrect, or there is no user with such name.",

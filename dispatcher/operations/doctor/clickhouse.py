@@ -30,7 +30,8 @@ async def apply_migrations(settings: Settings) -> list[str]:
 
     Raises:
         ClickHouseUnavailable: nothing answers.
-        QueryFailed: the user may not.
+        ConfigurationError: the user may not.
+        QueryFailed: a statement is refused for another reason.
     """
     async with clickhouse_beside(settings) as beside:
         if not beside.writable:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from structlog.testing import capture_logs
 
 from dispatcher.delivery.outcome import encode_outcome
-from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import Topics
@@ -142,6 +142,52 @@ async def test_a_recorder_that_starts_without_clickhouse_waits_for_it(
         recording.link.heal()
         if away is nobody_listens:
             await recording.link.open()
+        await eventually(recording.everything_is_committed, timeout=30, what="everything is in")
+    finally:
+        await recorder.stop()
+    await recording.assert_each_is_there_once()
+
+
+CHANGES_THE_SCHEMA = r"^\s*(CREATE|ALTER|DROP)\b"
+
+
+@pytest.mark.parametrize("fault", [faulty_link.replica_away, faulty_link.access_denied], ids=["away", "denied"])
+async def test_where_every_migration_was_applied_a_recorder_makes_nothing(recording: Recording, fault: Fault) -> None:
+    recording.link.spoil(fault, CHANGES_THE_SCHEMA)
+    recorder = Recorder(recording.clients, recording.topics, recording.store)
+    await recorder.start()
+    failed = inserts_failed()
+    try:
+        recording.link.spoil(faulty_link.too_many_parts, "INSERT INTO")
+        await recording.publish()
+        await eventually(lambda: inserts_failed() > failed, what="an insert that fails")
+        recording.link.spoil(fault, CHANGES_THE_SCHEMA)
+        await eventually(recording.everything_is_committed, timeout=30, what="everything is in")
+    finally:
+        await recorder.stop()
+    assert recording.link.met == 0
+    await recording.assert_each_is_there_once()
+
+
+async def test_a_user_who_may_not_apply_what_is_missing_is_told_what_to_grant(recording: Recording) -> None:
+    await recording.looking.command("TRUNCATE TABLE schema_migrations")
+    recording.link.spoil(faulty_link.access_denied, CHANGES_THE_SCHEMA)
+    recorder = Recorder(recording.clients, recording.topics, recording.store)
+    with pytest.raises(ConfigurationError, match=r"default may not .* grant SELECT, .* on test_\w+\.\*, or .* --apply"):
+        await recorder.start()
+    await recorder.stop()
+
+
+async def test_a_recorder_that_found_clickhouse_late_waits_for_grants(recording: Recording) -> None:
+    await recording.looking.command("TRUNCATE TABLE schema_migrations")
+    recording.link.spoil(faulty_link.wrong_password)
+    recorder = Recorder(recording.clients, recording.topics, recording.store)
+    await recorder.start()
+    try:
+        recording.link.spoil(faulty_link.access_denied, CHANGES_THE_SCHEMA)
+        await recording.publish()
+        await eventually(lambda: recording.link.met > 1, what="a second try")
+        recording.link.heal()
         await eventually(recording.everything_is_committed, timeout=30, what="everything is in")
     finally:
         await recorder.stop()

@@ -22,7 +22,7 @@ async def test_a_start_that_is_cancelled_stops_what_it_began() -> None:
     producer = Mock(start=AsyncMock(), stop=AsyncMock())
     clients = Mock(consumer=Mock(return_value=consumer), producer=Mock(return_value=producer))
     away = SimpleNamespace(
-        create_database=AsyncMock(side_effect=ClickHouseUnavailable("away")), url=SimpleNamespace(embedded=False)
+        query=AsyncMock(side_effect=ClickHouseUnavailable("away")), url=SimpleNamespace(embedded=False)
     )
     recorder = Recorder(clients, Mock(), cast("Any", away))
     starting = asyncio.create_task(recorder.start())
