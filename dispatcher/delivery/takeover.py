@@ -66,7 +66,7 @@ async def take_over(
         KafkaError, OSError, DispatcherError: Kafka does not tell now.
     """
     async with connected(clients) as admin:
-        committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+        committed = await admin.committed(group, tps)
     since = _working_since(committed)
     remembered = now - milliseconds_of(REMEMBERED)
     consumer = clients.consumer()

@@ -1,10 +1,12 @@
 """Looking at a cluster's topics and changing them, with Kafka's own requests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
@@ -12,12 +14,15 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
+    RequestTimedOutError,
     TopicAlreadyExistsError,
     for_code,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import Array, Boolean, Int8, Int16, Int32, Schema, String
+from aiokafka.structs import OffsetAndMetadata
 
 from dispatcher.errors import ConfigurationError, DispatcherError
 from dispatcher.kafka.clients import KafkaClients
@@ -30,7 +35,7 @@ _LOOK_EVERY = 0.05
 _SET = 0
 _LATEST = -1
 _NO_REPLICA = -1
-_UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, OSError)
+_UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, OSError)
 
 
 class TopicRefused(DispatcherError):
@@ -113,6 +118,46 @@ class Administrator(AIOKafkaAdminClient):  # type: ignore[misc]
             for topic, answers in response.topics:
                 numbers[topic] += sum(not code for _, code, *_ in answers)
         return numbers
+
+    async def committed(
+        self, group: str, tps: Collection[TopicPartition] | None = None
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        """What a group has committed, of ``tps`` or of all; -1 where it has nothing of one that was asked for.
+
+        aiokafka's ``list_consumer_group_offsets`` passes over the answer's own error: a coordinator that still loads
+        the group, as after a restart of its broker, looks like a group that has committed nothing.
+
+        Raises:
+            KafkaError: the coordinator does not tell, or not yet.
+        """
+        by_topic = defaultdict(list)
+        for topic, partition in tps or ():
+            by_topic[topic].append(partition)
+        asked = OffsetFetchRequest(group, None if tps is None else list(by_topic.items()))
+        response = await self._send_request(asked, await self.find_coordinator(group))
+        _raise_error(response.error_code, group)
+        found = {}
+        for topic, partitions in response.topics:
+            for partition, offset, metadata, code in partitions:
+                _raise_error(code, f"{group}, {topic} {partition}")
+                found[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, metadata)
+        return found
+
+    async def group(self, group: str) -> tuple[str, Sequence[Any]]:
+        """The state of a group, and its members as DescribeGroups has them.
+
+        Raises:
+            KafkaError: the coordinator does not tell, or not yet; aiokafka alone would show a group without members.
+        """
+        (response,) = await self.describe_consumer_groups([group])
+        ((code, _, state, _, _, members, *_),) = response.groups
+        _raise_error(code, group)
+        return state, members
+
+
+def _raise_error(code: int, about: str) -> None:
+    if code:
+        raise for_code(code)(about)
 
 
 @asynccontextmanager

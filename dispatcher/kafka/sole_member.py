@@ -43,6 +43,5 @@ async def sole_member(clients: KafkaClients, topic: str, group: str) -> AsyncIte
 
 async def _members(clients: KafkaClients, group: str) -> int:
     async with connected(clients) as admin:
-        (response,) = await admin.describe_consumer_groups([group])
-    ((_, _, _, _, _, members, *_),) = response.groups
+        _, members = await admin.group(group)
     return len(members)

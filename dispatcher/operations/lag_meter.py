@@ -10,7 +10,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.administration import Administrator, connected
@@ -24,7 +29,7 @@ _ANSWERS_WITHIN = 20.0
 _HEADS_WITHIN = 5.0
 _FETCH_BYTES = 64 * 1024
 _AGAIN_AFTER = 0.2
-_NOT_YET = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
+_NOT_YET = (GroupLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +167,12 @@ def _places(reader: Reader, partitions: Mapping[str, int]) -> list[Place]:
 
 
 async def _committed(admin: Administrator, group: str) -> dict[Place, int]:
-    found = await _patiently(lambda: admin.list_consumer_group_offsets(group))
+    found = await _patiently(lambda: admin.committed(group))
     return {(tp.topic, tp.partition): each.offset for tp, each in found.items() if each.offset >= 0}
 
 
 async def _membership(admin: Administrator, group: str) -> Membership:
-    (response,) = await _patiently(lambda: admin.describe_consumer_groups([group]))
-    ((_, _, state, _, _, members, *_),) = response.groups
+    state, members = await _patiently(lambda: admin.group(group))
     assigned: dict[Place, str] = {}
     hosts: dict[str, str] = {}
     for member_id, _, host, _, assignment, *_ in members:
@@ -180,7 +184,7 @@ async def _membership(admin: Administrator, group: str) -> Membership:
 
 
 async def _patiently(ask: Callable[[], Any]) -> Any:
-    """Ask again while a group moves from one broker to another."""
+    """Ask again while a group moves from one broker to another, or is being loaded by one that starts."""
     async with asyncio.timeout(_ANSWERS_WITHIN):
         while True:
             try:
