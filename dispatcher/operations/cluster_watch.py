@@ -6,7 +6,7 @@ import structlog
 
 from dispatcher.background import Background
 from dispatcher.durations import format_duration
-from dispatcher.errors import KafkaUnavailable
+from dispatcher.errors import DispatcherError
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
 from dispatcher.observability import metrics
@@ -30,9 +30,9 @@ class ClusterWatch(Background):
         while True:
             try:
                 show(await self._meter.measure())
-            except (KafkaUnavailable, TimeoutError) as error:
+            except DispatcherError as error:
                 forget()
-                log.warning("the groups' lag cannot be measured", error=str(error) or type(error).__name__)
+                log.warning("the groups' lag cannot be measured", error=str(error))
             await asyncio.sleep(self._every)
 
 

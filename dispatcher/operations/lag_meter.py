@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     KafkaError,
     NotCoordinatorForGroupError,
+    TopicAuthorizationFailedError,
 )
 
 from dispatcher.durations import milliseconds_of
+from dispatcher.errors import DispatcherError
 from dispatcher.kafka.administration import Administrator, connected
 from dispatcher.kafka.broker_time import ClockDifference, clock_difference
 from dispatcher.kafka.clients import KafkaClients
@@ -30,6 +33,10 @@ _HEADS_WITHIN = 5.0
 _FETCH_BYTES = 64 * 1024
 _AGAIN_AFTER = 0.2
 _NOT_YET = (GroupLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
+
+
+class NotAllowed(DispatcherError):
+    """Kafka answers, and its user may not look; the message names the ACL that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +71,45 @@ class LagMeter:
 
         Raises:
             KafkaUnavailable: no broker answers, or not in time.
+            NotAllowed: the user may not look at a group or read a topic.
+            TopicRefused: the cluster refuses for another reason.
         """
         async with connected(self._clients) as admin, self._consumer() as consumer:
-            clock = await clock_difference(admin, time.time)
-            partitions = await _partitions(admin)
-            groups = readers(self._topics, partitions)
-            delays = {name: delay for name in partitions if (delay := self._topics.retry_delay(name)) is not None}
-            places = {reader.group: _places(reader, partitions) for reader in groups}
+            with self._refusals_told():
+                return await self._measure(admin, consumer)
 
-            async def look() -> dict[str, Look]:
-                everywhere = {place for of_group in places.values() for place in of_group}
-                begins, ends, ready = await self._offsets(consumer, everywhere, delays, clock)
-                committed = {reader.group: await _committed(admin, reader.group) for reader in groups}
-                at = self._monotonic()
-                return {
-                    group: Look(at, committed[group], _only(begins, own), _only(ends, own), _only(ready, own))
-                    for group, own in places.items()
-                }
+    async def _measure(self, admin: Administrator, consumer: AIOKafkaConsumer) -> Measured:
+        clock = await clock_difference(admin, time.time)
+        partitions = await _partitions(admin)
+        groups = readers(self._topics, partitions)
+        delays = {name: delay for name in partitions if (delay := self._topics.retry_delay(name)) is not None}
+        places = {reader.group: _places(reader, partitions) for reader in groups}
 
-            first = await look()
-            await asyncio.sleep(self._seconds)
-            second = await look()
-            now = self._now(clock)
-            measured = [
-                group_lag(
-                    reader,
-                    await _membership(admin, reader.group),
-                    (first[reader.group], second[reader.group]),
-                    await self._stamps(consumer, second[reader.group]),
-                    delays,
-                    now,
-                )
-                for reader in groups
-            ]
+        async def look() -> dict[str, Look]:
+            everywhere = {place for of_group in places.values() for place in of_group}
+            begins, ends, ready = await self._offsets(consumer, everywhere, delays, clock)
+            committed = {reader.group: await _committed(admin, reader.group) for reader in groups}
+            at = self._monotonic()
+            return {
+                group: Look(at, committed[group], _only(begins, own), _only(ends, own), _only(ready, own))
+                for group, own in places.items()
+            }
+
+        first = await look()
+        await asyncio.sleep(self._seconds)
+        second = await look()
+        now = self._now(clock)
+        measured = [
+            group_lag(
+                reader,
+                await _membership(admin, reader.group),
+                (first[reader.group], second[reader.group]),
+                await self._stamps(consumer, second[reader.group]),
+                delays,
+                now,
+            )
+            for reader in groups
+        ]
         missing = tuple(topic.name for topic in self._topics.declared if topic.name not in partitions)
         return Measured(now, clock, tuple(measured), missing)
 
@@ -148,12 +161,28 @@ class LagMeter:
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = self._clients.consumer(max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=100)
         try:
-            await consumer.start()
+            try:
+                await consumer.start()
+            except (KafkaError, OSError) as error:
+                raise self._clients.unavailable(error) from error
             yield consumer
-        except (KafkaError, OSError) as error:
-            raise self._clients.unavailable(error) from error
         finally:
             await consumer.stop()
+
+    @contextmanager
+    def _refusals_told(self) -> Iterator[None]:
+        try:
+            yield
+        except GroupAuthorizationFailedError as error:
+            groups = f"groups {self._topics.prefix}webhooks.*"
+            raise NotAllowed(
+                f"Kafka's user may not look at a group ({error}): grant it DESCRIBE on the {groups}"
+            ) from None
+        except TopicAuthorizationFailedError as error:
+            raise NotAllowed(
+                f"Kafka's user may not look at a topic ({error}): grant it DESCRIBE and READ on all topics that "
+                "`dispatcher topics plan` knows; it reads one record of each partition for its time"
+            ) from None
 
 
 async def _partitions(admin: Administrator) -> dict[str, int]:
