@@ -131,6 +131,11 @@ class TopicLag:
         )
 
     @property
+    def ages_known(self) -> bool:
+        """Whether Kafka told in time, of each partition in which something waits, for how long it has."""
+        return all(each.oldest is not None for each in self.partitions if each.behind)
+
+    @property
     def unassigned(self) -> tuple[int, ...]:
         """Partitions that no member reads."""
         return tuple(each.partition for each in self.partitions if each.partition is not None and each.member is None)
