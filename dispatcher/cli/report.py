@@ -15,7 +15,8 @@ from dispatcher.errors import DispatcherError
 from dispatcher.recording.beside import clickhouse_beside
 from dispatcher.recording.clickhouse import QueryFailed
 from dispatcher.reports.page import page
-from dispatcher.reports.report import MESSAGES_KEPT, Period, Report, Subject, make_report
+from dispatcher.reports.report import MESSAGES_KEPT, QUESTIONS, Period, Report, Subject, make_report
+from dispatcher.reports.tables import unanswered
 from dispatcher.reports.terminal import show
 from dispatcher.settings import Settings, load_settings
 
@@ -43,6 +44,9 @@ def report(
 
     Asks ClickHouse where the settings say, or a running `dispatcher up` through its port. Attempts are kept for 28
     days: of a longer time, durations, reasons and targets are those of the last 28.
+
+    What ClickHouse does not answer within ten minutes is named and left out. Exit status: 0 when it answered
+    everything, 1 otherwise.
     """
     try:
         length = parse_duration(since)
@@ -64,6 +68,11 @@ def report(
         typer.echo(f"Written to {html}.")
     else:
         show(found, Console(highlight=False))
+    if found.unanswered:
+        why = next(iter(found.unanswered.values()))
+        raise DispatcherError(
+            f"ClickHouse did not answer {len(found.unanswered)} of {QUESTIONS} questions ({unanswered(found)}): {why}"
+        )
 
 
 async def _ask(settings: Settings, subject: Subject, period: Period, limit: int) -> Report:

@@ -7,7 +7,7 @@ from html import escape
 from dispatcher.reports import questions
 from dispatcher.reports.plots import Stack
 from dispatcher.reports.report import Report
-from dispatcher.reports.tables import Listing, listings, milliseconds, percent
+from dispatcher.reports.tables import NOT_ANSWERED, Listing, listings, milliseconds, percent, unanswered
 
 _WIDTH, _HEIGHT = 960, 220
 _LEFT, _BOTTOM, _TOP = 56, 24, 10
@@ -19,11 +19,16 @@ def page(report: Report) -> str:
     title = f"Deliveries of {report.subject}"
     by_hour = report.period.step < timedelta(days=1)
     shape = "%d %b %H:00" if by_hour else "%d %b"
-    over_time = [Stack(each.successful, each.failed, f"{each.start:{shape}}") for each in report.over_time]
-    of_day = [Stack(number, 0, f"{hour:02}:00") for hour, number in enumerate(report.by_hour_of_day)]
+    over_time = of_day = None
+    if report.over_time is not None:
+        over_time = [Stack(each.successful, each.failed, f"{each.start:{shape}}") for each in report.over_time]
+    if report.by_hour_of_day is not None:
+        of_day = [Stack(number, 0, f"{hour:02}:00") for hour, number in enumerate(report.by_hour_of_day)]
+    lacking = unanswered(report)
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p class=when>{report.period.start:%Y-%m-%d %H:%M} to {report.period.end:%Y-%m-%d %H:%M} UTC</p>",
+        *([f"<p class=lacking>ClickHouse did not answer: {escape(lacking)}</p>"] if lacking else ()),
         _cards(report),
         _figure(f"Messages {'an hour' if by_hour else 'a day'}", over_time, legend=True),
         _figure("Messages by hour of the day (UTC)", of_day),
@@ -39,14 +44,24 @@ def page(report: Report) -> str:
 
 
 def _cards(report: Report) -> str:
-    again, ended = report.tried_again
-    cards = [
-        ("arrived", percent(report.totals.rate), f"{percent(report.before.rate)} in as long a time before"),
-        ("messages", f"{report.totals.messages:,}", f"{report.before.messages:,} before"),
-        ("failed", f"{report.totals.failed:,}", f"{report.before.failed:,} before"),
-        ("needed more than one attempt", percent(again / ended if ended else None), f"{again:,} of {ended:,}"),
-    ]
-    for row in report.answers[questions.DURATIONS.name]:
+    totals, before = report.totals, report.before
+    cards = []
+    if totals is not None:
+        earlier = [""] * 3
+        if before is not None:
+            earlier = [f"{percent(before.rate)} in as long a time before"]
+            earlier += [f"{number:,} before" for number in (before.messages, before.failed)]
+        figures = (
+            ("arrived", percent(totals.rate)),
+            ("messages", f"{totals.messages:,}"),
+            ("failed", f"{totals.failed:,}"),
+        )
+        cards += [(*figure, more) for figure, more in zip(figures, earlier, strict=True)]
+    if report.tried_again is not None:
+        again, ended = report.tried_again
+        share = percent(again / ended if ended else None)
+        cards.append(("needed more than one attempt", share, f"{again:,} of {ended:,}"))
+    for row in report.answers[questions.DURATIONS.name] or ():
         beyond = f"p95 {milliseconds(row['p95_ms'])}, p99 {milliseconds(row['p99_ms'])}"
         cards.append(("an attempt, at the median", milliseconds(row["p50_ms"]), beyond))
     shown = "".join(
@@ -55,7 +70,9 @@ def _cards(report: Report) -> str:
     return f"<ul class=cards>{shown}</ul>"
 
 
-def _figure(title: str, stacks: Sequence[Stack], *, legend: bool = False) -> str:
+def _figure(title: str, stacks: Sequence[Stack] | None, *, legend: bool = False) -> str:
+    if stacks is None:
+        return f"<section><h2>{escape(title)}</h2><p>{escape(NOT_ANSWERED)}</p></section>"
     keys = "<span class=ok>arrived</span> <span class=no>failed</span>" if legend else ""
     return f"<section><h2>{escape(title)} {keys}</h2>{plot(title, stacks)}</section>"
 
@@ -127,7 +144,7 @@ _STYLE = """
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1000px; margin: 0 auto; padding: 32px 20px; }
 h1 { font-size: 24px; margin: 0; } h2 { font-size: 16px; margin: 0 0 12px; }
-.when { color: var(--dim); margin: 4px 0 20px; }
+.when { color: var(--dim); margin: 4px 0 20px; } .lacking { color: var(--no); }
 section, .cards li { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 section { padding: 16px 20px; margin: 0 0 16px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; list-style: none;

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dispatcher.recording.clickhouse import ClickHouse
+from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.reports import questions
 from dispatcher.reports.questions import Question
 from dispatcher.rfc3339 import rfc3339
@@ -28,6 +29,12 @@ _ASKED = (
     questions.ATTEMPTS_NEEDED,
     questions.TIME_TO_SUCCESS,
 )
+
+OVER_TIME, BEFORE, BY_HOUR = "over_time", "totals_before", "by_hour_of_day"
+"""The parts of a report beside the questions that are lists; without the first there are no totals either."""
+
+QUESTIONS = 3 + len(_ASKED)
+"""How many a report asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +122,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown; ``answers`` are rows by the name of the question."""
+    """Everything that is shown; ``answers`` are rows by the name of the question. None: not answered.
+
+    ``unanswered`` has why, by the name that the part has in JSON.
+    """
 
     subject: Subject
     period: Period
-    totals: Totals
-    before: Totals
-    over_time: tuple[Column, ...]
-    by_hour_of_day: tuple[int, ...]
-    answers: Mapping[str, Sequence[Row]]
+    totals: Totals | None
+    before: Totals | None
+    over_time: tuple[Column, ...] | None
+    by_hour_of_day: tuple[int, ...] | None
+    answers: Mapping[str, Sequence[Row] | None]
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def tried_again(self) -> tuple[int, int]:
+    def tried_again(self) -> tuple[int, int] | None:
         """Messages that needed more than one attempt, and all, without those that somebody sent again."""
         rows = self.answers[questions.ATTEMPTS_NEEDED.name]
+        if rows is None:
+            return None
         return (
             sum(row["all_messages"] for row in rows if row["attempts_made"] > 1),
             sum(row["all_messages"] for row in rows),
@@ -141,26 +154,34 @@ class Report:
             "webhook_id": self.subject.webhook,
             "from": rfc3339(self.period.start),
             "until": rfc3339(self.period.end),
-            "totals": self.totals.as_json(),
-            "totals_before": {"from": rfc3339(self.period.before.start), **self.before.as_json()},
-            "over_time": [
+            "totals": None if self.totals is None else self.totals.as_json(),
+            BEFORE: None
+            if self.before is None
+            else {"from": rfc3339(self.period.before.start), **self.before.as_json()},
+            OVER_TIME: None
+            if self.over_time is None
+            else [
                 {"start": rfc3339(each.start), "successful": each.successful, "failed": each.failed}
                 for each in self.over_time
             ],
-            "by_hour_of_day": list(self.by_hour_of_day),
-            **{name: [dict(row) for row in rows] for name, rows in self.answers.items()},
+            BY_HOUR: None if self.by_hour_of_day is None else list(self.by_hour_of_day),
+            **{name: None if rows is None else [dict(row) for row in rows] for name, rows in self.answers.items()},
+            "unanswered": dict(self.unanswered),
         }
 
 
 async def make_report(clickhouse: ClickHouse, subject: Subject, period: Period, *, limit: int) -> Report:
-    """Ask everything; lists have ``limit`` rows at most.
+    """Ask everything; lists have ``limit`` rows at most. What takes too long, or is refused, is left out.
 
     Raises:
-        ClickHouseUnavailable: nothing answers.
-        QueryFailed: ClickHouse refuses to.
+        ClickHouseUnavailable: nothing is answered.
+        QueryFailed: ClickHouse refuses to answer anything.
     """
+    failures: dict[str, ClickHouseUnavailable | QueryFailed] = {}
 
-    async def ask(question: Question, within: Period = period, rows: int = limit) -> list[dict[str, Any]]:
+    async def ask(
+        part: str, question: Question, within: Period = period, rows: int = limit
+    ) -> list[dict[str, Any]] | None:
         bucket = "toStartOfHour(h.hour)" if period.step < timedelta(days=1) else "toStartOfDay(h.hour)"
         sql = question.sql(
             {
@@ -181,25 +202,40 @@ async def make_report(clickhouse: ClickHouse, subject: Subject, period: Period, 
             "webhook_id": subject.webhook,
         }
         asked = {name: value for name, value in parameters.items() if value is not None and f"{{{name}:" in sql}
-        return await clickhouse.query(sql, asked)
+        try:
+            return await clickhouse.query(sql, asked)
+        except (ClickHouseUnavailable, QueryFailed) as error:
+            failures[part] = error
+            return None
 
     over_time, before, by_hour, *answers = await asyncio.gather(
-        ask(questions.MESSAGES_OVER_TIME),
-        ask(questions.MESSAGES_OVER_TIME, period.before),
-        ask(questions.BUSIEST_HOURS, rows=_HOURS_OF_A_DAY),
-        *(ask(question) for question in _ASKED),
+        ask(OVER_TIME, questions.MESSAGES_OVER_TIME),
+        ask(BEFORE, questions.MESSAGES_OVER_TIME, period.before),
+        ask(BY_HOUR, questions.BUSIEST_HOURS, rows=_HOURS_OF_A_DAY),
+        *(ask(question.name, question) for question in _ASKED),
     )
-    counted = {row["start"]: row for row in over_time}
-    of_hours = {row["hour_of_day"]: row["messages"] for row in by_hour}
+    if len(failures) == QUESTIONS:
+        raise next(iter(failures.values()))
     return Report(
         subject=subject,
         period=period,
-        totals=Totals.of(over_time),
-        before=Totals.of(before),
-        over_time=tuple(_column(start, counted.get(int(start.timestamp()))) for start in period.steps()),
-        by_hour_of_day=tuple(int(of_hours.get(hour, 0)) for hour in range(_HOURS_OF_A_DAY)),
+        totals=None if over_time is None else Totals.of(over_time),
+        before=None if before is None else Totals.of(before),
+        over_time=None if over_time is None else _columns(period, over_time),
+        by_hour_of_day=None if by_hour is None else _hours(by_hour),
         answers={question.name: rows for question, rows in zip(_ASKED, answers, strict=True)},
+        unanswered={part: str(error) for part, error in failures.items()},
     )
+
+
+def _columns(period: Period, rows: Sequence[Row]) -> tuple[Column, ...]:
+    counted = {row["start"]: row for row in rows}
+    return tuple(_column(start, counted.get(int(start.timestamp()))) for start in period.steps())
+
+
+def _hours(rows: Sequence[Row]) -> tuple[int, ...]:
+    counted = {row["hour_of_day"]: row["messages"] for row in rows}
+    return tuple(int(counted.get(hour, 0)) for hour in range(_HOURS_OF_A_DAY))
 
 
 def _column(start: datetime, row: Row | None) -> Column:

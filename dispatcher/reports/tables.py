@@ -1,11 +1,14 @@
 """The lists of a report as rows of text, the same in a terminal and on a page."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dispatcher.operations.wording import span
 from dispatcher.reports import questions
-from dispatcher.reports.report import Report, Row
+from dispatcher.reports.questions import Question
+from dispatcher.reports.report import BEFORE, BY_HOUR, OVER_TIME, Report, Row
+
+NOT_ANSWERED = "not answered by ClickHouse"
 
 _ARRIVED = {"first attempt": "at the first attempt", "later attempt": "at a later one"}
 
@@ -54,15 +57,24 @@ def milliseconds(number: float) -> str:
 
 def listings(report: Report) -> list[Listing]:
     """All of them, in the order in which they are shown."""
-    answers = report.answers
-    return [
-        _organizations(answers[questions.SUCCESS_BY_ORGANIZATION.name]),
-        _worse(answers[questions.WORSE_WEBHOOKS.name]),
-        _reasons(answers[questions.FAILURES_BY_REASON.name]),
-        _targets(answers[questions.SLOWEST_TARGETS.name]),
-        _needed(answers[questions.ATTEMPTS_NEEDED.name]),
-        _arrival(answers[questions.TIME_TO_SUCCESS.name]),
-    ]
+    return [_listing(report, question, make) for question, make in _LISTINGS]
+
+
+def unanswered(report: Report) -> str:
+    """What ClickHouse did not answer, for people; empty where it answered everything."""
+    words = {
+        OVER_TIME: "messages over time",
+        BEFORE: "as long a time before",
+        BY_HOUR: "messages by hour of the day",
+        questions.DURATIONS.name: "durations",
+        **{question.name: make(()).title.partition(",")[0].lower() for question, make in _LISTINGS},
+    }
+    return ", ".join(words[part] for part in report.unanswered)
+
+
+def _listing(report: Report, question: Question, make: Callable[[Sequence[Row]], Listing]) -> Listing:
+    rows = report.answers[question.name]
+    return make(rows) if rows is not None else replace(make(()), nothing=NOT_ANSWERED)
 
 
 def _organizations(rows: Sequence[Row]) -> Listing:
@@ -153,3 +165,13 @@ def _arrival(rows: Sequence[Row]) -> Listing:
             for row in rows
         ),
     )
+
+
+_LISTINGS: tuple[tuple[Question, Callable[[Sequence[Row]], Listing]], ...] = (
+    (questions.SUCCESS_BY_ORGANIZATION, _organizations),
+    (questions.WORSE_WEBHOOKS, _worse),
+    (questions.FAILURES_BY_REASON, _reasons),
+    (questions.SLOWEST_TARGETS, _targets),
+    (questions.ATTEMPTS_NEEDED, _needed),
+    (questions.TIME_TO_SUCCESS, _arrival),
+)

@@ -1,14 +1,18 @@
 """Numbers as people read them, and a page that holds whatever people called their things."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from dispatcher.reports import questions
+from dispatcher.reports import questions, tables
 from dispatcher.reports.page import page
-from dispatcher.reports.report import Column, Period, Report, Subject, Totals
-from dispatcher.reports.tables import Listing, milliseconds, percent
+from dispatcher.reports.report import BEFORE, BY_HOUR, OVER_TIME, Column, Period, Report, Subject, Totals
+from dispatcher.reports.tables import NOT_ANSWERED, Listing, milliseconds, percent
+from dispatcher.reports.terminal import show
 
 EVIL = "<script>alert('x')</script>&\""
 
@@ -75,3 +79,26 @@ def test_a_page_loads_nothing_and_runs_nothing() -> None:
     assert "://" not in text
     assert "&lt;script&gt;" in text
     assert "23 Nov 00:00: 3 arrived, 1 failed" in text
+
+
+def test_what_was_not_answered_is_said_and_never_told_as_nothing() -> None:
+    asked = [question.name for question, _ in tables._LISTINGS] + [questions.DURATIONS.name]
+    start = datetime(2026, 11, 23, tzinfo=UTC)
+    report = Report(
+        subject=Subject(),
+        period=Period(start, start + timedelta(hours=2)),
+        totals=None,
+        before=None,
+        over_time=None,
+        by_hour_of_day=None,
+        answers=dict.fromkeys(asked),
+        unanswered=dict.fromkeys([OVER_TIME, BEFORE, BY_HOUR, *asked], "too late"),
+    )
+    console = Console(record=True, width=80, file=StringIO())
+    show(report, console)
+    shown = console.export_text()
+    for text in (shown, page(report)):
+        assert text.count(NOT_ANSWERED) >= len(asked) + 1
+        for wrong in ("No message", "none failed", "nothing", "None"):
+            assert wrong not in text
+    assert json.dumps(report.as_json()).count("null") == 2 + 4 + len(asked)
