@@ -28,7 +28,7 @@ def known() -> set[str]:
 def foreign() -> set[str]:
     """Names of others: of node_exporter, of kubelets, and of prometheus_client about its process (on Linux)."""
     return {
-        *("node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
+        *("node_filesystem_avail_bytes", "node_filesystem_size_bytes", "node_filesystem_readonly"),
         *("kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"),
         *("process_cpu_seconds_total", "process_resident_memory_bytes"),
     }
