@@ -221,6 +221,21 @@ ROWS: dict[str, Sequence[Panel]] = {
             "reqps",
         ),
     ),
+    "Portal": (
+        Panel(
+            "Answers",
+            "Of the API and the pages, by the class of their status",
+            [Query(rate(metrics.HTTP_RESPONSES, "status"), "{{status}}")],
+            "reqps",
+            stacked=True,
+        ),
+        Panel(
+            "Reads that failed",
+            "Questions that ClickHouse did not answer, of portals and recorders",
+            [Query(rate(metrics.CLICKHOUSE_READ_FAILURES, "instance, reason"), "{{instance}} {{reason}}")],
+            "reqps",
+        ),
+    ),
     "Kafka": (
         Panel(
             "Lag",

@@ -12,6 +12,8 @@ from dispatcher.observability.exposition import Exposition
 
 _SHUTDOWN_SECONDS = 0.5
 
+LIVE, READY, METRICS = "/health/live", "/health/ready", "/metrics"
+
 Unready = Callable[[], Iterable[str]]
 """Names what does not work at the moment."""
 
@@ -29,9 +31,9 @@ def add_routes(app: web.Application, unready: Unready, exposition: Exposition) -
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=await exposition.text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
-    app.router.add_get("/health/live", live)
-    app.router.add_get("/health/ready", ready)
-    app.router.add_get("/metrics", metrics)
+    app.router.add_get(LIVE, live)
+    app.router.add_get(READY, ready)
+    app.router.add_get(METRICS, metrics)
 
 
 class Endpoint:

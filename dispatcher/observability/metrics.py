@@ -55,8 +55,20 @@ RECORDER_INSERT_SECONDS = Histogram(
 RECORDER_INSERT_FAILURES = Counter(
     "dispatcher_recorder_insert_failures_total", "Inserts that ClickHouse did not take", ["reason"]
 )
+CLICKHOUSE_READ_FAILURES = Counter(
+    "dispatcher_clickhouse_read_failures_total", "Questions that ClickHouse did not answer", ["reason"]
+)
 TIMED_OUT, FAILED = "timeout", "error"
-"""The reasons."""
+"""The reasons of both."""
+
+# The portal
+
+HTTP_RESPONSES = Counter(
+    "dispatcher_http_responses_total",
+    "Answers of the API and the pages, by the class of their status; not those to probes and to who scrapes",
+    ["status"],
+)
+STATUS_CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 # Kafka
 
@@ -160,6 +172,10 @@ def begin(topics: Iterable[str], roles: Iterable[str]) -> None:
         DEAD_LETTERS.labels(topic)
     for reason in (TIMED_OUT, FAILED):
         RECORDER_INSERT_FAILURES.labels(reason)
+        CLICKHOUSE_READ_FAILURES.labels(reason)
+    if "portal" in names:
+        for status in STATUS_CLASSES:
+            HTTP_RESPONSES.labels(status)
     if "sender" in names:
         # Where nothing ever succeeds, the share that does is 0 and not unknown.
         attempts_counter("successful", "")

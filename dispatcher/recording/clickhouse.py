@@ -26,6 +26,7 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from dispatcher.errors import ClickHouseUnavailable, ConfigurationError
+from dispatcher.observability.metrics import CLICKHOUSE_READ_FAILURES, FAILED, TIMED_OUT
 from dispatcher.recording import clustering
 from dispatcher.recording.connections import Connections
 
@@ -188,7 +189,12 @@ class ClickHouse:
         def call(client: Client) -> list[dict[str, Any]]:
             return list(client.query(sql, parameters=dict(parameters or {})).named_results())
 
-        return await self._readers.run(functools.partial(self._translated, call))
+        try:
+            return await self._readers.run(functools.partial(self._translated, call))
+        except (ClickHouseUnavailable, QueryFailed) as error:
+            reason = TIMED_OUT if isinstance(error, ClickHouseTimedOut) else FAILED
+            CLICKHOUSE_READ_FAILURES.labels(reason).inc()
+            raise
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement whose answer does not matter."""

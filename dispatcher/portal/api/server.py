@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from dispatcher.errors import ClickHouseUnavailable, KafkaUnavailable
 from dispatcher.kafka.compacted import NoLongerFollowing
+from dispatcher.observability import endpoint
+from dispatcher.observability.metrics import HTTP_RESPONSES
 from dispatcher.portal.api.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
 from dispatcher.portal.api.rate_limits import EVERYTHING, Policy, RateLimits, Standing, headers_of, too_often
@@ -27,6 +29,9 @@ log = structlog.get_logger()
 
 _BEGUN: web.RequestKey[web.StreamResponse] = web.RequestKey("the answer that has begun", web.StreamResponse)
 _STANDINGS: web.RequestKey[list[Standing]] = web.RequestKey("what is left of the quotas", list)
+
+_NOT_COUNTED = frozenset({endpoint.LIVE, endpoint.READY, endpoint.METRICS})
+"""Asked by machines all the time, and answered with 503 on purpose: among them nobody would see people's answers."""
 
 _ON_EVERY_ANSWER = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -108,6 +113,8 @@ def count(request: web.Request, limits: RateLimits, policies: Iterable[Policy], 
 async def _begin_answer(request: web.Request, response: web.StreamResponse) -> None:
     request[_BEGUN] = response
     response.headers.update(headers_of(request.get(_STANDINGS, ())))
+    if request.path not in _NOT_COUNTED:
+        HTTP_RESPONSES.labels(f"{response.status // 100}xx").inc()
 
 
 async def _no_head(request: web.Request) -> web.StreamResponse:

@@ -23,11 +23,14 @@ def test_no_label_grows_with_the_number_of_customers() -> None:
 
 
 def test_what_should_not_happen_is_shown_before_it_does() -> None:
-    metrics.begin(["portal.test-begins"], ["relay", "sender"])
+    metrics.begin(["portal.test-begins"], ["relay", "sender", "portal"])
     assert REGISTRY.get_sample_value("dispatcher_dead_letters_total", {"topic": "portal.test-begins"}) == 0
     for reason in (metrics.TIMED_OUT, metrics.FAILED):
         labels = {"reason": reason}
         assert REGISTRY.get_sample_value("dispatcher_recorder_insert_failures_total", labels) is not None
+        assert REGISTRY.get_sample_value("dispatcher_clickhouse_read_failures_total", labels) is not None
+    for status in metrics.STATUS_CLASSES:
+        assert REGISTRY.get_sample_value("dispatcher_http_responses_total", {"status": status}) is not None
     assert REGISTRY.get_sample_value("dispatcher_ready", {"role": "relay"}) == 0
     succeeded = {"status": "successful", "reason": ""}
     assert REGISTRY.get_sample_value("dispatcher_attempts_total", succeeded) is not None

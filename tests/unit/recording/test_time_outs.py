@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.recording import clickhouse
@@ -11,14 +12,25 @@ from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut
 
 
 async def error_of(port: int) -> ClickHouseUnavailable:
-    """What an insert ends with."""
+    """What an insert ends with; a question ends with the same, and is counted."""
     asked = ClickHouse(f"http://127.0.0.1:{port}/webhooks")
+    before = failed_reads()
     try:
         with pytest.raises(ClickHouseUnavailable) as raised:
             await asked.insert("outcomes", b"{}")
+        assert failed_reads() == before
+        with pytest.raises(type(raised.value)):
+            await asked.query("SELECT 1")
     finally:
         await asked.close()
+    kind = "timeout" if isinstance(raised.value, ClickHouseTimedOut) else "error"
+    assert failed_reads() == {**before, kind: before[kind] + 1}
     return raised.value
+
+
+def failed_reads() -> dict[str, float]:
+    name = "dispatcher_clickhouse_read_failures_total"
+    return {reason: REGISTRY.get_sample_value(name, {"reason": reason}) or 0 for reason in ("timeout", "error")}
 
 
 async def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
