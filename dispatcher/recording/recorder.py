@@ -9,6 +9,7 @@ simply done again.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -296,11 +297,14 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             # Only now is it sure of which attempts the outcomes tell.
             queued_rows = self._queued(records, _attempted(outcomes, refused))
             # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
-            for record, reason in await self._insert(queued_rows):
+            without_row = await self._insert(queued_rows)
+            for record, reason in without_row:
                 log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
         await asyncio.gather(*(dead_letters.send(record, reason) for record, reason in refused))
-        for rows, topic in ((queued_rows, self._topics.deliveries), (outcomes, self._topics.attempts)):
-            ROWS_RECORDED.labels(topic).inc(len(rows.rows))
+        left_out = _identities([*refused, *without_row])
+        inserted = (record for rows in (queued_rows, outcomes) for record, _ in rows.rows if id(record) not in left_out)
+        for topic, number in Counter(record.topic for record in inserted).items():
+            ROWS_RECORDED.labels(topic).inc(number)
 
     def _queued(self, records: Sequence[Sized], attempted: Collection[_Place]) -> _Rows:
         """First attempts; of those whose records are in ``attempted``, the outcome is recorded."""
@@ -359,9 +363,13 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def _attempted(outcomes: _Rows, refused: Sequence[tuple[Sized, str]]) -> frozenset[_Place]:
     """The records whose attempts the outcomes tell of, but for outcomes that were refused."""
-    left_out = {id(record) for record, _ in refused}
+    left_out = _identities(refused)
     places = (_attempted_at(record) for record, _ in outcomes.rows if id(record) not in left_out)
     return frozenset(place for place in places if place is not None)
+
+
+def _identities(refused: Sequence[tuple[Sized, str]]) -> frozenset[int]:
+    return frozenset(id(record) for record, _ in refused)
 
 
 def _attempted_at(outcome: Sized) -> _Place | None:

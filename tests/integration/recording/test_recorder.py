@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from prometheus_client import REGISTRY
 
 from dispatcher.delivery.outcome import encode_outcome, outcome_headers
 from dispatcher.errors import ClickHouseUnavailable
@@ -227,6 +228,24 @@ async def test_recorders_share_the_partitions_and_take_over(
         await keep_reporting(200)
         await until(lambda: _messages(embedded, 300), timeout=20)
         await until(lambda: _committed_all(clients, topics, 300))
+
+
+async def test_what_was_inserted_is_counted_by_its_topic(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    async with recording(Recorder(clients, topics, embedded, policy=HASTY)):
+        await deliver(producer, topics, "m1", "m2")
+        of_much = delivery("m3", NOW - 5000)
+        await producer.send_and_wait(topics.bulk, of_much.body, key=of_much.key, headers=of_much.headers())
+        good = encode_outcome(outcome("m1", 1, "successful", at=NOW))
+        await report(producer, topics, b"nonsense", b'{"run": 0}', good)
+        await until(lambda: _committed_all(clients, topics, 6), timeout=20, what="everything is committed")
+    name = "dispatcher_rows_recorded_total"
+    counted = {
+        topic: REGISTRY.get_sample_value(name, {"topic": topic})
+        for topic in (topics.deliveries, topics.bulk, topics.attempts)
+    }
+    assert counted == {topics.deliveries: 2, topics.bulk: 1, topics.attempts: 1}
 
 
 async def test_stop_inserts_what_waits(
