@@ -1,6 +1,6 @@
 """Operations of the API and pages on a server of their own, without Kafka and ClickHouse."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -32,18 +32,19 @@ async def an_admin(_: web.Request) -> Caller:
 @asynccontextmanager
 async def serving(
     operations: Iterable[AnyOperation] = (),
-    pages: Iterable[Page] = (),
+    pages: Iterable[Page] | Callable[[Site], Iterable[Page]] = (),
     *,
     public_url: str | None = None,
     caller_of: CallerOf = an_admin,
     without_secret: bool = False,
 ) -> AsyncIterator[str]:
-    """The URL."""
+    """The URL. ``pages``, or what makes them of the site whose sessions they share."""
     limits = RateLimits(monotonic)
     app = application(operations, caller_of, limits)
     vault = Vault(Fernet.generate_key().decode())
     ended = EndedSessions(AsyncMock(), "sessions", _now)
-    Site(vault, public_url, limits, ended, _now, without_secret=without_secret).add_to(app, pages)
+    site = Site(vault, public_url, limits, ended, _now, without_secret=without_secret)
+    site.add_to(app, pages(site) if callable(pages) else pages)
     async with listening(ProblemRunner(app, access_log=None)) as url:
         yield url
 

@@ -25,7 +25,7 @@ def pages(*, secure: bool) -> Sequence[Page]:
                 )
         return response
 
-    return (Page("/", get=first_page), Page("/preferences", post=preferences, open=True))
+    return (Page("/", get=first_page), Page("/preferences", post=preferences, open=True, any_session=True))
 
 
 async def first_page(visit: Visit) -> web.Response:

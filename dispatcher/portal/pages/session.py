@@ -122,7 +122,7 @@ class Sessions:
         except ValidationError:
             return None
         now = self._clock()
-        over = now >= session.ends or now - session.used >= IDLE or session.id in self._ended
+        over = now >= session.ends or now - session.used >= IDLE or self.was_ended(session)
         return None if over else session
 
     def write(self, response: web.StreamResponse, cookies: Mapping[str, str], session: Session) -> None:
@@ -143,6 +143,10 @@ class Sessions:
         """The session, used now; the same object when that was noted a moment ago."""
         now = self._clock()
         return session.model_copy(update={"used": now}) if now - session.used >= _TOUCH_AFTER else session
+
+    def was_ended(self, session: Session) -> bool:
+        """Whether somebody ended the session, so that it is taken no more."""
+        return session.id in self._ended
 
     async def end(self, session: Session) -> bool:
         """Take the session no more, even if somebody kept the cookies; whether that is certain at every portal."""

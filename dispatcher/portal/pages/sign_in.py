@@ -47,7 +47,7 @@ class SignIn:
     def pages(self) -> Sequence[Page]:
         """What is served."""
         return (
-            Page("/sign-in", get=self.show, post=self.sign_in, open=True),
+            Page("/sign-in", get=self.show, post=self.sign_in, open=True, any_session=True),
             Page("/sign-out", post=self.sign_out, open=True),
             *(
                 (
@@ -60,8 +60,9 @@ class SignIn:
         )
 
     async def show(self, visit: Visit) -> web.Response:
-        """The ways to sign in."""
-        return self._page(visit, visit.request.query.get("next", "/"))
+        """The ways to sign in; who has done so, such as in another tab, goes on."""
+        onward = visit.request.query.get("next", "/")
+        return self._page(visit, onward) if visit.session is None else visit.see(local(onward))
 
     async def sign_in(self, visit: Visit) -> web.Response:
         """Begin a session."""
@@ -77,7 +78,7 @@ class SignIn:
             except Problem as problem:
                 return self._page(visit, onward, problem)
             until = _end_of(token)
-        visit.session = self._sessions.begin(person, until=until)
+        await self._begin(visit, person, until)
         return visit.see(onward)
 
     async def to_provider(self, visit: Visit) -> web.Response:
@@ -103,11 +104,16 @@ class SignIn:
             person = await self._the_provider.finish(begun, visit.request.query)
         except ProviderFailed as failed:
             return self._failed(visit, failed, onward)
-        visit.session = self._sessions.begin(person)
+        await self._begin(visit, person)
         response = visit.see(onward)
         self._sessions.drop(response, name)
         self._sessions.drop(response, _SIGNED_OUT)
         return response
+
+    async def _begin(self, visit: Visit, person: Caller, until: datetime | None = None) -> None:
+        former, visit.session = visit.session, self._sessions.begin(person, until=until)
+        if former is not None:
+            await self._sessions.end(former)
 
     def _begun(self, cookies: Mapping[str, str], name: str) -> Begun | None:
         content = self._sessions.kept(cookies, name)

@@ -52,6 +52,11 @@ class Page:
     """Whether people see it who did not sign in."""
     draft: bool = False
     """Whether browsers keep what they sent here until it was taken in."""
+    any_session: bool = False
+    """Whether what was shown before the session began, which cannot repeat its token, is taken here.
+
+    That it comes from our own pages, its origin alone says then.
+    """
     limits: tuple[Policy, ...] = ()
     """How often one person may post here, beside what everybody may do."""
 
@@ -134,7 +139,7 @@ class Site:
             # What is too long is told at its field, among all else that was typed; not to who did not sign in.
             visit.all_fields = await _fields(request if page.open else _to_be_read(request))
             visit.fields = dict(reversed(list(visit.all_fields.items())))
-            if visit.session is not None:
+            if visit.session is not None and not page.any_session:
                 check_token(visit.session, visit.fields.get(CSRF_FIELD), draft=page.draft)
         if visit.organization_id:
             visit.caller.require_admin(visit.organization_id)
@@ -154,7 +159,8 @@ class Site:
         session = visit.session
         if session is not None:
             session = self.sessions.touched(session)
-            if session is not before:
+            # One that another tab replaced while this was answered is not put back in the new one's place.
+            if session is not before and not self.sessions.was_ended(session):
                 try:
                     self.sessions.write(response, visit.request.cookies, session)
                 except Problem as problem:

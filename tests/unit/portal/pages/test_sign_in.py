@@ -1,7 +1,7 @@
 """Signing in at a provider in several tabs at once, and after it failed; with a token; and where one goes on to."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from html import unescape
@@ -12,16 +12,20 @@ from urllib.parse import urlsplit
 import aiohttp
 import jwt
 import pytest
+from aiohttp import web
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from yarl import URL
 
-from dispatcher.portal.auth import Authentication, SharedSecret
+from dispatcher.portal.auth import Authentication, Caller, SharedSecret
 from dispatcher.portal.ended_sessions import EndedSessions
+from dispatcher.portal.pages import home
 from dispatcher.portal.pages.home import local
 from dispatcher.portal.pages.oidc import LONGEST_SIGN_IN, Provider
 from dispatcher.portal.pages.session import Seal, Sessions
 from dispatcher.portal.pages.sign_in import MOST_AT_ONCE, SignIn
+from dispatcher.portal.pages.visit import Visit
+from dispatcher.portal.pages.wiring import Page, Site
 from dispatcher.webhooks.vault import Vault
 from tests.support.oidc_provider import CLIENT_ID, OURS, Clock, OidcProvider
 from tests.support.serving import CALLER, serving
@@ -196,6 +200,7 @@ async def test_no_other_site_s_name_signs_anybody_in_where_a_click_does(clock: C
         form = {"person": CALLER.id}
         async with client.post("/sign-in", data=form, headers=headers, allow_redirects=False) as response:
             assert (response.status, "portal" in response.cookies) == (status, status == 303)
+        client.cookie_jar.clear()
         async with client.get("/sign-in", headers={"Host": host}, allow_redirects=False) as response:
             assert response.status == (200 if status == 303 else 403)
             told = "is not an address of this portal. Open it by an IP address or as localhost" in await response.text()
@@ -206,3 +211,103 @@ async def test_where_people_sign_in_with_a_secret_any_name_does(clock: Clock) ->
     pages = SignIn(sessions_of(clock), cast("Any", None), (), None)
     async with a_client(pages) as client, client.get("/sign-in", headers={"Host": "portal.internal"}) as response:
         assert response.status == 200
+
+
+EVE = Caller(sub="u-2", name="Eve", organizations=CALLER.organizations)
+
+
+async def who(visit: Visit) -> web.Response:
+    return web.Response(text=visit.caller.id)
+
+
+@pytest.fixture
+async def signed_in() -> AsyncIterator[aiohttp.ClientSession]:
+    """The browser of Ada, who signed in."""
+
+    def pages(site: Site) -> Iterable[Page]:
+        yield from SignIn(site.sessions, cast("Any", None), (CALLER, EVE), None).pages()
+        yield from home.pages(secure=False)
+        yield Page("/who", get=who, post=who)
+
+    async with (
+        serving(pages=pages) as url,
+        aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        await sign_in(client, CALLER)
+        yield client
+
+
+async def sign_in(client: aiohttp.ClientSession, person: Caller, **headers: str) -> int:
+    form = {"person": person.id, "next": "/who"}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client.post("/sign-in", data=form, headers=named, allow_redirects=False) as response:
+        return response.status
+
+
+async def asked(client: aiohttp.ClientSession, path: str) -> tuple[int, str]:
+    """The status, and where one is led to, or what is said."""
+    async with client.get(path, allow_redirects=False) as response:
+        return response.status, response.headers.get("Location") or await response.text()
+
+
+async def test_a_tab_that_showed_the_ways_to_sign_in_before_another_did_signs_in_too(
+    signed_in: aiohttp.ClientSession,
+) -> None:
+    before = {cookie.key: cookie.value for cookie in signed_in.cookie_jar}
+    assert await sign_in(signed_in, EVE) == 303
+    assert await asked(signed_in, "/who") == (200, "u-2")
+    # Nobody goes on in the session before with a copy of its cookie.
+    signed_in.cookie_jar.clear()
+    signed_in.cookie_jar.update_cookies(before)
+    assert await asked(signed_in, "/who") == (303, "/sign-in?next=%2Fwho")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+async def test_another_site_puts_nobody_else_into_the_place_of_who_signed_in(
+    signed_in: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    assert await sign_in(signed_in, EVE, **headers) == 403
+    async with signed_in.post("/preferences", data={"theme": "dark"}, headers={"Sec-Fetch-Site": "cross-site"}) as one:
+        assert (one.status, "theme" in one.cookies) == (403, False)
+    assert await asked(signed_in, "/who") == (200, "u-1")
+
+
+async def test_who_has_signed_in_goes_on_from_the_ways_to_sign_in(signed_in: aiohttp.ClientSession) -> None:
+    assert await asked(signed_in, "/sign-in?next=/who") == (303, "/who")
+    assert await asked(signed_in, "/sign-in") == (303, "/")
+    assert await asked(signed_in, "/sign-in?next=//evil.example") == (303, "/")
+
+
+async def test_a_page_of_the_time_before_chooses_language_and_theme(signed_in: aiohttp.ClientSession) -> None:
+    form = {"theme": "dark", "language": "es", "next": "/who"}
+    async with signed_in.post("/preferences", data=form, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, "/who")
+        assert (response.cookies["theme"].value, response.cookies["language"].value) == ("dark", "es")
+
+
+async def test_an_answer_that_was_under_way_does_not_bring_the_session_before_back(clock: Clock) -> None:
+    def pages(site: Site) -> Iterable[Page]:
+        async def slow(visit: Visit) -> web.Response:
+            assert visit.session is not None
+            await site.sessions.end(visit.session)
+            visit.flash("success", "The webhook is saved.")
+            return web.Response()
+
+        yield from SignIn(site.sessions, cast("Any", None), (CALLER,), None).pages()
+        yield Page("/slow", get=slow)
+
+    async with (
+        serving(pages=pages) as url,
+        aiohttp.ClientSession(base_url=url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        await sign_in(client, CALLER)
+        async with client.get("/slow") as response:
+            assert (response.status, "portal" in response.cookies) == (200, False)
