@@ -60,7 +60,6 @@ class OtherSession(Problem):
 
     def __init__(self, *, draft: bool) -> None:
         super().__init__(403, _DRAFT if draft else _PAGE)
-        self.draft = draft
 
 
 def check_token(session: Session, given: str | None, *, draft: bool = False) -> None:

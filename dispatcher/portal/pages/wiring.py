@@ -122,7 +122,7 @@ class Site:
             try:
                 response = await self._answer(page, handler, visit)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, people get a page
-                response = error_page(visit, problem_of(request, error))
+                response = error_page(visit, problem_of(request, error), form=page.draft)
             return self._finished(visit, session, response)
 
         return handle
@@ -208,12 +208,13 @@ async def _fields(request: web.Request) -> MultiDict[str]:
     return MultiDict((name, value) for name, value in form.items() if isinstance(value, str))
 
 
-def error_page(visit: Visit, problem: Problem) -> web.Response:
-    """The page that says what went wrong."""
+def error_page(visit: Visit, problem: Problem, *, form: bool = False) -> web.Response:
+    """The page that says what went wrong. ``form``: where a form is whose draft the browser keeps."""
     status = problem.status
     template = "no_role.html" if status == 403 and visit.session and not _is_admin_here(visit) else "error.html"
-    draft = isinstance(problem, OtherSession) and problem.draft
-    response = visit.render(template, status=status, problem=problem.details, draft=draft)
+    response = visit.render(
+        template, status=status, problem=problem.details, other_session=isinstance(problem, OtherSession), form=form
+    )
     for name, value in problem.headers.items():
         if name.lower() != "www-authenticate":
             response.headers[name] = value

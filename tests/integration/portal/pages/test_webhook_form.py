@@ -297,10 +297,13 @@ async def test_who_signed_in_again_meanwhile_is_led_back_to_the_form_with_what_w
     assert ("What you typed is here again" in page.text, 'value="Mine"' in page.html) == (True, True)
 
 
-async def test_what_another_page_sent_in_a_session_before_is_no_draft(visitor: Visitor) -> None:
+async def test_what_another_page_sent_in_a_session_before_is_not_what_was_typed_and_loses_nothing_of_it(
+    visitor: Visitor,
+) -> None:
     await visitor.sign_in()
     page = await visitor.post("/sign-out", {"csrf": "another session's"})
-    assert (page.status, "data-keeps-draft" in page.html) == (403, False)
+    assert (page.status, "data-keeps-draft" in page.html) == (403, True)
+    assert "Open the form again" not in page.text
 
 
 async def test_another_organization_s_webhook_cannot_be_edited(visitor: Visitor, webhook: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from yarl import URL
 
+from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import Authentication, Caller, SharedSecret
 from dispatcher.portal.ended_sessions import EndedSessions
 from dispatcher.portal.pages import home
@@ -220,6 +221,15 @@ async def who(visit: Visit) -> web.Response:
     return web.Response(text=visit.caller.id)
 
 
+async def csrf_token(visit: Visit) -> web.Response:
+    assert visit.session is not None
+    return web.Response(text=visit.session.csrf)
+
+
+async def too_much(visit: Visit) -> web.Response:
+    raise Problem(429, "Too many requests; try again in 2 s.")
+
+
 @pytest.fixture
 async def signed_in() -> AsyncIterator[aiohttp.ClientSession]:
     """The browser of Ada, who signed in."""
@@ -228,6 +238,8 @@ async def signed_in() -> AsyncIterator[aiohttp.ClientSession]:
         yield from SignIn(site.sessions, cast("Any", None), (CALLER, EVE), None).pages()
         yield from home.pages(secure=False)
         yield Page("/who", get=who, post=who)
+        yield Page("/token", get=csrf_token)
+        yield Page("/form", get=who, post=too_much, draft=True)
 
     async with (
         serving(pages=pages) as url,
@@ -311,3 +323,26 @@ async def test_an_answer_that_was_under_way_does_not_bring_the_session_before_ba
         await sign_in(client, CALLER)
         async with client.get("/slow") as response:
             assert (response.status, "portal" in response.cookies) == (200, False)
+
+
+@pytest.mark.parametrize("path", ["/form", "/who"])
+async def test_what_was_typed_stays_whatever_is_sent_in_another_session(
+    signed_in: aiohttp.ClientSession, path: str
+) -> None:
+    async with signed_in.post(path, data={"csrf": "another session's"}) as response:
+        page = await response.text()
+    assert (response.status, "data-keeps-draft" in page) == (403, True)
+    assert ("Open the form again" in page) == (path == "/form")
+
+
+async def test_who_may_save_in_a_while_is_led_back_to_the_form_and_not_to_where_what_was_typed_is_dropped(
+    signed_in: aiohttp.ClientSession,
+) -> None:
+    async with signed_in.get("/token") as response:
+        token = await response.text()
+    async with signed_in.post("/form", data={"csrf": token}) as response:
+        page = await response.text()
+    assert (response.status, "data-keeps-draft" in page) == (429, True)
+    assert 'href="/form">Open the form again</a>' in page
+    assert "what you typed there comes back" in page
+    assert "Go to your webhooks" not in page
