@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import cache
 
 from markupsafe import Markup, escape
 
@@ -42,8 +43,6 @@ _CHARACTERS = (
 )
 _UNSEEN, _UNSEEN_OR_LINE = (re.compile(f"[{each}](?!{_JOINS})") for each in (_CHARACTERS, f"{_CHARACTERS}\t\n"))
 
-_ISOLATED, _END = Markup("<bdi>"), Markup("</bdi>")
-
 
 def plain(text: object, limit: int = LONGEST) -> str:
     """The text on one line, for titles and attributes."""
@@ -52,28 +51,29 @@ def plain(text: object, limit: int = LONGEST) -> str:
 
 def shown(text: object, limit: int = LONGEST) -> Markup:
     """The text on one line, as markup."""
-    return _ISOLATED + _marked(_UNSEEN_OR_LINE, _cut(str(text), limit)) + _END
+    return Markup(f"<bdi>{_UNSEEN_OR_LINE.sub(_mark, escape(_cut(str(text), limit)))}</bdi>")  # noqa: S704 - it is escaped
 
 
 def shown_block(text: object) -> Markup:
     """The text with its lines, as markup for inside of ``<pre>``."""
     lines = str(text).replace("\r\n", "\n")
-    return _marked(_UNSEEN, _cut(lines, LONGEST_BLOCK))
+    return Markup(unseen_marked(escape(_cut(lines, LONGEST_BLOCK))))  # noqa: S704 - it is escaped
 
 
-def _marked(unseen: re.Pattern[str], text: str) -> Markup:
-    pieces, start = [], 0
-    for found in unseen.finditer(text):
-        code = f"U+{ord(found[0]):04X}"
-        pieces.append(escape(text[start : found.start()]))
-        pieces.append(
-            Markup('<span class="unseen" title="{} {}">{}</span>').format(
-                code, unicodedata.name(found[0], ""), _stand_in(found[0])
-            )
-        )
-        start = found.end()
-    pieces.append(escape(text[start:]))
-    return Markup("").join(pieces)
+def unseen_marked(html: str) -> str:
+    """What is unseen in text that is escaped, and has tags perhaps, made visible; lines stay."""
+    return _UNSEEN.sub(_mark, html)
+
+
+def _mark(found: re.Match[str]) -> str:
+    return _mark_of(found[0])
+
+
+@cache
+def _mark_of(character: str) -> str:
+    """What stands for one that is unseen, of which there are some thousands."""
+    title = f"U+{ord(character):04X} {unicodedata.name(character, '')}"
+    return f'<span class="unseen" title="{escape(title)}">{escape(_stand_in(character))}</span>'
 
 
 def _stand_in(character: str) -> str:

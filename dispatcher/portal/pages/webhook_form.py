@@ -1,5 +1,6 @@
 """Creating and editing a webhook: one form, which gives back what was typed whatever becomes of it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -197,7 +198,8 @@ class WebhookForm:
             unlisted=[one.id for one in chosen[LISTED_ITEMS:]],
             about_types=script_json([_about(visit, one) for one in EventType]),
             island_texts=texts_script(visit.language.code, *_ISLANDS),
-            preview=_preview(visit, typed),
+            # A template of a megabyte takes a while to be read, in which others are answered.
+            preview=await asyncio.to_thread(_preview, visit, typed),
             webhook=webhook,
             edited=edited,
             once=once,

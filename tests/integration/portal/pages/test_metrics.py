@@ -142,7 +142,7 @@ async def test_the_details_show_both_sides_and_the_message_s_other_attempts(
         "server: nginx",
     ):
         assert text in page.text
-    assert '<span class="json-key">&#34;ok&#34;</span>' in page.html
+    assert '<span class="json-key">"ok"</span>' in page.html
     assert "Attempts of this message Attempt 1" in page.text
     assert "<script>alert" not in page.html
     assert "\u202e" not in page.html
