@@ -1,10 +1,10 @@
 """What the API says when it cannot do what it was asked: RFC 9457 problem details that name every bad field."""
 
+import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -61,9 +61,10 @@ class Problem(Exception):
         )
 
     def response(self) -> web.Response:
-        """The answer."""
+        """The answer. Its text is ASCII: what it repeats may be a header's, with bytes that no encoding has."""
+        text = json.dumps(self.details.model_dump(exclude_none=True), separators=(",", ":"))
         return web.Response(
-            body=orjson.dumps(self.details.model_dump(exclude_none=True)),
+            body=text.encode("ascii"),
             status=self.status,
             content_type=CONTENT_TYPE,
             headers=self.headers,

@@ -1,6 +1,7 @@
 """Creating and editing a webhook: one form, which gives back what was typed whatever becomes of it."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -107,7 +108,7 @@ class WebhookForm:
         try:
             body = typed.body(NewWebhook, visit.language)
             # The same form sent twice, because the first answer was lost, is one webhook.
-            key = f"{once}.{sha256(body.model_dump_json().encode()).hexdigest()}"
+            key = f"{once}.{sha256(json.dumps(body.model_dump(mode='json')).encode('ascii')).hexdigest()}"
             created = (
                 await self._apis.webhooks.create_webhook(visit.call(body=body, headers={IDEMPOTENCY_KEY: key}))
             ).body

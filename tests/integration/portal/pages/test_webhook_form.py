@@ -249,6 +249,22 @@ async def test_what_others_changed_is_called_as_the_audit_calls_it(
     assert "Selected Resources, Payload Template" in audit.text
 
 
+async def test_a_template_may_hold_half_of_a_surrogate_pair(visitor: Visitor, api: Api) -> None:
+    await visitor.sign_in()
+    half = '{"text": "cut \\ud83d", "by": ["#alert_name"]}'
+    page = await create(visitor, payload_template=half)
+    assert (page.status, "The webhook is created." in page.text) == (200, True)
+    [webhook] = (await api("GET", "/webhooks")).body["items"]
+    assert webhook["payload_template"] == json.loads(half)
+    assert "cut \\ud83d" in page.text
+    form = await visitor.get(f"{visitor.webhooks}/{webhook['id']}/edit")
+    assert json.loads(typed(form)) == json.loads(half)
+    page = await edit(visitor, form, payload_template=half.replace("cut", "cut off"))
+    assert "The webhook is saved." in page.text
+    page = await create(visitor, payload_template=half.replace("cut", "cut off"))
+    assert "Another webhook has the same configuration" in page.text
+
+
 async def test_a_rate_limit_is_typed_and_shown_as_the_language_writes_it(
     visitor: Visitor, api: Api, webhook: dict[str, Any]
 ) -> None:

@@ -64,3 +64,8 @@ def test_thousands_of_bad_members_are_counted_and_not_named() -> None:
     (error,) = errors_in_body(caught.value)
     assert (error.field, error.pointer) == ("body", "#")
     assert error.detail.startswith("has 2,002 members or items that cannot be")
+
+
+def test_what_it_repeats_may_have_bytes_that_no_encoding_has() -> None:
+    body = Problem(403, "a\udcff is not an address of this portal.").response().body
+    assert json.loads(body)["detail"] == "a\udcff is not an address of this portal."  # type: ignore[arg-type]
