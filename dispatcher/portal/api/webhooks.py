@@ -55,6 +55,7 @@ from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
 from dispatcher.webhooks.store import FIRST_REVISION, Preceded, SameConfiguration, StaleRevision
+from dispatcher.webhooks.target_url import MAX_LENGTH as MAX_URL
 from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
 
 WEBHOOKS = f"{ORGANIZATION}/webhooks"
@@ -67,7 +68,7 @@ _LONGEST_PAGE = 4 * 1024 * 1024
 class WebhookQuery(Query):
     """Which webhooks to list."""
 
-    search: Annotated[str, Field(max_length=200, description="Part of the name or of the target URL")] = ""
+    search: Annotated[str, Field(max_length=MAX_URL, description="Part of the name or of the target URL")] = ""
     event_type: EventType | None = None
     status: Literal["enabled", "disabled"] | None = None
     limit: Limit = DEFAULT_LIMIT

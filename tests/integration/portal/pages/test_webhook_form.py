@@ -161,6 +161,10 @@ async def test_what_cannot_be_is_said_at_its_field_and_everything_typed_is_kept(
     assert error_at(page, "payload_template") == "A template is a JSON object: begin it with { and end it with }."
     assert error_at(page, "rate_limit") == "Write a number of at least 0.001, or leave it empty."
     assert typed(page) == "\n[1]"
+    page = await create(visitor, name="x" * 201, target_url=f"https://a.example/{'x' * 2048}")
+    assert error_at(page, "name") == "This is longer than 200 characters. Shorten it."
+    assert "2,048" in (error_at(page, "target_url") or "")
+    assert f'value="{"x" * 201}"' in page.html
 
 
 async def test_errors_are_told_in_spanish(visitor: Visitor) -> None:

@@ -1,6 +1,7 @@
 """What every page has."""
 
 from dispatcher.portal.api.problems import Problem
+from dispatcher.portal.pages.rendering import TEMPLATES
 from dispatcher.portal.pages.wiring import error_page
 from tests.support.visits import a_visit, html_of
 
@@ -24,3 +25,7 @@ def test_what_only_looks_like_a_time_and_what_stands_around_one_stays_text() -> 
     page = an_error("<b>2026-11-24T12:00:00.000Z</b> 2026-13-24T12:00:00.000Z")
     assert "&lt;b&gt;<time " in page
     assert "</time>&lt;/b&gt; 2026-13-24T12:00:00.000Z" in page
+
+
+def test_no_field_cuts_what_is_pasted_without_a_word() -> None:
+    assert [path.name for path in TEMPLATES.glob("*.html") if "maxlength" in path.read_text()] == []
