@@ -120,6 +120,34 @@ def test_the_code_takes_what_standard_webhooks_signs_and_nothing_else(
 
 
 @in_every_language
+def test_the_code_refuses_what_is_malformed_and_does_not_fail(
+    language: Callable[[Path], Asked], tmp_path: Path
+) -> None:
+    ask = language(tmp_path)
+    timestamp = str(int(time.time()))
+    signature = Webhook(SECRET).sign("msg_1", datetime.fromtimestamp(int(timestamp), UTC), BODY)
+    right = {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": signature}
+    assert ask(SECRET, right)
+    assert not ask(SECRET, {})
+    for name in right:
+        assert not ask(SECRET, {other: value for other, value in right.items() if other != name}), name
+    for name, values in {
+        "webhook-id": ("", "ñ"),
+        "webhook-timestamp": ("", "soon", "2026-11-23T10:15:04Z", "-", f"{timestamp}.5", "9" * 400, "ñ"),
+        "webhook-signature": ("", " ", ",", "v1", "v1,%", "ñ"),
+    }.items():
+        for value in values:
+            assert not ask(SECRET, {**right, name: value}), (name, value)
+
+
+def test_the_code_in_python_refuses_bytes_that_its_server_could_not_read(tmp_path: Path) -> None:
+    ask = python(tmp_path)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,AAAA"}
+        assert not ask(SECRET, {**headers, name: "\udcff"})
+
+
+@in_every_language
 def test_the_code_takes_what_is_signed_here_while_a_secret_is_rotated(
     language: Callable[[Path], Asked], tmp_path: Path
 ) -> None:
