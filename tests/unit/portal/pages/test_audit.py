@@ -51,8 +51,10 @@ class Portal:
         self._tab = WebhookPage(apis, [pages.tab()])
         self._organization = pages
 
-    def read(self, id: str, minute: int, action: Action = "updated", *, webhook_name: str = "Tickets") -> None:
-        entry = AuditEntry(id=id, time=NOW + timedelta(minutes=minute), by=ADA, action=action)
+    def read(
+        self, id: str, minute: int, action: Action = "updated", *, webhook_name: str = "Tickets", by: Person = ADA
+    ) -> None:
+        entry = AuditEntry(id=id, time=NOW + timedelta(minutes=minute), by=by, action=action)
         self.read_record(
             AuditRecord(v=1, organization_id="org-contoso", webhook_id="wh-1", webhook_name=webhook_name, entry=entry)
         )
@@ -127,3 +129,11 @@ async def test_what_is_known_is_shown_while_kafka_is_away(
     portal.catch_up.side_effect = away
     async with asyncio.timeout(5):
         assert (rows(await portal.tab()), rows(await portal.organization())) == known
+
+
+async def test_people_of_one_name_are_told_apart_and_nothing_is_said_twice(portal: Portal) -> None:
+    for number, id in enumerate(("u-<1>", "u-2", "grace")):
+        portal.read(f"by {id}", 200 + number, by=Person(id=id, name="Grace"))
+    for page in (await portal.tab(), await portal.tab(code="es"), await portal.organization()):
+        who = re.findall(r'<td data-label="(?:Who|Quién)">(.*?)</td>', page)[:3]
+        assert [re.sub(r"<[^>]+>", "", one) for one in who] == ["Grace", "GraceID: u-2", "GraceID: u-&lt;1&gt;"]
