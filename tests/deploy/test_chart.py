@@ -13,6 +13,7 @@ from dispatcher.assembly import MAKE_SPANS, NEED_CLICKHOUSE, NEED_CONFIGURATION,
 from dispatcher.kafka.groups import Group
 from dispatcher.kafka.topics import load_topics
 from dispatcher.observability.tracing_settings import exports_spans
+from dispatcher.portal.pages.session import MOST_PIECES, PIECE
 from dispatcher.settings import PREFIX, Settings, default_topics_file
 from dispatcher.supervision import STOP_SECONDS
 from tests.support.custom_resources import OF_OPERATORS, validate
@@ -69,6 +70,14 @@ def secrets_of(workload: Manifest) -> set[tuple[str, str]]:
 
 def environment(workload: Manifest) -> dict[str, Any]:
     return {each["name"]: each for each in workload["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+def test_an_ingress_lets_the_cookies_of_many_organizations_through() -> None:
+    # Each has a name and attributes; and there are other headers.
+    most = MOST_PIECES * (PIECE + 100) + 8 * 1024
+    annotations = yaml.safe_load((CHART / "values.yaml").read_text())["ingress"]["annotations"]
+    size = annotations["nginx.ingress.kubernetes.io/proxy-buffer-size"]
+    assert int(size.removesuffix("k")) * 1024 > most
 
 
 def test_the_defaults_are_topics_yaml() -> None:

@@ -22,8 +22,10 @@ IDLE = timedelta(hours=1)
 """A session ends when no page was asked for so long."""
 
 _TOUCH_AFTER = timedelta(minutes=1)
-_PIECE = 3_800
-_MOST_PIECES = 12
+PIECE = 3_800
+MOST_PIECES = 12
+"""With names and attributes 48 KB, which an ingress has to let through: docs/operations.md, and the chart's values."""
+
 _MOST_BYTES = 1024 * 1024
 
 
@@ -68,7 +70,13 @@ class Session(BaseModel):
 
 
 class Seal:
-    """Encrypts what a browser keeps for us."""
+    """Encrypts what a browser keeps for us.
+
+    How long it is, compressed, tells who watches the line of a secret beside a text that they choose, guess by guess.
+    Nobody gets to guess: organizations and names are the identity provider's, what else a session says takes our own
+    forms to change, and where a sign-in that was begun leads on to, which a link may name, stands beside secrets that
+    are new each time.
+    """
 
     def __init__(self, fernet: MultiFernet) -> None:
         self._fernet = fernet
@@ -112,7 +120,7 @@ class Sessions:
     def read(self, cookies: Mapping[str, str]) -> Session | None:
         """The session that these cookies hold, if it has not ended."""
         pieces: list[str] = []
-        while len(pieces) < _MOST_PIECES and (piece := cookies.get(self._piece(len(pieces)))) is not None:
+        while len(pieces) < MOST_PIECES and (piece := cookies.get(self._piece(len(pieces)))) is not None:
             pieces.append(piece)
         content = self._seal.open("".join(pieces)) if pieces else None
         if content is None:
@@ -132,8 +140,8 @@ class Sessions:
             Problem: 413, the person is in more organizations than a browser can keep.
         """
         sealed = self._seal.close(session.model_dump_json(by_alias=True).encode())
-        pieces = [sealed[start : start + _PIECE] for start in range(0, len(sealed), _PIECE)]
-        if len(pieces) > _MOST_PIECES:
+        pieces = [sealed[start : start + PIECE] for start in range(0, len(sealed), PIECE)]
+        if len(pieces) > MOST_PIECES:
             raise Problem(413, "You are in more organizations than a browser can keep; use the API with a token.")
         for number, piece in enumerate(pieces):
             self._set(response, self._piece(number), piece)
@@ -154,7 +162,7 @@ class Sessions:
 
     def forget(self, response: web.StreamResponse, cookies: Mapping[str, str], *, from_piece: int = 0) -> None:
         """Let the browser forget the session, or what it holds of it ``from_piece`` on."""
-        for number in range(from_piece, _MOST_PIECES):
+        for number in range(from_piece, MOST_PIECES):
             if self._piece(number) in cookies:
                 response.del_cookie(self._piece(number), path="/", secure=self._secure, httponly=True, samesite="Lax")
 
