@@ -73,6 +73,12 @@ class AttemptList(BaseModel):
     next_cursor: str | None
 
 
+class Gap(BaseModel):
+    """Attempts may not have been told: so many, which were not read in time; null, the client was away."""
+
+    missed: int | None
+
+
 class MessageView(BaseModel):
     """A message: what became of it in all of its runs, and its attempts (at most 200), the latest first."""
 

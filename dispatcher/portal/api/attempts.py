@@ -16,6 +16,7 @@ from dispatcher.portal.api.attempt_views import (
     AttemptDetailsView,
     AttemptList,
     AttemptView,
+    Gap,
     History,
     MessageView,
     MetricsView,
@@ -30,6 +31,7 @@ from dispatcher.portal.api.operation import (
     Answer,
     AnyOperation,
     Call,
+    Header,
     NoBody,
     NoQuery,
     Operation,
@@ -181,6 +183,8 @@ class AttemptsApi:
                 NoQuery,
                 "text/event-stream",
                 problems=(404,),
+                request_headers={_LAST_EVENT_ID: Header("You were away: the first event is a gap")},
+                events={"attempt": AttemptView, "gap": Gap},
             ),
             StreamedOperation(
                 f"{WEBHOOK}/attempts.csv",
@@ -189,6 +193,7 @@ class AttemptsApi:
                 ExportQuery,
                 "text/csv",
                 problems=(404,),
+                response_headers={"Content-Disposition": "An attachment, with a name for the file"},
             ),
             Operation(
                 "GET",

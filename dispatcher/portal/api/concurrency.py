@@ -3,15 +3,18 @@
 import re
 from typing import Any
 
-from dispatcher.portal.api.operation import Call
+from dispatcher.portal.api.operation import Call, Header
 from dispatcher.portal.api.problems import Problem
 
 IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
 ETAG_DESCRIPTION = "The webhook's revision, for If-Match"
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"')
 _TAGS = re.compile(rf"[ \t,]*{_TAG.pattern}(?:[ \t]*,[ \t,]*{_TAG.pattern})*[ \t,]*")
 
-IF_MATCH_DESCRIPTION = "An ETag: the change is made only if the webhook still has this revision"
+_LONGEST = 1_000
+IF_MATCH_HEADER = Header("An ETag: the change is made only if the webhook still has this revision", _LONGEST)
+IF_NONE_MATCH_HEADER = Header("An ETag: while the webhook has this revision, the answer is 304 without it")
 
 
 def etag(revision: int) -> str:
@@ -43,7 +46,7 @@ def names_another(call: Call[Any, Any], revision: int) -> bool:
 
 
 def _tags_named(call: Call[Any, Any]) -> list[str] | None:
-    value = call.header(IF_MATCH, limit=1_000)
+    value = call.header(IF_MATCH, limit=_LONGEST)
     if value is None or value == "*":
         return None
     if not _TAGS.fullmatch(value):

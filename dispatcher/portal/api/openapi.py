@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from dispatcher.portal.api.concurrency import IF_NONE_MATCH
 from dispatcher.portal.api.examples import EXAMPLES
-from dispatcher.portal.api.operation import AnyOperation, NoAnswer, NoBody, Operation
+from dispatcher.portal.api.operation import AnyOperation, Header, NoAnswer, NoBody, Operation, StreamedOperation
 from dispatcher.portal.api.problems import CONTENT_TYPE, ProblemDetails, title_of
 
 _REF = "#/components/schemas/{model}"
@@ -17,6 +18,13 @@ _WITH_A_BODY = frozenset({"POST", "PATCH", "DELETE"})
 """Where a body is read, though none may be asked for."""
 
 _RETRY_AFTER = {"Retry-After": {"description": "Wait so many seconds", "required": True, "schema": {"type": "integer"}}}
+
+_COUNTED = {
+    "RateLimit": {"description": "What is left of each quota, and when it is whole", "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": "The quotas that a request counts against", "schema": {"type": "string"}},
+}
+_NOT_COUNTED = frozenset({400, 401, 403, 431})
+"""Requests that were refused before, or may have been: such as what is no HTTP."""
 
 _TAGS = {
     "Webhooks": "Create, change, enable, test and delete them; who changed what",
@@ -73,7 +81,9 @@ def _referred_to(content: Any, definitions: Mapping[str, Any]) -> dict[str, Any]
 def _models(operations: Iterable[AnyOperation]) -> list[tuple[type[BaseModel], JsonSchemaMode]]:
     found: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemDetails, "serialization"): None}
     for operation in operations:
-        if isinstance(operation, Operation):
+        if isinstance(operation, StreamedOperation):
+            found.update({(event, "serialization"): None for event in operation.events.values()})
+        else:
             if operation.body is not NoBody:
                 found[operation.body, "validation"] = None
             if operation.answer is not NoAnswer:
@@ -89,23 +99,24 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
         "operationId": operation.handler.__name__,
         "summary": operation.summary,
         "tags": [_tag(operation.path)],
-        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "parameters": [
+            *_path_parameters(operation.path),
+            *_query_parameters(operation.query),
+            *(_header_parameter(name, header) for name, header in operation.request_headers.items()),
+        ],
         "responses": {},
     }
     problems = {*_EVERYWHERE, *operation.problems}
     if operation.method in _WITH_A_BODY:
         problems.add(413)
+    headers = {
+        **{name: _shown_header(text) for name, text in operation.response_headers.items()},
+        **_COUNTED,
+    }
     if isinstance(operation, Operation):
-        described["parameters"] += [
-            {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-            for name, text in operation.request_headers.items()
-        ]
-        answered: dict[str, Any] = {"description": title_of(operation.status)}
-        if operation.response_headers:
-            answered["headers"] = {
-                name: {"description": text, "schema": {"type": "string"}}
-                for name, text in operation.response_headers.items()
-            }
+        answered: dict[str, Any] = {"description": title_of(operation.status), "headers": headers}
+        if IF_NONE_MATCH in operation.request_headers:
+            described["responses"]["304"] = {"description": title_of(304), "headers": headers}
         if operation.answer is not NoAnswer:
             answered["content"] = {"application/json": {"schema": references[operation.answer, "serialization"]}}
         described["responses"][str(operation.status)] = answered
@@ -118,16 +129,36 @@ def _described(operation: AnyOperation, references: _References) -> dict[str, An
     else:
         described["responses"]["200"] = {
             "description": title_of(200),
-            "content": {operation.media_type: {"schema": {"type": "string"}}},
+            "headers": headers,
+            "content": {operation.media_type: {"schema": {"type": "string"}, **_events(operation, references)}},
         }
     schema = references[ProblemDetails, "serialization"]
     for status in sorted(problems):
         described["responses"][str(status)] = {
             "description": title_of(status),
-            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+            "headers": {
+                **(_RETRY_AFTER if status in (429, 503) else {}),
+                **({} if status in _NOT_COUNTED else _COUNTED),
+            },
             "content": {CONTENT_TYPE: {"schema": schema}},
         }
     return described
+
+
+def _events(operation: StreamedOperation[Any], references: _References) -> dict[str, Any]:
+    """The events of a stream by their names. OpenAPI has no word for them before 3.2, so this is an extension."""
+    data = {name: {"data": references[event, "serialization"]} for name, event in operation.events.items()}
+    return {"x-events": data} if data else {}
+
+
+def _header_parameter(name: str, header: Header) -> dict[str, Any]:
+    bounds = {} if header.max_length is None else {"minLength": 1, "maxLength": header.max_length}
+    schema = {"type": "string", **bounds}
+    return {"name": name, "in": "header", "required": False, "description": header.description, "schema": schema}
+
+
+def _shown_header(text: str) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": "string"}}
 
 
 def _tag(path: str) -> str:

@@ -92,6 +92,14 @@ class Answer(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header of requests that means something; how long it may be, where that is bounded."""
+
+    description: str
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation(Generic[Q, B, A]):
     """A method and a path, what may be sent there, and what comes back."""
 
@@ -104,8 +112,7 @@ class Operation(Generic[Q, B, A]):
     answer: type[A]
     status: int = 200
     problems: tuple[int, ...] = ()
-    request_headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers that mean something here, with their description."""
+    request_headers: Mapping[str, Header] = field(default_factory=dict)
     response_headers: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[Policy, ...] = ()
     """What holds for this operation beside what holds for everything."""
@@ -121,6 +128,10 @@ class StreamedOperation(Generic[Q]):
     query: type[Q]
     media_type: str
     problems: tuple[int, ...] = ()
+    request_headers: Mapping[str, Header] = field(default_factory=dict)
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    """What the data of each kind of event is, where the answer is made of events."""
     method: str = "GET"
     limits: tuple[Policy, ...] = ()
 

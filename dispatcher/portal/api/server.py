@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -69,6 +69,8 @@ def _bound(
         if isinstance(operation, Operation):
             body, raw = await _read_body(request, operation.body)
             answer = await operation.handler(Call(caller, request.match_info, query, body, raw, request))
+            if operation.method == hdrs.METH_GET and _is_had(request, answer.headers):
+                return web.Response(status=304, headers=answer.headers)
             if operation.answer is NoAnswer:
                 return web.Response(status=operation.status, headers=answer.headers)
             return json_response(answer.body, operation.status, answer.headers)
@@ -85,6 +87,12 @@ def _bound(
         )
 
     return handle
+
+
+def _is_had(request: web.Request, headers: Mapping[str, str]) -> bool:
+    """Whether the client says that it has what would be answered (RFC 9110, section 13.1.2)."""
+    tag = headers.get("ETag", "").strip('"')
+    return bool(tag) and any(one.value in {tag, "*"} for one in request.if_none_match or ())
 
 
 async def _let_in(request: web.Request, caller_of: CallerOf) -> Caller:

@@ -15,7 +15,9 @@ from dispatcher.folding import folded, found_in
 from dispatcher.portal.api.concurrency import (
     ETAG_DESCRIPTION,
     IF_MATCH,
-    IF_MATCH_DESCRIPTION,
+    IF_MATCH_HEADER,
+    IF_NONE_MATCH,
+    IF_NONE_MATCH_HEADER,
     changed_meanwhile,
     check_if_match,
     etag,
@@ -30,6 +32,7 @@ from dispatcher.portal.api.operation import (
     Answer,
     AnyOperation,
     Call,
+    Header,
     NoAnswer,
     NoBody,
     NoQuery,
@@ -94,7 +97,7 @@ class WebhooksApi:
     def operations(self) -> Sequence[AnyOperation]:
         """What is served."""
         tag = {"ETag": ETAG_DESCRIPTION}
-        match = {IF_MATCH: IF_MATCH_DESCRIPTION}
+        match = {IF_MATCH: IF_MATCH_HEADER}
         return (
             Operation(
                 "GET",
@@ -115,7 +118,11 @@ class WebhooksApi:
                 CreatedWebhook,
                 status=201,
                 problems=(409,),
-                request_headers={IDEMPOTENCY_KEY: "Sent again with the same key, the request is answered as before"},
+                request_headers={
+                    IDEMPOTENCY_KEY: Header(
+                        "Sent again with the same key, the request is answered as before", MAX_IDEMPOTENCY_KEY
+                    )
+                },
                 response_headers={**tag, "Location": "Where the webhook is"},
             ),
             Operation(
@@ -127,6 +134,7 @@ class WebhooksApi:
                 NoBody,
                 WebhookView,
                 problems=(404,),
+                request_headers={IF_NONE_MATCH: IF_NONE_MATCH_HEADER},
                 response_headers=tag,
             ),
             Operation(

@@ -66,3 +66,33 @@ def test_an_operation_stands_with_those_like_it(operations: dict[str, dict[str, 
         "GET /webhooks/{webhook_id}/attempts.csv": "Deliveries",
     }
     assert {name: operations[name]["tags"] for name in expected} == {name: [tag] for name, tag in expected.items()}
+
+
+def test_what_is_left_of_the_quotas_is_told_wherever_a_request_was_counted(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    for name, described in operations.items():
+        for status, answer in described["responses"].items():
+            told = {"RateLimit", "RateLimit-Policy"} <= set(answer.get("headers", ()))
+            assert told == (status not in {"400", "401", "403", "431"}), (name, status)
+
+
+def test_headers_that_mean_something_are_named_with_their_bounds(operations: dict[str, dict[str, Any]]) -> None:
+    def header(operation: str, name: str) -> dict[str, Any]:
+        [found] = [one for one in operations[operation]["parameters"] if (one["in"], one["name"]) == ("header", name)]
+        return cast("dict[str, Any]", found["schema"])
+
+    assert header("POST /webhooks", "Idempotency-Key") == {"type": "string", "minLength": 1, "maxLength": 255}
+    assert header("GET /webhooks/{webhook_id}/attempts/stream", "Last-Event-ID") == {"type": "string"}
+    assert header("GET /webhooks/{webhook_id}", "If-None-Match") == {"type": "string"}
+    assert "ETag" in operations["GET /webhooks/{webhook_id}"]["responses"]["304"]["headers"]
+    export = operations["GET /webhooks/{webhook_id}/attempts.csv"]["responses"]["200"]
+    assert "Content-Disposition" in export["headers"]
+
+
+def test_the_stream_s_events_are_described(operations: dict[str, dict[str, Any]]) -> None:
+    stream = operations["GET /webhooks/{webhook_id}/attempts/stream"]["responses"]["200"]["content"]
+    assert stream["text/event-stream"]["x-events"] == {
+        "attempt": {"data": {"$ref": "#/components/schemas/AttemptView"}},
+        "gap": {"data": {"$ref": "#/components/schemas/Gap"}},
+    }
