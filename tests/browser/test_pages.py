@@ -227,6 +227,66 @@ async def test_what_is_chosen_is_in_the_address_and_can_be_shared(person: Person
     await expect(page.get_by_text("Times are those of Asia/Kabul.").first).to_be_visible()
 
 
+async def test_keys_go_through_the_filters_and_enter_or_leaving_applies_them(person: Person, api: Api) -> None:
+    await api.create(name="Tickets")
+    await api.create(name="Ads", event_type="object_created", items={"all": True})
+    page = person.page
+    names, type, status = page.locator("tbody .row-link"), page.get_by_label("Event Type"), page.get_by_label("Status")
+    await person.sign_in()
+    await type.focus()
+    for _ in range(3):
+        await page.keyboard.press("ArrowDown")
+    await expect(type).to_have_value("object_created")
+    await expect(page).to_have_url(WEBHOOKS)
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(r"event_type=object_created"))
+    await expect(names).to_have_text(["Ads"])
+    await expect(type).to_be_focused()
+
+    # An open list is another thing: what is chosen there was chosen.
+    for key in ("Space", "Home", "Enter"):
+        await page.keyboard.press(key)
+    await expect(names).to_have_text(["Ads", "Tickets"])
+    await expect(type).to_be_focused()
+
+    await page.keyboard.press("Tab")
+    await expect(status).to_be_focused()
+    for key in ("ArrowDown", "ArrowDown"):
+        await page.keyboard.press(key)
+    before = page.url
+    await page.keyboard.press("Shift+Tab")
+    await expect(page).to_have_url(re.compile("status=disabled"))
+    assert page.url != before
+    await expect(type).to_be_focused()
+
+    # The way back shows what was chosen there.
+    await page.go_back()
+    await expect(status).to_have_value("")
+    await expect(type).to_have_value("")
+
+
+async def test_what_is_typed_applies_when_somebody_clicks_beside_it(person: Person, api: Api) -> None:
+    await api.create(name="Tickets")
+    await api.create(name="Chat", target_url="https://chat.example/")
+    page = person.page
+    names, search = page.locator("tbody .row-link"), page.get_by_label("Search")
+    await person.sign_in()
+    await search.click()
+    await page.keyboard.type("tick")
+    await page.get_by_role("heading", name="Webhook Integrations").click()
+    await expect(names).to_have_text(["Tickets"])
+    # Whoever applies it by Enter goes on typing where they were.
+    await search.press("End")
+    await page.keyboard.type("e")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("search=ticke"))
+    await page.keyboard.type("ts")
+    await expect(search).to_have_value("tickets")
+    # Whoever clicks on a webhook gets that one.
+    await names.first.click()
+    await expect(page.get_by_role("heading", name="Tickets", level=1)).to_be_visible()
+
+
 async def test_what_others_wrote_stays_text(person: Person, api: Api) -> None:
     evil = "<img src=x onerror=alert(1)>\u202e"
     webhook = await api.create(name=evil, payload_template={evil: f"{evil}</pre><script>alert(2)</script>"})

@@ -110,11 +110,62 @@ for (const field of document.querySelectorAll("[data-filters]")) {
   });
 }
 
-// Choices that apply at once; without script, the form's button does it.
+let pointing = false;
+addEventListener("pointerdown", () => (pointing = true), { capture: true });
+addEventListener("keydown", () => (pointing = false), { capture: true });
+const focusedBefore = sessionStorage.getItem("focus");
+sessionStorage.removeItem("focus");
+
+// What is chosen from a list applies at once. What is typed, or changed in a closed list by keys, which go through all that
+// lies between, applies with Enter and when the focus leaves. Without script, the form's button does it.
 for (const form of document.querySelectorAll("[data-submits]")) {
-  form.addEventListener("change", (event) => {
-    if (event.target.matches("select")) form.requestSubmit();
+  const chosen = () => `${new URLSearchParams(new FormData(form))}`;
+  let applied = chosen();
+  let stepping = false;
+  const apply = (focused = document.activeElement) => {
+    if (chosen() === applied) return;
+    form.requestSubmit();
+    sessionStorage.setItem("focus", focused.id);
+  };
+  form.addEventListener("submit", () => {
+    applied = chosen();
+    sessionStorage.setItem("focus", document.activeElement.id);
   });
+  form.addEventListener("keydown", (event) => {
+    if (!event.target.matches("select")) return;
+    if (event.key === "Enter" && chosen() !== applied) {
+      event.preventDefault();
+      apply();
+    }
+    // These open the list, and keys are the list's then.
+    stepping = !event.altKey && !["Enter", " ", "F4"].includes(event.key);
+  });
+  form.addEventListener("keyup", () => (stepping = false));
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("select") && !stepping) apply();
+  });
+  form.addEventListener("search", () => pointing && apply());
+  form.addEventListener("focusout", ({ target, relatedTarget }) => {
+    // In a window that somebody leaves, the focus stays.
+    if (document.activeElement === target) return;
+    if (!pointing) {
+      apply(form.contains(relatedTarget) && relatedTarget.id ? relatedTarget : target);
+      return;
+    }
+    // Whoever clicks on something gets that, and goes on in the form if it is there.
+    const clicked = (click) => click.target.closest("a, button, summary") || form.contains(click.target) || apply();
+    addEventListener("click", clicked, { once: true });
+  });
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    form.reset();
+    applied = chosen();
+  });
+  const focused = focusedBefore && form.elements.namedItem(focusedBefore);
+  if (focused) {
+    focused.focus();
+    focused.setSelectionRange?.(focused.value.length, focused.value.length);
+  }
   for (const button of form.querySelectorAll("[data-scriptless]")) button.hidden = true;
 }
 
