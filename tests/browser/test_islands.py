@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 from playwright.async_api import Browser, Page, expect
 
 from dispatcher.portal.pages.security_headers import security_headers
@@ -99,6 +100,8 @@ class Backend:
     asked: list[dict[str, str]] = field(default_factory=list)
     refuses: int = 0
     """How many requests for the list are answered 503."""
+    status: int = 200
+    """How the list, the stream, items and figures are answered."""
     part: str = ""
     may_come: asyncio.Event = field(default_factory=asyncio.Event)
     part_refused: list[tuple[int, str]] = field(default_factory=list)
@@ -107,7 +110,7 @@ class Backend:
     sent: int = 0
 
     def application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[self.refusing])
         app.router.add_get("/page", self.page)
         app.router.add_get("/resources", self.resources)
         app.router.add_get("/attempts", self.attempts)
@@ -117,6 +120,12 @@ class Backend:
         app.router.add_post("/sent", self.send)
         app.router.add_static("/static/", ROOT)
         return app
+
+    @web.middleware
+    async def refusing(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.status != 200 and request.path in {"/resources", "/attempts", "/stream", "/history"}:
+            return web.json_response({"status": self.status}, status=self.status)
+        return await handler(request)
 
     async def page(self, request: web.Request) -> web.Response:
         if "X-Page-Part" in request.headers:
@@ -473,6 +482,37 @@ async def test_plots_keep_their_range_in_the_address_and_have_a_table(
     await page.locator(".dp-area").first.focus()
     await page.keyboard.press("ArrowLeft")
     await expect(page.locator(".dp-tip").first).to_contain_text("Successful")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_where_the_session_has_ended_everything_says_so_and_leads_back(
+    opened: Callable[[str], Any], backend: tuple[Backend, str], status: int
+) -> None:
+    made, _ = backend
+    made.status = status
+    page = await opened(f"{ATTEMPTS % ''}{PLOTS}{FORM}")
+    for shown in (page.locator(".dp-said"), page.locator(".la-state")):
+        await expect(shown).to_have_text("Your session has ended. Sign in again")
+        await expect(shown.get_by_role("link")).to_have_attribute("href", "/sign-in?next=%2Fpage")
+    # What was typed beside the items stays; whoever has signed in goes on there.
+    note = page.locator(".rp-note")
+    await expect(note).to_have_text("Your session has ended. Sign in again in a new tab Try again")
+    await expect(note.get_by_role("link")).to_have_attribute("target", "_blank")
+    made.status = 200
+    await note.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".rp-row")).to_have_count(100)
+    await page.get_by_role("button", name="7 days").click()
+    await expect(page.locator(".dp-said")).to_have_text("7 days: 7 successful, 2 failed.")
+
+
+async def test_where_the_webhook_was_deleted_the_table_and_the_plots_say_so(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    backend[0].status = 404
+    page = await opened(f"{ATTEMPTS % ''}{PLOTS}")
+    for shown in (page.locator(".dp-said"), page.locator(".la-state")):
+        await expect(shown).to_have_text("This webhook was deleted.")
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 async def test_a_part_that_comes_later_is_as_if_it_had_been_there(

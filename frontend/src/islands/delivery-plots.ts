@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import { element, idOf, jsonText, whenParsed } from "../lib/dom.ts";
 import { type Bucket, filledBuckets, isRange, lonely, RANGES, type Range, type Span, spanOf } from "../lib/history.ts";
 import { language, numbers } from "../lib/language.ts";
+import { type Refusal, refusalOf, signInLink } from "../lib/refusal.ts";
 import { Texts } from "../lib/text.ts";
 
 const HEIGHT = 210;
@@ -32,6 +33,7 @@ class DeliveryPlots extends HTMLElement {
   #said = element("p", { class: "dp-said", role: "status" });
   #table = element("details", { class: "dp-table" });
   #ranges = element("div", { class: "dp-ranges", role: "group" });
+  #refused: Refusal | undefined;
   #loading: AbortController | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stops = new AbortController();
@@ -71,11 +73,15 @@ class DeliveryPlots extends HTMLElement {
         signal: loading.signal,
         headers: { Accept: "application/json" },
       });
-      if (!response.ok) {
-        throw new Error(`${response.status}`);
+      const refusal = refusalOf(response.status);
+      if (refusal !== undefined) {
+        this.#refuse(refusal);
+      } else if (response.ok) {
+        const { items } = (await response.json()) as { items: Bucket[] };
+        this.#show(span, items);
+      } else {
+        this.#fail();
       }
-      const { items } = (await response.json()) as { items: Bucket[] };
-      this.#show(span, items);
     } catch {
       if (!loading.signal.aborted) {
         this.#fail();
@@ -170,13 +176,24 @@ class DeliveryPlots extends HTMLElement {
     void this.refresh();
   }
 
+  /** Said once, however often it is asked: somebody may have signed in again elsewhere meanwhile. */
+  #refuse(refusal: Refusal): void {
+    if (refusal !== this.#refused) {
+      const link = refusal === "ended" ? [" ", signInLink(this.#texts.get("sign-in"))] : [];
+      this.#said.replaceChildren(this.#texts.get(refusal), ...link);
+    }
+    this.#refused = refusal;
+  }
+
   #fail(): void {
+    this.#refused = undefined;
     const again = element("button", { type: "button", class: "button button-small" }, this.#texts.get("retry"));
     again.addEventListener("click", () => void this.refresh());
     this.#said.replaceChildren(this.#texts.get("not-loaded"), " ", again);
   }
 
   #show(span: Span, items: readonly Bucket[]): void {
+    this.#refused = undefined;
     this.#span = span;
     this.#buckets = filledBuckets(span, items);
     const count = (key: "successful" | "failed") => this.#buckets.reduce((sum, bucket) => sum + bucket[key], 0);

@@ -3,6 +3,7 @@ import { type Attempt, changeOf, Held, latest, placeOf, type Row, type Status, t
 import { element, takeFocus, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
+import { type Refusal, refusalOf, signInLink } from "../lib/refusal.ts";
 import { Texts } from "../lib/text.ts";
 import { showTime } from "../lib/times.ts";
 
@@ -14,7 +15,7 @@ const RETRY_TO_MS = 30_000;
 const LIST_LAGS_MS = 10_000;
 const LIST_SETTLES_MS = 4_000;
 
-type State = "connecting" | "live" | "reconnecting" | "paused" | "ended" | "gone";
+type State = "connecting" | "live" | "reconnecting" | "paused" | Refusal;
 
 interface Known extends Row {
   readonly element: HTMLTableRowElement;
@@ -155,10 +156,11 @@ class LiveAttempts extends HTMLElement {
   async #again(): Promise<void> {
     this.#close();
     const status = await this.#list();
-    if (status === 401 || status === 403 || status === 404) {
+    const refusal = refusalOf(status);
+    if (refusal !== undefined) {
       this.#over = true;
       this.#toggle.hidden = true;
-      this.#show(status === 404 ? "gone" : "ended");
+      this.#show(refusal);
       return;
     }
     this.#retry = setTimeout(() => this.#follow(), waitAfter(this.#tries));
@@ -428,7 +430,8 @@ class LiveAttempts extends HTMLElement {
   }
 
   #show(state: State): void {
-    this.#state.textContent = this.#texts.get(state);
+    const link = state === "ended" ? [" ", signInLink(this.#texts.get("sign-in"))] : [];
+    this.#state.replaceChildren(this.#texts.get(state), ...link);
     this.#state.dataset.state = state;
   }
 }

@@ -2,6 +2,7 @@
 import { element, jsonAttribute, whenParsed } from "../lib/dom.ts";
 import { plain } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
+import { refusalOf, signInBeside } from "../lib/refusal.ts";
 import { kindOf, type Resource, safeUrl } from "../lib/resources.ts";
 import { Texts } from "../lib/text.ts";
 import type { Key } from "../texts.ts";
@@ -226,10 +227,11 @@ class ResourcePicker extends HTMLElement {
         signal: loading.signal,
         headers: { Accept: "application/json" },
       });
-      if (!response.ok) {
-        throw new Error(`${response.status}`);
+      if (response.ok) {
+        this.#show((await response.json()) as Page, fromStart, search);
+      } else {
+        this.#fail(fromStart, refusalOf(response.status) === "ended");
       }
-      this.#show((await response.json()) as Page, fromStart, search);
     } catch {
       if (!loading.signal.aborted) {
         this.#fail(fromStart);
@@ -241,10 +243,13 @@ class ResourcePicker extends HTMLElement {
     }
   }
 
-  #fail(fromStart: boolean): void {
+  #fail(fromStart: boolean, ended = false): void {
     const again = element("button", { type: "button", class: "button button-small" }, this.#texts.get("retry"));
     again.addEventListener("click", () => void this.#load(fromStart));
-    this.#note.replaceChildren(this.#texts.get("failed"), " ", again);
+    const why = ended
+      ? [this.#texts.get("ended"), " ", signInBeside(this.#texts.get("sign-in"))]
+      : [this.#texts.get("failed")];
+    this.#note.replaceChildren(...why, " ", again);
   }
 
   #show(page: Page, fromStart: boolean, search: string): void {
