@@ -96,7 +96,8 @@ class Backend:
 
     body: str = ""
     listed: list[dict[str, Any]] = field(default_factory=list)
-    happening: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    happening: asyncio.Queue[dict[str, Any] | None] = field(default_factory=asyncio.Queue)
+    """What the stream tells; None ends it."""
     asked: list[dict[str, str]] = field(default_factory=list)
     refuses: int = 0
     """How many requests for the list are answered 503."""
@@ -176,8 +177,9 @@ class Backend:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        while True:
-            await response.write(b"event: attempt\ndata: %b\n\n" % json.dumps(await self.happening.get()).encode())
+        while (came := await self.happening.get()) is not None:
+            await response.write(b"event: attempt\ndata: %b\n\n" % json.dumps(came).encode())
+        return response
 
     async def send(self, _: web.Request) -> web.Response:
         self.sent += 1
@@ -398,6 +400,38 @@ async def test_a_filter_holds_and_pausing_stops(opened: Callable[[str], Any], ba
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator(".la-state")).to_have_text("Paused")
     await expect(rows).to_have_count(1)
+
+
+async def test_what_becomes_of_the_connection_is_said_to_who_does_not_see_it(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, _ = backend
+    page = await opened(ATTEMPTS % "")
+    state, said = page.locator(".la-state"), page.get_by_role("status")
+    await expect(state).to_have_text("Live")
+    await expect(said).to_have_text("")
+    await page.evaluate(
+        """() => {
+            window.told = [];
+            const said = document.querySelector("live-attempts [role=status]");
+            new MutationObserver(() => window.told.push(said.textContent)).observe(said, {childList: true});
+        }"""
+    )
+    made.status = 401
+    await made.happening.put(None)
+    await expect(said).to_have_text("Your session has ended.")
+    # Each once, however often it is tried.
+    assert await page.evaluate("window.told") == ["Connection lost. Trying again…", "Your session has ended."]
+
+
+async def test_a_pause_is_said_and_its_end_takes_that_back(opened: Callable[[str], Any]) -> None:
+    page = await opened(ATTEMPTS % "")
+    said = page.get_by_role("status")
+    await page.get_by_role("button", name="Pause").click()
+    await expect(said).to_have_text("Paused")
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.locator(".la-state")).to_have_text("Live")
+    await expect(said).to_have_text("")
 
 
 async def test_whoever_is_in_a_row_keeps_the_focus_where_it_moves_and_has_the_next_one_s_where_it_goes(

@@ -430,9 +430,14 @@ class LiveAttempts extends HTMLElement {
   }
 
   #show(state: State): void {
+    const changed = state !== this.#state.dataset.state;
     const link = state === "ended" ? [" ", signInLink(this.#texts.get("sign-in"))] : [];
     this.#state.replaceChildren(this.#texts.get(state), ...link);
     this.#state.dataset.state = state;
+    if (changed) {
+      // What goes on as it should is not told.
+      this.#said.textContent = state === "live" || state === "connecting" ? "" : this.#texts.get(state);
+    }
   }
 }
 
