@@ -287,6 +287,20 @@ async def test_what_is_typed_applies_when_somebody_clicks_beside_it(person: Pers
     await expect(page.get_by_role("heading", name="Tickets", level=1)).to_be_visible()
 
 
+@pytest.mark.parametrize("count", [12, 13])
+async def test_a_list_of_resources_that_scrolls_is_reached_by_keys(person: Person, api: Api, count: int) -> None:
+    webhook = (await api.create(items={"ids": [f"{number} {'long ' * 30}" for number in range(count)]}))["id"]
+    await person.sign_in()
+    for size in (NARROW, WIDE):
+        await person.page.set_viewport_size(size)
+        await person.page.goto(f"{WEBHOOKS}/{webhook}")
+        resources = person.page.get_by_role("list", name="Selected Resources")
+        await expect(resources.get_by_role("listitem")).to_have_count(count)
+        scrolls = await resources.evaluate("(list) => list.scrollHeight > list.clientHeight")
+        assert scrolls == (await resources.get_attribute("tabindex") == "0") == (count > 12)
+        assert await problems(person, f"{count} resources at {size['width']}") == []
+
+
 async def test_what_others_wrote_stays_text(person: Person, api: Api) -> None:
     evil = "<img src=x onerror=alert(1)>\u202e"
     webhook = await api.create(name=evil, payload_template={evil: f"{evil}</pre><script>alert(2)</script>"})
