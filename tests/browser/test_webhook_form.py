@@ -8,9 +8,18 @@ from playwright.async_api import Browser, Dialog, Page, expect
 from dispatcher.events.examples import example_templates
 from dispatcher.events.types import EventType
 from dispatcher.portal.app import Portal
-from tests.support.browsing import ADA, LOOKS, NARROW, PRIYA, WIDE, Person, fill, looking, open_form, problems
+from dispatcher.portal.pages.islands import texts
+from tests.support.browsing import ADA, LOOKS, NARROW, PRIYA, WEBHOOKS, WIDE, Person, fill, looking, open_form, problems
 from tests.support.portal import Api
 from tests.support.waiting import eventually
+
+# What the editor says but for its text: titles, names, what is told and what its panels hold without buttons.
+SAID = """(editor) => [
+    ...[...editor.querySelectorAll(".je-view [title]")].map((one) => one.title),
+    ...[...editor.querySelectorAll(".je-view [aria-label]")].map((one) => one.getAttribute("aria-label")),
+    ...[...editor.querySelectorAll(".cm-announced, .cm-diagnosticAction")].map((one) => one.textContent.trim()),
+    ...[...editor.querySelectorAll(".cm-panel-lint .cm-diagnosticText")].map((one) => one.textContent),
+].filter((text) => text !== "")"""
 
 
 async def write_template(page: Page, text: str) -> None:
@@ -379,6 +388,53 @@ async def test_axe_finds_nothing_and_nothing_overflows(person: Person, api: Api,
             await expect(page.locator("json-editor[data-ready]")).to_be_visible()
             found += await problems(person, f"{path} with errors at {size['width']}")
     assert found == []
+
+
+async def test_the_editor_itself_says_nothing_in_english_on_a_spanish_page(person: Person) -> None:
+    page = person.page
+    said: set[str] = set()
+
+    async def listen() -> None:
+        said.update(await page.locator("json-editor").evaluate(SAID))
+
+    await looking(person, "system", "es")
+    await person.sign_in()
+    await page.goto(f"{WEBHOOKS}/new")
+    await expect(page.locator("json-editor[data-ready]")).to_be_visible()
+    await write_template(page, '{\n"a": "\u202e",\n"b": "#alert_nam"\n}')
+    await expect(page.locator(".cm-lintRange-info")).to_have_count(1)
+    await page.locator(".cm-lintRange-info").hover()
+    await expect(page.get_by_role("button", name="Usar #alert_name", exact=True)).to_be_visible()
+    await listen()
+    # The panel of what is wrong, with something in it, and with nothing.
+    content = page.locator(".cm-content")
+    await content.press("ControlOrMeta+Shift+KeyM")
+    await expect(page.locator(".cm-panel-lint").get_by_role("option")).to_contain_text("#alert_nam no es una variable")
+    await listen()
+    await write_template(page, '{\n"a": "#alert_name"\n}')
+    await expect(page.get_by_role("listbox", name="Errores y avisos")).to_have_text("No hay errores ni avisos")
+    await listen()
+    for key in ("ArrowUp", "End", "ArrowLeft", "ControlOrMeta+Space"):
+        await content.press(key)
+    await expect(page.get_by_role("listbox", name="Variables")).to_be_visible()
+    await listen()
+    for key in ("Escape", "ControlOrMeta+Home", "ControlOrMeta+Shift+BracketLeft", "ControlOrMeta+a", "Delete"):
+        await content.press(key)
+        await listen()
+    await write_template(page, '{\n"a": 1\n}')
+    await page.get_by_title("Plegar la línea", exact=True).locator("visible=true").click()
+    await expect(page.get_by_title("desplegar", exact=True)).to_be_visible()
+    await listen()
+
+    unknown = "#alert_nam no es una variable de este tipo de evento. Se envía tal cual."
+    others = {unknown, "Usar #alert_name", "Líneas plegadas: 1 a 3.", "Carácter que no se ve U+202E"}
+    assert said == others | {
+        texts("es")["json-editor"][key]
+        for key in (
+            *("fold-line", "unfold-line", "folded", "unfold", "selection-deleted"),
+            *("completions", "diagnostics", "no-diagnostics", "close"),
+        )
+    }
 
 
 async def test_what_is_typed_over_a_selection_stands_in_its_place(person: Person) -> None:

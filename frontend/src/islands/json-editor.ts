@@ -41,6 +41,7 @@ import { type Checked, check, type Problem, unknownWords } from "../lib/check.ts
 import { element, idOf, jsonAttribute, whenParsed } from "../lib/dom.ts";
 import { MARKS } from "../lib/hostile.ts";
 import { numbers } from "../lib/language.ts";
+import { PHRASES } from "../lib/phrases.ts";
 import { formatted } from "../lib/template.ts";
 import { Texts } from "../lib/text.ts";
 import { nearest, type Variable, variableAt } from "../lib/variables.ts";
@@ -200,13 +201,19 @@ class JsonEditor extends HTMLElement {
   #extensions(area: HTMLTextAreaElement, describedBy: readonly string[]): Extension[] {
     const labels = [...(area.labels ?? [])].map(idOf).join(" ");
     return [
+      EditorState.phrases.of(
+        Object.fromEntries(Object.entries(PHRASES).map(([phrase, key]) => [phrase, this.#texts.get(key)])),
+      ),
       lineNumbers(),
       lintGutter(),
       foldGutter(),
       codeFolding(),
       highlightActiveLineGutter(),
       highlightActiveLine(),
-      highlightSpecialChars({ addSpecialChars: MARKS }),
+      highlightSpecialChars({
+        addSpecialChars: MARKS,
+        render: (code, _, shown) => unseen(this.#texts.get("unseen"), code, shown),
+      }),
       history(),
       drawSelection(),
       indentOnInput(),
@@ -288,6 +295,7 @@ class JsonEditor extends HTMLElement {
         to: end,
         severity: "info",
         message: this.#texts.get("unknown", { name }),
+        renderMessage: () => beside(this.#texts.get("unknown", { name })),
         actions: meant
           ? [
               {
@@ -362,6 +370,23 @@ class JsonEditor extends HTMLElement {
       { decorations: (plugin) => plugin.marks },
     );
   }
+}
+
+/** What stands for a character that has no look of its own; by its code, as the pages do. */
+function unseen(text: string, code: number, shown: string): HTMLElement {
+  const title = `${text} U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  return element("span", { class: "cm-specialChar", title, "aria-label": title }, shown);
+}
+
+/** A message beside a button that CodeMirror names in English, for which what is written on it will do. */
+function beside(text: string): HTMLElement {
+  const shown = element("span", {}, text);
+  queueMicrotask(() => {
+    for (const button of shown.closest(".cm-diagnostic")?.querySelectorAll("button") ?? []) {
+      button.removeAttribute("aria-label");
+    }
+  });
+  return shown;
 }
 
 function insideString(state: EditorState, at: number): boolean {
