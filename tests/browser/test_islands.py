@@ -618,6 +618,16 @@ async def test_who_may_not_see_a_part_is_told_by_the_page(
     await expect(page).to_have_url(f"{url}?whole=yes")
 
 
+async def test_a_list_is_searched_for_names_and_not_for_what_stands_beside_them(opened: Callable[[str], Any]) -> None:
+    page = await opened(
+        '<input type="search" data-filters="list" data-nothing="Nothing.">'
+        '<ul id="list"><li><span>Interview</span><a href="/a">View</a></li>'
+        '<li><span>B</span><a href="/b">View</a></li></ul>'
+    )
+    await page.get_by_role("searchbox").fill("view")
+    await expect(page.locator("li:visible span")).to_have_text(["Interview"])
+
+
 async def test_a_dialog_is_closed_by_a_click_outside_and_not_by_letting_go_of_a_selection_there(
     opened: Callable[[str], Any],
 ) -> None:

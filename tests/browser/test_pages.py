@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import expect
 from standardwebhooks import Webhook as Verifier
 
+from dispatcher.settings import Settings
 from tests.support.browsing import LOOKS, NARROW, PRIYA, TOM, WEBHOOKS, WIDE, ZONE, Person, looking, problems
-from tests.support.portal import Api
+from tests.support.portal import Api, a_token
 from tests.support.target import Target
 
 
@@ -299,6 +300,48 @@ async def test_a_list_of_resources_that_scrolls_is_reached_by_keys(person: Perso
         scrolls = await resources.evaluate("(list) => list.scrollHeight > list.clientHeight")
         assert scrolls == (await resources.get_attribute("tabindex") == "0") == (count > 12)
         assert await problems(person, f"{count} resources at {size['width']}") == []
+
+
+async def test_organizations_and_resources_are_found_as_the_server_finds_them(
+    person: Person, api: Api, settings: Settings
+) -> None:
+    webhook = (await api.create(items={"ids": ["Ámbito 1", "STRASSE ΟΔΟΣ", *map(str, range(11))]}))["id"]
+    names = ["Contoso", "Peñón", "Zoë", *(f"Other {number}" for number in range(6))]
+    organizations = {f"org-{name.split()[-1].lower()}": {"name": name, "role": "organization_admin"} for name in names}
+    page = person.page
+    await page.goto("/sign-in")
+    await page.get_by_role("heading", name="Sign in with a token").click()
+    await page.get_by_label("Bearer token").fill(a_token(settings, organizations=organizations))
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.goto(f"{WEBHOOKS}/{webhook}")
+    menu = page.get_by_label("Organization: Contoso")
+    await menu.click()
+    search = page.get_by_role("searchbox", name="Search organizations")
+    found = page.locator("#organizations li:visible")
+    for wanted, name in (("penon", "Peñón"), ("ZOE", "Zoë"), ("zoë", "Zoë")):
+        await search.fill(wanted)
+        await expect(found).to_have_text([name])
+    nothing = page.get_by_role("status")
+    await expect(nothing.filter(has_text="matches")).to_have_count(0)
+    await search.fill("none")
+    await expect(nothing.filter(has_text="No organization matches.")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+
+    search, found = page.get_by_role("searchbox", name="Search resources"), page.locator("#resource-list li:visible")
+    for wanted, name in (("ambito", "Ámbito 1"), ("straße", "STRASSE ΟΔΟΣ"), ("οδος", "STRASSE ΟΔΟΣ")):
+        await search.fill(wanted)
+        await expect(found).to_have_text([name])
+    await search.fill("none")
+    await expect(nothing.filter(has_text="No resource matches.")).to_be_visible()
+    await search.fill("")
+    await expect(found).to_have_count(13)
+    await expect(nothing.filter(has_text="matches")).to_have_count(0)
+
+    await looking(person, "system", "es")
+    await page.reload()
+    await page.get_by_role("searchbox", name="Buscar recursos").fill("none")
+    await expect(nothing.filter(has_text="Ningún recurso coincide.")).to_be_visible()
 
 
 async def test_what_others_wrote_stays_text(person: Person, api: Api) -> None:

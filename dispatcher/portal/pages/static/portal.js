@@ -102,11 +102,22 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// Without regard to case and accents, as the server searches. Small letters have forms of which there is one capital: ς, ß.
+const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase();
+
 for (const field of document.querySelectorAll("[data-filters]")) {
   const list = document.getElementById(field.dataset.filters);
+  const nothing = document.createElement("p");
+  nothing.className = "muted nothing-found";
+  nothing.setAttribute("role", "status");
+  list.after(nothing);
   field.addEventListener("input", () => {
-    const wanted = field.value.trim().toLocaleLowerCase();
-    for (const item of list.children) item.hidden = !item.textContent.toLocaleLowerCase().includes(wanted);
+    const wanted = folded(field.value.trim());
+    const items = [...list.children];
+    // A name stands first, before the link to what has it.
+    for (const item of items) item.hidden = !folded(item.firstElementChild.textContent).includes(wanted);
+    const said = items.every((item) => item.hidden) ? field.dataset.nothing : "";
+    if (nothing.textContent !== said) nothing.textContent = said;
   });
 }
 
