@@ -44,6 +44,13 @@ def test_the_role_is_called_by_the_name_that_it_has(code: str) -> None:
         )
 
 
+def test_the_dispatcher_has_one_name_in_spanish() -> None:
+    found = [message for message in catalogue(catalogue_path("es")) if "the dispatcher" in str(message.id).lower()]
+    assert len(found) > 3
+    for message in found:
+        assert "el despachador" in str(message.string).lower(), message.id
+
+
 @pytest.mark.parametrize(
     ("cookie", "accepted", "code"),
     [
