@@ -220,6 +220,12 @@ ROWS: dict[str, Sequence[Panel]] = {
             [Query(rate(metrics.RECORDER_INSERT_FAILURES, "reason"), "{{reason}}")],
             "reqps",
         ),
+        Panel(
+            "Hours closed",
+            "How long ago all hours that had come to rest were counted, which is each minute",
+            [Query(f"time() - (max({name(metrics.HOURS_CLOSED)}) > 0)", "ago")],
+            "s",
+        ),
     ),
     "Portal": (
         Panel(

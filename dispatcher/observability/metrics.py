@@ -55,6 +55,10 @@ RECORDER_INSERT_SECONDS = Histogram(
 RECORDER_INSERT_FAILURES = Counter(
     "dispatcher_recorder_insert_failures_total", "Inserts that ClickHouse did not take", ["reason"]
 )
+HOURS_CLOSED = Gauge(
+    "dispatcher_hours_closed_timestamp_seconds",
+    "When this recorder last counted all hours that had come to rest, or began to; 0: it is no recorder",
+)
 CLICKHOUSE_READ_FAILURES = Counter(
     "dispatcher_clickhouse_read_failures_total", "Questions that ClickHouse did not answer", ["reason"]
 )

@@ -18,6 +18,7 @@ import structlog
 from dispatcher.background import Background
 from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.moments import moment
+from dispatcher.observability.metrics import HOURS_CLOSED
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed
 from dispatcher.recording.retelling import find_retold
@@ -195,6 +196,7 @@ class Closing(Background):
         self._chance = chance
 
     async def _run(self) -> None:
+        HOURS_CLOSED.set_to_current_time()
         while True:
             try:
                 await find_retold(self._clickhouse)
@@ -205,6 +207,7 @@ class Closing(Background):
             except (ClickHouseUnavailable, QueryFailed) as error:
                 log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
             else:
+                HOURS_CLOSED.set_to_current_time()
                 log.debug("hours of webhooks were closed", hours=closed)
             await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from dispatcher.observability.metrics import HOURS_CLOSED
 from dispatcher.recording import attempt_pages, closing, queued, schema
 from dispatcher.recording import overview as overviews
 from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed, SchemaMissing
-from dispatcher.recording.closing import close_hours
+from dispatcher.recording.closing import Closing, close_hours
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
 from dispatcher.recording.retelling import find_retold
@@ -29,6 +30,7 @@ from tests.support.closed_hours import (
     plotted_from_rows,
     success_rates_are_those_of_the_rows,
 )
+from tests.support.waiting import eventually
 
 US = (ORGANIZATION, WEBHOOK)
 AT_ONCE = timedelta(0)
@@ -220,6 +222,34 @@ async def test_an_hour_that_takes_too_long_holds_up_no_other(
     assert await embedded.query("SELECT until FROM looks WHERE name = 'closed_days'") == [], "the first is still open"
     assert await overview(embedded) == await overview_from_rows(embedded)
     assert await close(embedded) == 1
+
+
+async def test_hours_are_closed_though_nothing_can_be_looked_up(
+    embedded: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await insert(embedded, [outcome("m", 1, "successful", at=NOW - 2 * HOUR)])
+
+    async def refused(_: ClickHouse) -> bool:
+        raise ClickHouseTimedOut("too long")
+
+    async def closed(clickhouse: ClickHouse) -> int:
+        return await close(clickhouse)
+
+    monkeypatch.setattr(closing, "find_retold", refused)
+    monkeypatch.setattr(closing, "close_hours", closed)
+    monkeypatch.setattr(closing, "_EVERY_SECONDS", 0.1)
+    HOURS_CLOSED.set(0)
+    upkeep = Closing(embedded)
+    await upkeep.start()
+    try:
+        await eventually(
+            lambda: embedded.query("SELECT 1 FROM closed_hours"),
+            what="the hour is closed",
+        )
+    finally:
+        await upkeep.stop()
+    [said] = [sample.value for metric in HOURS_CLOSED.collect() for sample in metric.samples]
+    assert said > NOW / 1000
 
 
 @pytest.mark.parametrize("applied", [3, 4])
