@@ -11,9 +11,11 @@ any.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from dispatcher.delivery.outcome import NOT_ENDED, Status
+from dispatcher.moments import milliseconds
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.cursors import Position
@@ -87,7 +89,8 @@ _THAT_WAIT = f"""
     ORDER BY at_ms DESC, message_id DESC, run DESC, attempt DESC LIMIT {{limit:UInt32}}
 """
 
-_AFTER_ALL = Position(at=(1 << 47), message_id="", run=0, attempt=0)
+AFTER_ALL: Final = Position(at=(1 << 47), message_id="", run=0, attempt=0)
+"""Where the list begins."""
 
 
 class AttemptPages:
@@ -106,7 +109,7 @@ class AttemptPages:
             ClickHouseUnavailable: it does not answer.
         """
         of_webhook = {"organization_id": organization_id, "webhook_id": webhook_id}
-        start = before or _AFTER_ALL
+        start = before or AFTER_ALL
         asked = [status] if status else [*NOT_ENDED, *_ENDED]
         ended = [each for each in asked if each in _ENDED]
         waiting = [each for each in asked if each in NOT_ENDED]
@@ -205,6 +208,11 @@ class AttemptPages:
 def _of_status(statuses: Sequence[Status]) -> str:
     names = [f"'{each}'" for each in statuses]
     return f"status = {names[0]}" if len(names) == 1 else f"status IN ({', '.join(names)})"
+
+
+def before_all_since(until: datetime) -> Position:
+    """Where the list goes on with what came before a moment."""
+    return Position(min(max(milliseconds(until), 0), AFTER_ALL.at), message_id="", run=0, attempt=0)
 
 
 def position(row: Row) -> Position:

@@ -12,7 +12,7 @@ from typing import Any
 from dispatcher.delivery.outcome import Status
 from dispatcher.moments import EPOCH, milliseconds, moment
 from dispatcher.recording import counts
-from dispatcher.recording.attempt_pages import COLUMNS, AttemptPages, position
+from dispatcher.recording.attempt_pages import AFTER_ALL, COLUMNS, AttemptPages, before_all_since, position
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.cursors import read_cursor, write_cursor
 from dispatcher.recording.history import (
@@ -99,8 +99,12 @@ class DeliveryLog:
         status: Status | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page:
         """A page of the last 28 days' attempts, by when they were executed or are due, newest first.
+
+        Those ``since`` a moment and before ``until`` another, if these are given.
 
         Raises:
             ValueError: the cursor is not one of a page before, or the limit is not between 1 and 10,000.
@@ -108,7 +112,11 @@ class DeliveryLog:
         if not 1 <= limit <= _MOST_ON_A_PAGE:
             raise ValueError(f"the limit is not between 1 and {_MOST_ON_A_PAGE}")
         before = None if cursor is None else read_cursor(cursor)
+        if until is not None:
+            before = min(before_all_since(until), before or AFTER_ALL)
         rows = await self._pages.rows(organization_id, webhook_id, status, limit + 1, before)
+        if since is not None:
+            rows = [row for row in rows if row["at_ms"] >= milliseconds(since)]
         shown = rows[:limit]
         more = len(rows) > limit
         return Page([_attempt(row) for row in shown], write_cursor(position(shown[-1])) if more else None)

@@ -86,7 +86,15 @@ class Log(Protocol):
         """Both at once."""
 
     async def attempts(
-        self, organization_id: str, webhook_id: str, *, status: Status | None, limit: int, cursor: str | None
+        self,
+        organization_id: str,
+        webhook_id: str,
+        *,
+        status: Status | None,
+        limit: int,
+        cursor: str | None,
+        since: datetime | None,
+        until: datetime | None,
     ) -> Page:
         """A page of attempts; ValueError when the cursor is not one of its own."""
 
@@ -110,18 +118,19 @@ class HistoryQuery(Query):
     until: Annotated[Moment | None, Field(alias="to", description="Now by default")] = None
 
 
-class AttemptQuery(Query):
-    """Which attempts to list."""
-
-    status: Status | None = None
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
 class ExportQuery(Query):
     """Which attempts to export."""
 
     status: Status | None = None
+    since: Annotated[Moment | None, Field(alias="from", description="Executed or due then or later")] = None
+    until: Annotated[Moment | None, Field(alias="to", description="Executed or due before then")] = None
+
+
+class AttemptQuery(ExportQuery):
+    """Which attempts to list."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
 
 
 class AttemptsApi:
@@ -253,9 +262,16 @@ class AttemptsApi:
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
         """A page of attempts."""
         webhook, query = await self._webhooks.of(call), call.query
+        _check_span(query)
         try:
             page = await self._log.attempts(
-                webhook.organization_id, webhook.id, status=query.status, limit=query.limit, cursor=query.cursor
+                webhook.organization_id,
+                webhook.id,
+                status=query.status,
+                limit=query.limit,
+                cursor=query.cursor,
+                since=query.since,
+                until=query.until,
             )
         except ValueError:
             raise bad_cursor() from None
@@ -320,11 +336,12 @@ class AttemptsApi:
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
         """A CSV file, written bit by bit: memory holds a page of it."""
         webhook = await self._webhooks.of(call)
+        _check_span(call.query)
         with self._exports.one(call.organization_id):
-            return await self._export(webhook, call.query.status, call.request)
+            return await self._export(webhook, call.query, call.request)
 
-    async def _export(self, webhook: Webhook, status: Status | None, request: web.Request) -> web.StreamResponse:
-        pages = self._pages(webhook, status)
+    async def _export(self, webhook: Webhook, query: ExportQuery, request: web.Request) -> web.StreamResponse:
+        pages = self._pages(webhook, query)
         first = await anext(pages)
         response = web.StreamResponse(
             headers={
@@ -343,11 +360,17 @@ class AttemptsApi:
             await response.write_eof()
         return response
 
-    async def _pages(self, webhook: Webhook, status: Status | None) -> AsyncIterator[Sequence[AttemptView]]:
+    async def _pages(self, webhook: Webhook, query: ExportQuery) -> AsyncIterator[Sequence[AttemptView]]:
         cursor: str | None = None
         while True:
             page = await self._log.attempts(
-                webhook.organization_id, webhook.id, status=status, limit=_EXPORTED_AT_ONCE, cursor=cursor
+                webhook.organization_id,
+                webhook.id,
+                status=query.status,
+                limit=_EXPORTED_AT_ONCE,
+                cursor=cursor,
+                since=query.since,
+                until=query.until,
             )
             for start in range(0, len(page.items) or 1, _WRITTEN_AT_ONCE):
                 yield [attempt_view(attempt) for attempt in page.items[start : start + _WRITTEN_AT_ONCE]]
@@ -356,6 +379,11 @@ class AttemptsApi:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+def _check_span(query: ExportQuery) -> None:
+    if query.since is not None and query.until is not None and query.since >= query.until:
+        raise invalid([BadField(field="from", detail="is not before to")])
 
 
 async def _write(request: web.Request, response: web.StreamResponse, content: bytes) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode
 
 from aiohttp import web
 from babel.dates import format_timedelta
@@ -22,11 +23,12 @@ from dispatcher.portal.api.resending import RecoverySpan
 from dispatcher.portal.api.webhook_views import WebhookView
 from dispatcher.portal.pages.islands import script_json, texts_script
 from dispatcher.portal.pages.languages import N_, Language
-from dispatcher.portal.pages.typed_span import TypedSpan
+from dispatcher.portal.pages.typed_span import TypedSpan, typed_moment
 from dispatcher.portal.pages.visit import Visit, body_of, query_of
 from dispatcher.portal.pages.webhook import PATH, Tab
 from dispatcher.portal.pages.wiring import Page
 from dispatcher.recording.clickhouse import QueryFailed
+from dispatcher.rfc3339 import rfc3339
 
 T = TypeVar("T")
 
@@ -145,11 +147,14 @@ class MetricsPages:
         range_ = asked.get("range", "")
         range_ = range_ if range_ in RANGES else "24h"
         status: Any = asked.get("status") if asked.get("status") in FILTERS else None
+        typed_before = asked.get("before", "")[:40]
+        before_zone = asked.get("before_zone", "")[:60] or "UTC"
+        before = typed_moment(typed_before, before_zone)
         of_messages, of_attempts = (visit.whole or visit.only(part) for part in (MESSAGES, ATTEMPTS))
         visit.followed = not of_messages and not of_attempts
         counted, page = await asyncio.gather(
             _or_none(self._figures_and_plots(visit, range_) if of_messages else None),
-            _or_none(self._page(visit, status, asked.get("cursor", "")) if of_attempts else None),
+            _or_none(self._page(visit, status, before, asked.get("cursor", "")) if of_attempts else None),
         )
         figures, plots = counted or (None, None)
         attempts, first_page = page or (AttemptList(items=[], next_cursor=None), True)
@@ -169,6 +174,10 @@ class MetricsPages:
             "attempts_known": page is not None,
             "next_cursor": attempts.next_cursor,
             "first_page": first_page,
+            "before": before,
+            "typed_before": typed_before,
+            "before_zone": before_zone,
+            "export_query": urlencode({name: value for name, value in _asked(status, before).items() if value}),
             "on_a_page": ON_A_PAGE,
             "waits": [waiting(wait, visit.language) for wait in self._waits],
             "typed": typed,
@@ -194,9 +203,11 @@ class MetricsPages:
         plots = [one.model_dump(mode="json") for one in history.items if one.attempts or one.successful or one.failed]
         return metrics.model_dump(), plots
 
-    async def _page(self, visit: Visit, status: Status | None, cursor: str) -> tuple[AttemptList, bool]:
+    async def _page(
+        self, visit: Visit, status: Status | None, before: datetime | None, cursor: str
+    ) -> tuple[AttemptList, bool]:
         """A page of attempts, and whether it is the first: that is what a cursor leads to that is none of ours."""
-        asked = {"status": status or "", "limit": str(ON_A_PAGE)}
+        asked = {**_asked(status, before), "limit": str(ON_A_PAGE)}
         if cursor:
             try:
                 query = query_of(AttemptQuery, {**asked, "cursor": cursor})
@@ -204,7 +215,13 @@ class MetricsPages:
             except Problem as problem:
                 if problem.status != 422:
                     raise
-        return (await self._apis.attempts.list_attempts(visit.call(query_of(AttemptQuery, asked)))).body, True
+        query = query_of(AttemptQuery, asked)
+        return (await self._apis.attempts.list_attempts(visit.call(query))).body, before is None
+
+
+def _asked(status: Status | None, before: datetime | None) -> dict[str, str]:
+    """What the API is asked for; what is empty is as if it were not there."""
+    return {"status": status or "", "to": rfc3339(before) if before else ""}
 
 
 def waiting(wait: timedelta, language: Language) -> str:

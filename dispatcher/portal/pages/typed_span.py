@@ -63,9 +63,14 @@ class TypedSpan:
         return max(first, second) if first and second else None
 
     def _moment(self, text: str, *, fold: int = 0) -> datetime | None:
-        try:
-            moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(self.zone), fold=fold)
-            # The first and last years of all have no UTC in some zones.
-            return moment.astimezone(UTC) if 2000 <= moment.year < 2100 else None
-        except (ValueError, OSError, KeyError):
-            return None
+        return typed_moment(text, self.zone, fold=fold)
+
+
+def typed_moment(text: str, zone: str, *, fold: int = 0) -> datetime | None:
+    """The moment that somebody typed, on the clock of a zone; None: it is none."""
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
+        # The first and last years of all have no UTC in some zones.
+        return moment.astimezone(UTC) if 2000 <= moment.year < 2100 else None
+    except (ValueError, OSError, KeyError):
+        return None

@@ -21,7 +21,7 @@ class ZonedTimes extends HTMLElement {
       }
       input.removeAttribute("data-utc");
     }
-    const zone = this.querySelector<HTMLInputElement>('input[name="zone"]');
+    const zone = this.querySelector<HTMLInputElement>('input[type="hidden"]');
     if (zone !== null) {
       zone.value = timeZone;
     }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from yarl import URL
 from dispatcher.delivery.record import read_delivery
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import moment
 from dispatcher.portal.api import attempts
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.rfc3339 import rfc3339
@@ -129,6 +131,36 @@ async def test_shows_attempts(api: Api, clickhouse: ClickHouse) -> None:
     assert lines[0].startswith("id,message_id,run,attempt,status")
     assert len(lines) == 4
     assert ",'=1+1," in lines[3]
+
+
+async def test_lists_and_exports_the_attempts_of_a_time(api: Api, clickhouse: ClickHouse) -> None:
+    id = (await api.create())["id"]
+    rows = [outcome(f"msg_{n}", 1, "successful", at=NOW - n * 60_000, webhook_id=id) for n in range(10)]
+    await insert(clickhouse, rows)
+    first, end = (rfc3339(moment(NOW - n * 60_000)) for n in (6, 2))
+    span = f"from={quote(first)}&to={quote(end)}"
+
+    pages, cursor = [], ""
+    while cursor is not None:
+        reply = (await api("GET", f"/webhooks/{id}/attempts?{span}&limit=2&cursor={cursor}")).body
+        pages.append([row["message_id"] for row in reply["items"]])
+        cursor = reply["next_cursor"]
+    assert pages == [["msg_3", "msg_4"], ["msg_5", "msg_6"]], "the beginning is among them, and the end is not"
+
+    for only, shown in (
+        (f"from={quote(first)}", 7),
+        (f"to={quote(end)}", 7),
+        (span, 4),
+        ("to=1950-01-01T00:00:00Z", 0),
+    ):
+        assert len((await api("GET", f"/webhooks/{id}/attempts?{only}")).body["items"]) == shown
+        url = f"/api/v1/organizations/org-contoso/webhooks/{id}/attempts.csv?{only}"
+        async with api.session.get(url, headers={"Authorization": f"Bearer {api.token}"}) as response:
+            assert len((await response.text()).splitlines()) == 1 + shown
+    for listed in ("attempts", "attempts.csv"):
+        for bad, named in ((f"from={quote(end)}&to={quote(first)}", "from"), ("to=yesterday", "to")):
+            reply = await api("GET", f"/webhooks/{id}/{listed}?{bad}")
+            assert (reply.status, reply.body["errors"][0]["field"]) == (422, named)
 
 
 async def test_streams_attempts_as_they_happen(api: Api, clients: KafkaClients, topics: Topics) -> None:

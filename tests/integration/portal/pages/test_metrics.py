@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
+from dispatcher.moments import milliseconds
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume
@@ -99,6 +100,27 @@ async def test_filters_are_in_the_address(
         assert label in page.text
     assert f'data-status="{status}"' in page.html
     assert f"attempts.csv?status={status}" in page.html
+
+
+async def test_the_table_begins_before_a_time_on_the_person_s_clock(
+    visitor: Visitor, id: str, clickhouse: ClickHouse
+) -> None:
+    day = (datetime.now(UTC) - timedelta(days=3)).replace(hour=0, minute=0, second=0, microsecond=0)
+    for hour in (8, 10, 12):
+        at = milliseconds(day + timedelta(hours=hour, minutes=30))
+        await insert(clickhouse, [outcome(f"msg_{hour}", 1, "successful", at=at, webhook_id=id)])
+    tab = f"{visitor.webhooks}/{id}?tab=metrics"
+    typed = f"{day:%Y-%m-%d}T20:00"
+    page = await visitor.get(f"{tab}&status=successful&before={typed}&before_zone=Asia/Tokyo")
+    assert [row.split('"')[0] for row in page.html.split('<tr data-attempt="')[1:]] == ["msg_10-1-1", "msg_8-1-1"]
+    assert f'value="{typed}"' in page.html
+    assert f"attempts.csv?status=successful&amp;to={day:%Y-%m-%d}T11%3A00%3A00.000Z" in page.html
+    assert "data-first-page " not in page.html, "what happens now is not put above it"
+    newest = page.html.split('class="pager"')[1].split('href="')[1].split('"')[0]
+    assert "before" not in newest
+    page = await visitor.get(f"{tab}&before=soon")
+    assert "Choose a date and a time." in page.text
+    assert page.html.count("<tr data-attempt=") == 3
 
 
 async def test_older_attempts_are_on_pages_of_their_own(visitor: Visitor, id: str, clickhouse: ClickHouse) -> None:
