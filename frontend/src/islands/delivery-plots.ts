@@ -418,7 +418,7 @@ class Plot {
     return {
       width: this.#area.clientWidth,
       height: HEIGHT,
-      padding: [12, 22, 0, 0],
+      padding: [12, 32, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: false, y: false },
