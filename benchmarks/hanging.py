@@ -1,10 +1,11 @@
 """2,000 messages to a target that hangs, then 2,000 to a healthy one: `python -m benchmarks.hanging`."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from benchmarks.events import OBJECTS, object_created, webhook
 from benchmarks.flow import a_run, publish, until_arrived
-from benchmarks.load import dispatcher, received, receiver, scratch, topics_file
+from benchmarks.load import Running, dispatcher, received, receiver, scratch, topics_file
 from benchmarks.part import Figures, Part, Sizes
 from benchmarks.processes import peaks
 
@@ -17,26 +18,31 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
                 webhook(f"wh-{group}", f"{url}{group}/1", entity_types=[group]) for group in ("healthy", "hanging")
             )
             for _ in range(sizes.runs):
-                run = a_run()
+                alone = await _healthy(running, url, sizes.messages, ("healthy",))
+                await running.settled()
                 await received(f"{url}hanging/hang", "PUT")
-                for group in ("hanging", "healthy"):
-                    await received(f"{url}{group}", "DELETE")
                 async with peaks(running.processes) as most:
-                    for group in ("hanging", "healthy"):
-                        await publish(
-                            running.clients(),
-                            OBJECTS,
-                            sizes.messages,
-                            partial(object_created, run=f"{run}-{group}", entity_type=group),
-                        )
-                    await until_arrived(url, "healthy", sizes.messages)
-                state = await received(f"{url}healthy")
+                    beside = await _healthy(running, url, sizes.messages, ("hanging", "healthy"))
                 for name in ("p50", "p99", "longest"):
-                    figures.add(f"the healthy target's {name}", "ms", state[name])
+                    figures.add(f"the healthy target's {name}", "ms", beside[name])
+                    figures.add(f"its {name} when nothing hangs", "ms", alone[name])
                 figures.add_each("memory at peak", "MiB", {n: mib for n, mib in most.items() if n != "other"})
                 await received(f"{url}hanging/ok", "PUT")
                 await until_arrived(url, "hanging", sizes.messages)
                 await running.settled()
+
+
+async def _healthy(running: Running, url: str, messages: int, groups: Sequence[str]) -> Mapping[str, float]:
+    """Publish so many messages to each group, one after the other; how soon the healthy target's arrived."""
+    run = a_run()
+    for group in groups:
+        await received(f"{url}{group}", "DELETE")
+    for group in groups:
+        make = partial(object_created, run=f"{run}-{group}", entity_type=group)
+        await publish(running.clients(), OBJECTS, messages, make)
+    await until_arrived(url, "healthy", messages)
+    found: Mapping[str, float] = await received(f"{url}healthy")
+    return found
 
 
 PART = Part(

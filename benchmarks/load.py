@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,17 +114,20 @@ async def received(url: str, method: str = "GET") -> dict[str, Any]:
         return counted
 
 
+Process = subprocess.Popen[bytes]
+
+
 @dataclass(frozen=True)
 class Running:
     """A dispatcher that runs."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     api: str
     token: str
     environment: dict[str, str]
 
     data_dir: Path
-    beside: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+    beside: list[tuple[str, Process]] = field(default_factory=list)
 
     def clients(self) -> KafkaClients:
         """Clients of its broker."""
@@ -214,7 +217,7 @@ class Running:
 
 @asynccontextmanager
 async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIterator[Running]:
-    """`dispatcher up --senders N`, ready; ``settings`` are variables without their prefix."""
+    """`dispatcher up --senders N`, ready, with its log in a file; ``settings`` are variables without their prefix."""
     port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("DISPATCHER_")},
@@ -222,14 +225,17 @@ async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIter
         "DISPATCHER_HTTP_PORT": str(port),
         "DISPATCHER_CLICKHOUSE_HTTP_PORT": "0",
         "DISPATCHER_ALLOWED_TARGET_NETWORKS": "127.0.0.0/8",
-        "DISPATCHER_LOG_LEVEL": "warning",
         **{f"DISPATCHER_{name}": value for name, value in settings.items()},
     }
     command = [str(DISPATCHER), "up", "--senders", str(senders)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process, log = _begun(command, environment, data_dir)
     try:
         api = f"http://127.0.0.1:{port}"
-        await _until_answers(f"{api}/health/ready", process)
+        try:
+            await _until_answers(f"{api}/health/ready", process)
+        except (RuntimeError, TimeoutError):
+            print(_end_of(log), file=sys.stderr)
+            raise
         token = subprocess.check_output(
             [str(DISPATCHER), "token", "--organization", ORGANIZATION], env=environment, text=True
         )
@@ -239,6 +245,17 @@ async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIter
         await asyncio.to_thread(process.wait, 60)
 
 
+def _begun(command: Sequence[str], environment: Mapping[str, str], data_dir: Path) -> tuple[Process, Path]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / "dispatcher.log"
+    with log.open("wb") as written:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=written), log
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-4_000:]
+
+
 @asynccontextmanager
 async def scratch() -> AsyncIterator[Path]:
     """A directory that goes away."""
@@ -246,7 +263,7 @@ async def scratch() -> AsyncIterator[Path]:
         yield Path(directory)
 
 
-async def _until_answers(url: str, process: subprocess.Popen[bytes] | None = None, seconds: float = 180) -> None:
+async def _until_answers(url: str, process: Process | None = None, seconds: float = 180) -> None:
     async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):
         while True:
             if process is not None and process.poll() is not None:
