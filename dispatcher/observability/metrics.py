@@ -57,7 +57,7 @@ RECORDER_INSERT_FAILURES = Counter(
 )
 HOURS_CLOSED = Gauge(
     "dispatcher_hours_closed_timestamp_seconds",
-    "When this recorder last counted all hours that had come to rest, or began to; 0: it is no recorder",
+    "When this recorder last counted all hours that had come to rest, in seconds since the epoch; 0: it is no recorder",
 )
 CLICKHOUSE_READ_FAILURES = Counter(
     "dispatcher_clickhouse_read_failures_total", "Questions that ClickHouse did not answer", ["reason"]

@@ -40,7 +40,7 @@ _CONNECT_SECONDS = 5
 _SERVER_SECONDS = 25
 _CLIENT_SECONDS = 30
 """Longer than the server's limit, so that a slow statement ends with the server's own words where possible."""
-_UPKEEP_SECONDS = 300
+_UPKEEP_SECONDS = 600
 """How long what nobody waits for may take: the hour of a webhook that had millions of messages is one statement."""
 _ENDS_SECONDS = 5
 """How much later an answer that does come has to have ended."""
@@ -139,7 +139,7 @@ class ClickHouse:
 
     Nothing connects before the first call. Every call may raise ClickHouseUnavailable when nothing answers in time,
     QueryFailed when the statement is refused, and SchemaMissing, which is both, when migrations are to be applied.
-    ``patience`` is how many seconds a statement may take, 25 unless told otherwise, and for upkeep 300 at least.
+    ``patience`` is how many seconds a statement may take, 25 unless told otherwise, and for upkeep 600 at least.
     """
 
     def __init__(
@@ -293,7 +293,9 @@ class ClickHouse:
             pool_mgr=connections.manager,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
-            send_receive_timeout=client_seconds,
+            # The client has the server say that it goes on more often than that, but where it is asked for longer ones:
+            # what is between them may take a connection that is silent for a minute for a dead one.
+            send_receive_timeout=_CLIENT_SECONDS if patience >= _UPKEEP_SECONDS else client_seconds,
             autogenerate_session_id=False,
             compress="lz4",
         )

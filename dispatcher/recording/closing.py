@@ -7,8 +7,10 @@ Every recorder does it. What they write for an hour as of one moment is the same
 # ruff: noqa: S608
 
 import asyncio
+import contextlib
 import math
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +22,7 @@ from dispatcher.errors import ClickHouseUnavailable
 from dispatcher.moments import moment
 from dispatcher.observability.metrics import HOURS_CLOSED
 from dispatcher.recording import hours
-from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed
+from dispatcher.recording.clickhouse import ClickHouse, QueryFailed
 from dispatcher.recording.retelling import find_retold
 
 _EVERY_SECONDS = 60.0
@@ -28,6 +30,9 @@ _WEBHOOKS_AT_ONCE = 50_000
 _HOURS_AT_ONCE = 48
 _MESSAGES_AT_ONCE = 200_000
 """So that a statement takes seconds, and a stop need not wait for longer."""
+
+_MOST_FAILED = 5
+"""So many statements that fail are not about the hours."""
 
 _SETTLED = timedelta(seconds=hours.SETTLED_SECONDS)
 
@@ -152,6 +157,7 @@ _CLOSE_DAYS = f"""
 """
 
 # Readers need not compare what was touched before.
+_LAST_CLOSED = f"SELECT toUnixTimestamp(max(until)) AS until FROM looks WHERE name = '{hours.CLOSED}'"
 _LOOKED = f"INSERT INTO looks (name, until) SELECT '{hours.CLOSED}', toDateTime({{until:UInt32}}, 'UTC')"
 
 
@@ -168,21 +174,23 @@ async def close_hours(clickhouse: ClickHouse, *, settled: timedelta = _SETTLED) 
     as_of = moment(row["ms"]) - settled
     parameters: dict[str, Any] = {"as_of": _written(as_of)}
     to_close = await clickhouse.query(_HOURS_TO_CLOSE, parameters)
-    failed: ClickHouseTimedOut | QueryFailed | None = None
+    failed = list[ClickHouseUnavailable | QueryFailed]()
     for together in _in_batches(to_close):
         parts = math.ceil(sum(row["messages"] for row in together) / _MESSAGES_AT_ONCE) or 1
         for part in range(parts):
             chosen = {"hours": [row["hour"] for row in together], "parts": parts, "part": part}
             try:
                 await clickhouse.maintain(_CLOSE, {**parameters, **chosen})
-            except (ClickHouseTimedOut, QueryFailed) as error:
+            except (ClickHouseUnavailable, QueryFailed) as error:
                 # Hours of other webhooks are not as large.
-                failed = failed or error
+                failed.append(error)
+                if len(failed) == _MOST_FAILED:
+                    raise
     days = await clickhouse.query(_DAYS_TO_CLOSE)
     for together in _in_batches({**day, "messages": 0} for day in days):
         await clickhouse.maintain(_CLOSE_DAYS, {"days": [day["day"] for day in together]})
-    if failed is not None:
-        raise failed
+    if failed:
+        raise failed[0]
     until = as_of - max(settled, timedelta(0))
     await clickhouse.maintain(_LOOKED, {"until": math.floor(until.timestamp())})
     return sum(row["webhooks"] for row in to_close)
@@ -196,10 +204,12 @@ class Closing(Background):
         self._chance = chance
 
     async def _run(self) -> None:
-        HOURS_CLOSED.set_to_current_time()
+        HOURS_CLOSED.set(await self._last_closed())
         while True:
+            found = False
             try:
                 await find_retold(self._clickhouse)
+                found = True
             except (ClickHouseUnavailable, QueryFailed) as error:
                 log.warning("events published again in another hour are found later", error=str(error))
             try:
@@ -207,9 +217,18 @@ class Closing(Background):
             except (ClickHouseUnavailable, QueryFailed) as error:
                 log.warning("hours are closed later; what is shown is right, and slower", error=str(error))
             else:
-                HOURS_CLOSED.set_to_current_time()
+                if found:
+                    HOURS_CLOSED.set_to_current_time()
                 log.debug("hours of webhooks were closed", hours=closed)
             await asyncio.sleep(_EVERY_SECONDS * (0.5 + self._chance()))
+
+    async def _last_closed(self) -> float:
+        """Up to when a recorder has counted all that was touched, in seconds since the epoch; now, if none ever did."""
+        with contextlib.suppress(ClickHouseUnavailable, QueryFailed):
+            [row] = await self._clickhouse.query(_LAST_CLOSED)
+            if row["until"]:
+                return float(row["until"])
+        return time.time()
 
 
 def _in_batches(to_close: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

@@ -5,7 +5,7 @@ compressed and cut into as many cookies as it takes.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from typing import Literal
@@ -139,13 +139,22 @@ class Sessions:
         Raises:
             Problem: 413, the person is in more organizations than a browser can keep.
         """
+        pieces = self.in_pieces(session)
+        for number, piece in enumerate(pieces):
+            self._set(response, self._piece(number), piece)
+        self.forget(response, cookies, from_piece=len(pieces))
+
+    def in_pieces(self, session: Session) -> Sequence[str]:
+        """What the browser would keep.
+
+        Raises:
+            Problem: 413, the person is in more organizations than it can.
+        """
         sealed = self._seal.close(session.model_dump_json(by_alias=True).encode())
         pieces = [sealed[start : start + PIECE] for start in range(0, len(sealed), PIECE)]
         if len(pieces) > MOST_PIECES:
             raise Problem(413, "You are in more organizations than a browser can keep; use the API with a token.")
-        for number, piece in enumerate(pieces):
-            self._set(response, self._piece(number), piece)
-        self.forget(response, cookies, from_piece=len(pieces))
+        return pieces
 
     def touched(self, session: Session) -> Session:
         """The session, used now; the same object when that was noted a moment ago."""

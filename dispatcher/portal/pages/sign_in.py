@@ -111,9 +111,11 @@ class SignIn:
         return response
 
     async def _begin(self, visit: Visit, person: Caller, until: datetime | None = None) -> None:
-        former, visit.session = visit.session, self._sessions.begin(person, until=until)
+        former, begun = visit.session, self._sessions.begin(person, until=until)
         if former is not None:
+            self._sessions.in_pieces(begun)  # What cannot be kept does not end what is.
             await self._sessions.end(former)
+        visit.session = begun
 
     def _begun(self, cookies: Mapping[str, str], name: str) -> Begun | None:
         content = self._sessions.kept(cookies, name)

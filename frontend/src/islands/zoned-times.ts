@@ -8,18 +8,19 @@ class ZonedTimes extends HTMLElement {
   }
 
   #begin(): void {
-    const suggested = this.querySelectorAll<HTMLInputElement>("input[data-utc]");
-    // Without a suggestion the form came back with what was typed, and with the zone of that.
+    const suggested = this.querySelectorAll<HTMLInputElement>("input[data-utc], input[data-moment]");
+    // Otherwise the form came back with what was typed, and with the zone of that.
     if (suggested.length === 0) {
       return;
     }
     const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
     for (const input of suggested) {
-      const moment = new Date(`${input.value}Z`);
+      const moment = new Date(input.dataset["moment"] ?? `${input.value}Z`);
       if (!Number.isNaN(moment.getTime())) {
         input.value = localTime(moment);
       }
       input.removeAttribute("data-utc");
+      input.removeAttribute("data-moment");
     }
     const zone = this.querySelector<HTMLInputElement>('input[type="hidden"]');
     if (zone !== null) {

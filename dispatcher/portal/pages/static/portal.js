@@ -151,7 +151,7 @@ for (const form of document.querySelectorAll("[data-submits]")) {
     // These open the list, and keys are the list's then.
     stepping = !event.altKey && !["Enter", " ", "F4"].includes(event.key);
   });
-  form.addEventListener("keyup", () => (stepping = false));
+  for (const event of ["keyup", "pointerdown", "focusout"]) form.addEventListener(event, () => (stepping = false));
   form.addEventListener("change", (event) => {
     if (event.target.matches("select") && !stepping) apply();
   });
