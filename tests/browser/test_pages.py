@@ -266,6 +266,16 @@ async def test_keys_go_through_the_filters_and_enter_or_leaving_applies_them(per
     await expect(type).to_have_value("")
 
 
+async def test_a_choice_applies_after_a_key_has_left_the_filters(person: Person, api: Api) -> None:
+    await api.create(name="Tickets")
+    await person.sign_in()
+    page = person.page
+    await page.get_by_label("Status").focus()
+    await page.keyboard.press("Tab")
+    await page.get_by_label("Event Type").select_option("object_created")
+    await expect(page).to_have_url(re.compile(r"event_type=object_created"))
+
+
 async def test_what_is_typed_applies_when_somebody_clicks_beside_it(person: Person, api: Api) -> None:
     await api.create(name="Tickets")
     await api.create(name="Chat", target_url="https://chat.example/")
