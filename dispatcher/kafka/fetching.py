@@ -86,6 +86,8 @@ def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> N
         return _WAIT_WHILE_BUSY_WITH_LAST_MS if all(tp.topic in last for tp in held) else _WAIT_WHILE_BUSY_MS
 
     def choose_evenly(assignment: Any) -> Any:
+        if (pause := _nobody_can_be_asked(fetcher)) is not None:
+            return [], {}, pause, False, []
         fetcher._fetch_max_wait_ms = wait_ms()  # noqa: SLF001
         requests, *others = choose(assignment)
         for _, request in requests:
@@ -99,3 +101,25 @@ def fetch_evenly(consumer: AIOKafkaConsumer, *, last: Collection[str] = ()) -> N
     fetcher._max_partition_fetch_bytes = _OF_A_PARTITION_BYTES  # noqa: SLF001
     fetcher._prefetch_backoff = _TAKEN_AT_ONCE_SECONDS  # noqa: SLF001
     fetcher._get_actions_per_node = choose_evenly  # noqa: SLF001
+
+
+def _nobody_can_be_asked(fetcher: Any) -> float | None:
+    """For how many seconds at most each broker has a request, or gave what waits here; None: one of them is free.
+
+    So it is right after each answer, and whoever waits for its records waits for this, too: aiokafka looks at every
+    partition to find it out.
+    """
+    asked, pauses = fetcher._in_flight, dict[int, float]()  # noqa: SLF001
+    for tp, held in fetcher._records.items():  # noqa: SLF001
+        broker = fetcher._select_read_replica(tp)  # noqa: SLF001
+        if broker not in asked and (seconds := held.calculate_backoff()):
+            pauses[broker] = max(pauses.get(broker, 0), seconds)
+    brokers = {each.nodeId for each in fetcher._client.cluster.brokers()}  # noqa: SLF001
+    if not brokers or not brokers <= asked | pauses.keys():
+        return None
+    return min(pauses.values(), default=float(fetcher._fetcher_timeout))  # noqa: SLF001
+
+
+def holds_records(consumer: AIOKafkaConsumer) -> bool:
+    """Whether records have been fetched that nobody has taken yet."""
+    return bool(consumer._fetcher._records)  # noqa: SLF001

@@ -26,7 +26,7 @@ from mode.utils.queues import ThrowableQueue
 from dispatcher.delivery.memory import REMEMBERED
 from dispatcher.durations import milliseconds_of
 from dispatcher.kafka.clients import HEARTBEAT_MS, METADATA_MAX_AGE_MS, KafkaClients, Membership
-from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly
+from dispatcher.kafka.fetching import fetch_evenly, fetch_promptly, holds_records
 from dispatcher.kafka.positions import positions_within
 from dispatcher.kafka.watermark import Watermark
 from dispatcher.matching.turns import Turns
@@ -299,7 +299,7 @@ class _ConsumerHere(AIOKafkaConsumerThread):
         most = _OF_A_PARTITION_AT_ONCE
         taken = await super()._fetch_records(consumer, active_partitions, timeout, most)
         more = taken
-        while more and (others := active_partitions - taken.keys()):
+        while more and holds_records(consumer) and (others := active_partitions - taken.keys()):
             more = await super()._fetch_records(consumer, others, 0, most)
             taken = {**taken, **more}
         return taken

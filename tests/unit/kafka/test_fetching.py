@@ -13,7 +13,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.fetch import FetchRequest_v11
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import PartitionMetadata
+from aiokafka.structs import BrokerMetadata, PartitionMetadata
 
 from dispatcher.kafka.fetching import fetch_evenly
 
@@ -23,10 +23,11 @@ PARTITIONS = [TopicPartition(topic, number) for topic in (WANTED, BULK) for numb
 
 
 class Asking:
-    """A fetcher of four partitions, that asks nobody by itself: two brokers lead one of each topic."""
+    """A fetcher of four partitions that asks nobody by itself; of two brokers, each leads one of each topic."""
 
     def __init__(self) -> None:
         cluster = ClusterMetadata()
+        cluster._brokers = {node: BrokerMetadata(node, "localhost", 9092, None) for node in range(2)}
         for tp in PARTITIONS:
             cluster._partitions.setdefault(tp.topic, {})[tp.partition] = PartitionMetadata(
                 topic=tp.topic, partition=tp.partition, leader=tp.partition, replicas=[], isr=[], error=None
@@ -50,6 +51,10 @@ class Asking:
             self.fetcher._records[tp] = FetchResult(
                 tp, assignment=self.assignment, partition_records=read, backoff=backoff
             )
+
+    def has_asked(self, *nodes: int) -> None:
+        """These brokers have not answered yet, and no others."""
+        self.fetcher._in_flight = set(nodes)
 
     def asks(self) -> list[tuple[int, set[TopicPartition], int]]:
         """The broker of each request, for which partitions it is, and for how long it may wait there."""
@@ -81,3 +86,31 @@ async def test_a_request_waits_at_the_broker_for_as_long_as_those_bear_it_whose_
     assert waits() == {10}
     asking.holds(TopicPartition(WANTED, 0))
     assert waits() == {3}
+
+
+async def test_whoever_has_answered_is_asked_again_when_the_records_have_been_taken_or_after_a_moment(
+    asking: Asking,
+) -> None:
+    of_0, of_1 = PARTITIONS[::2], PARTITIONS[1::2]
+    asking.has_asked(0, 1)
+    assert asking.asks() == []
+    asking.has_asked(1)
+    asking.holds(of_0[0], backoff=60)
+    assert asking.asks() == []
+    asking.holds(of_0[0], backoff=0)
+    assert asking.asks() == [(0, {of_0[1]}, 3)]
+    asking.fetcher._records.clear()
+    assert asking.asks() == [(0, set(of_0), PATIENTLY_MS)]
+    asking.has_asked(0)
+    assert asking.asks() == [(1, set(of_1), PATIENTLY_MS)]
+
+
+async def test_brokers_that_all_have_a_request_are_looked_at_without_their_partitions(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking.has_asked(0)
+    asking.holds(PARTITIONS[1], backoff=60)
+    monkeypatch.setattr(asking.assignment, "state_value", None)
+    requests, resets, seconds, outdated, paused = asking.fetcher._get_actions_per_node(asking.assignment)
+    assert (requests, resets, outdated, paused) == ([], {}, False, [])
+    assert 50 < seconds <= 60
