@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -68,7 +67,7 @@ class AttemptMaker:
             conclusion = await self._concluded(work)
         finally:
             span.end(conclusion.outcome if conclusion is not None else None)
-        work.delivery = replace(work.delivery, trace=span.following)
+        work.delivery = work.delivery._replace(trace=span.following)
         return conclusion
 
     async def _concluded(self, work: Work) -> Conclusion:

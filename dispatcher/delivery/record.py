@@ -5,8 +5,7 @@ record's headers, so that nothing on this path parses or writes JSON.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dispatcher.delivery.memory import attempt_key
 from dispatcher.events.types import EventType
@@ -26,6 +25,8 @@ _NUMBERS = range(2**63)
 # Far more than an event's identifiers have. The records that follow, with more in them, have to fit into their topics.
 _LONGEST_IDENTIFIER = 64 * 1024
 
+_TYPES = {event_type.encode(): event_type for event_type in EventType}
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -33,8 +34,7 @@ class UnreadableDelivery(ValueError):
     """A record that is not a delivery of a format this version reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One attempt to make. Times are milliseconds since the Unix epoch.
 
     ``config_offset`` is the position in ``webhooks.config`` that the matcher had read: a sender waits until it has
@@ -109,7 +109,7 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
         delivery = Delivery(
             webhook_id=key.decode(),
             organization_id=fields["organization"].decode(),
-            event_type=EventType(fields["event"].decode()),
+            event_type=_TYPES.get(fields["event"]) or EventType(fields["event"].decode()),
             message_id=fields["message"].decode(),
             run=int(fields["run"]),
             attempt=int(fields["attempt"]),
@@ -130,7 +130,11 @@ def read_delivery(key: bytes | None, value: bytes | None, headers: Sequence[tupl
         and delivery.config_offset in _NUMBERS
     ):
         raise UnreadableDelivery("a header cannot be read: a number is too small or too large")
-    identifiers = (delivery.webhook_id, delivery.organization_id, delivery.message_id, delivery.workspace_id)
-    if max(map(len, identifiers)) > _LONGEST_IDENTIFIER:
+    if (
+        len(delivery.webhook_id) > _LONGEST_IDENTIFIER
+        or len(delivery.organization_id) > _LONGEST_IDENTIFIER
+        or len(delivery.message_id) > _LONGEST_IDENTIFIER
+        or len(delivery.workspace_id) > _LONGEST_IDENTIFIER
+    ):
         raise UnreadableDelivery(f"an identifier has more than {_LONGEST_IDENTIFIER} characters")
     return delivery

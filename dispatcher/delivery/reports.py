@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import structlog
@@ -80,7 +79,7 @@ class Reports:
             MESSAGES_GIVEN_UP.labels(conclusion.outcome["reason"]).inc()
             notice = message_failed(conclusion.outcome, self._clock.now())
             return lambda: self._producer.send(self._topics.notices, value=notice, key=work.delivery.key)
-        following = replace(work.delivery, attempt=conclusion.retry.attempt)
+        following = work.delivery._replace(attempt=conclusion.retry.attempt)
         topic = self._topics.retry[conclusion.retry.delay]
         return lambda: self._send_delivery(topic, following, work.partition)
 

@@ -65,14 +65,23 @@ def encode(delivery: Delivery, *, due_at: int, log_offset: int = 0, attempted: b
         delivery.body,
     )
     numbers = _NUMBERS.pack(delivery.run, delivery.attempt, delivery.message_created_on, due_at, attempted, log_offset)
-    return b"".join(part for text in strings for part in (_length(text), text)) + numbers
+    parts: list[bytes] = []
+    for text in strings:
+        length = len(text)
+        parts += (_LENGTHS[length] if length < len(_LENGTHS) else _leb128(length)), text
+    parts.append(numbers)
+    return b"".join(parts)
 
 
-def _length(text: bytes) -> bytes:
-    """The length as an unsigned LEB128 number, as RowBinary writes it before a string."""
-    length, encoded = len(text), bytearray()
-    while length > 0x7F:
-        encoded.append(length & 0x7F | 0x80)
-        length >>= 7
-    encoded.append(length)
+def _leb128(number: int) -> bytes:
+    """An unsigned LEB128 number, which RowBinary writes before a string as its length."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
     return bytes(encoded)
+
+
+_LENGTHS = tuple(map(_leb128, range(1024)))
+"""Most lengths, of bodies too, are one of these."""

@@ -9,7 +9,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -117,8 +117,7 @@ async def fill(clients: KafkaClients, topics: Topics, organization: str, webhook
         "response_headers": {"x-answer": marker},
         "response_body": marker,
     }
-    made = replace(
-        delivery(f"m-{marker}", NOW - 3 * HOUR, body=marker.encode()),
+    made = delivery(f"m-{marker}", NOW - 3 * HOUR, body=marker.encode())._replace(
         organization_id=organization,
         webhook_id=webhook_id,
         workspace_id=marker,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -233,7 +232,7 @@ async def test_streams_what_waits_for_its_first_attempt(api: Api, clients: Kafka
     headers = {"Authorization": f"Bearer {api.token}"}
 
     async def deliver(message_id: str, attempt: int = 1, webhook_id: str = id) -> None:
-        waits = replace(delivery(message_id, NOW, attempt=attempt), webhook_id=webhook_id)
+        waits = delivery(message_id, NOW, attempt=attempt)._replace(webhook_id=webhook_id)
         await producer.send_and_wait(topics.deliveries, waits.body, key=waits.key, headers=waits.headers())
 
     async def tell(message_id: str) -> None:

@@ -1,7 +1,9 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dispatcher.delivery.record import Delivery
 from dispatcher.events.types import EventType
@@ -42,8 +44,8 @@ def test_it_says_whether_the_outcome_is_inserted_too() -> None:
 @pytest.mark.parametrize(
     "unwanted",
     [
-        record(replace(DELIVERY, attempt=2)),
-        record(replace(DELIVERY, run=2**40)),
+        record(DELIVERY._replace(attempt=2)),
+        record(DELIVERY._replace(run=2**40)),
         Consumed(b"k", b"v", []),
         Consumed(b"k", b"v", [("attempt", b"1")]),
         Consumed(b"k", None, DELIVERY.headers()),
@@ -51,3 +53,21 @@ def test_it_says_whether_the_outcome_is_inserted_too() -> None:
 )
 def test_no_other_record_has_one(unwanted: Consumed) -> None:
     assert queued_row(unwanted) is None
+
+
+def as_clickhouse_describes_it(text: bytes) -> bytes:
+    """A string in RowBinary."""
+    length, encoded = len(text), []
+    while True:
+        length, digit = divmod(length, 128)
+        encoded.append(digit + (128 if length else 0))
+        if not length:
+            return bytes(encoded) + text
+
+
+@given(st.sampled_from([0, 1, 127, 128, 1023, 1024, 16_383, 16_384, 65_536]), st.binary(max_size=300))
+def test_texts_of_any_length_stand_as_clickhouse_describes_it(length: int, body: bytes) -> None:
+    row = queued_row(record(DELIVERY._replace(organization_id="o" * length, body=body)))
+    texts = (b"o" * length, b"wh", b"active_alert", b"m", b"", body)
+    assert row is not None
+    assert row[:-33] == b"".join(map(as_clickhouse_describes_it, texts))

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 
@@ -76,7 +75,7 @@ def test_the_headers_of_deliveries() -> None:
 
 def test_the_headers_of_what_is_in_a_trace() -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    traced = replace(DELIVERY, trace=TraceContext(parent, "a=1", parent))
+    traced = DELIVERY._replace(trace=TraceContext(parent, "a=1", parent))
     _check_headers("delivery", traced.headers())
     _check_headers("attempt", outcome_headers(traced, final=True, topic="webhooks.deliveries", offset=7))
 
