@@ -80,7 +80,10 @@ def _parse(value: bytes) -> Any:
     # Faster parsers keep neither the text of a number with a fraction nor integers of more than 64 bits, and refuse
     # halves of surrogate pairs, which JSON may hold as escapes.
     try:
-        return json.loads(value.decode(), parse_float=_finite, parse_constant=_not_a_number)
+        text = value.decode()
+        if text.startswith(_BYTE_ORDER_MARK):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        return _DECODER.decode(text)
     except RecursionError:
         _too_deep()
     except ValueError as error:
@@ -95,6 +98,11 @@ def _finite(number: str) -> Number:
 
 def _not_a_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON value")
+
+
+# json.loads makes one anew for each text, and says itself what a byte order mark is.
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_not_a_number)
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def _too_deep() -> NoReturn:

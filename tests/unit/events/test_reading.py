@@ -1,8 +1,9 @@
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -291,3 +292,20 @@ def test_of_many_incomplete_devices_the_first_are_named() -> None:
     event = read_event(_operation(workspaces=[{}] * 10_000, operation_id="op-1"))
     assert "data.workspaces[9].workspace_id is missing, and 9990 more; the operation" in event.incomplete
     assert len(event.incomplete) < MAX_REASON_CHARACTERS
+
+
+@given(st.binary(max_size=20) | st.text('[]{},:"\\\ufeffaé01.-ntru \n', max_size=20).map(str.encode))
+@example(b"\xef\xbb\xbf{}")
+@example(b'{"a": 1, "a": 2}')
+@example(b'{"a": "\\ud800"}')
+@example(b'{"a": "\xff"}')
+@example(b"{} {}")
+def test_what_is_no_json_is_told_as_json_itself_tells_it(value: bytes) -> None:
+    try:
+        json.loads(value.decode())
+    except ValueError as error:
+        told = f"not JSON: {error}"
+    else:
+        told = "not a CloudEvents 1.0 event"
+    with pytest.raises(UnreadableEvent, match=re.escape(told)):
+        read_event(value)
