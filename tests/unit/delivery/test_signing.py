@@ -1,3 +1,5 @@
+import base64
+import hmac
 import json
 from datetime import UTC, datetime
 
@@ -28,3 +30,10 @@ def test_the_official_library_verifies_what_either_key_signed(content: dict[str,
     }
     for secret in (SECRET, other):
         assert Webhook(secret).verify(body, headers) == content
+
+
+@given(st.binary(max_size=200), st.binary(max_size=100))
+def test_signatures_are_those_of_hmac_whatever_the_key(key: bytes, body: bytes) -> None:
+    signed = hmac.digest(key, b"msg_1.1614265330." + body, "sha256")
+    for _ in range(2):
+        assert sign([key], "msg_1", 1614265330, body) == f"v1,{base64.b64encode(signed).decode()}"
