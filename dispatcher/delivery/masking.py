@@ -64,12 +64,6 @@ def mask_bytes(content: bytes, secrets: Sequence[str], *, cut: bool) -> bytes:
     return content
 
 
-def mask_headers(headers: Iterable[tuple[str, str]], secret: Mapping[str, str]) -> dict[str, str]:
-    """The headers, names in lower case, with the values of those named in ``secret`` masked."""
-    names = {name.lower() for name in secret}
-    return {name.lower(): MASK if name.lower() in names else value for name, value in headers}
-
-
 def mask_answer_headers(
     headers: Iterable[tuple[str, str]], secrets: Sequence[str] = (), limit: int = 16 * 1024
 ) -> dict[str, str]:

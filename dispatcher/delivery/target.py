@@ -20,7 +20,6 @@ from dispatcher.delivery.guard import IPAddress, TargetGuard, literal_address
 from dispatcher.delivery.masking import (
     mask_answer_headers,
     mask_bytes,
-    mask_headers,
     mask_text,
     mask_url,
     secrets_of,
@@ -31,6 +30,7 @@ from dispatcher.moments import milliseconds
 from dispatcher.observability.trace_context import TRACEPARENT
 from dispatcher.settings import Settings
 from dispatcher.webhooks.secrets import key_of
+from dispatcher.webhooks.target_headers import mask
 from dispatcher.webhooks.webhook import Webhook
 
 KEPT_OF_ANSWER = 16 * 1024
@@ -83,6 +83,7 @@ class Target:
 
     shown_url: str
     headers: Mapping[str, str]
+    shown_headers: Mapping[str, str]
     keys: tuple[tuple[bytes, float | None], ...]
     """Each with the time (seconds since the epoch) until which it signs, or None."""
 
@@ -102,6 +103,7 @@ class Target:
             literal=literal_address(url.host or ""),
             shown_url=mask_url(url),
             headers=webhook.headers,
+            shown_headers=mask({name.lower(): value for name, value in webhook.headers.items()}),
             keys=tuple(
                 (key_of(secret.value), secret.expires_on.timestamp() if secret.expires_on else None)
                 for secret in webhook.secrets
@@ -158,9 +160,7 @@ class TargetClient:
     async def call(self, target: Target, request: Request) -> Answer:
         """POST the message once. Whatever goes wrong is in the answer; nothing is raised."""
         now = self._now()
-        headers = {
-            "user-agent": USER_AGENT,
-            **target.headers,
+        ours = {
             "content-type": "application/json",
             "webhook-id": request.message_id,
             "webhook-timestamp": str(int(now)),
@@ -169,7 +169,7 @@ class TargetClient:
             "webhook-attempt": str(request.attempt),
         }
         if request.traceparent:
-            headers[TRACEPARENT] = request.traceparent
+            ours[TRACEPARENT] = request.traceparent
         started = perf_counter()
         progress = Progress()
         code: int | None = None
@@ -182,7 +182,7 @@ class TargetClient:
                 exchange = await self._connector.exchange(address, progress)
                 whole = False
                 try:
-                    head = address.head(headers, len(request.body))
+                    head = address.head({"user-agent": USER_AGENT, **target.headers, **ours}, len(request.body))
                     code, answered, content = await exchange.post(head, request.body)
                     response_headers = mask_answer_headers(answered.items(), target.hidden)
                     retry_after = answered.get("retry-after")
@@ -210,7 +210,7 @@ class TargetClient:
             duration_ms=round((perf_counter() - started) * 1000),
             response_code=code,
             retry_after=retry_after,
-            request_headers=mask_headers(headers.items(), target.headers),
+            request_headers={"user-agent": USER_AGENT, **target.shown_headers, **ours},
             response_headers=response_headers,
             response_body=mask_bytes(body, target.hidden, cut=truncated),
             response_truncated=truncated,

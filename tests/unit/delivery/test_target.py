@@ -4,10 +4,27 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import http_writer
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from yarl import URL
 
+from dispatcher.delivery.connections import Address
 from dispatcher.delivery.target import Answer, retry_after_of
 from dispatcher.webhooks.target_headers import MASK
-from tests.support.raw_target import LOOPBACK, OK, REQUEST, answering, call, failure_of, listening, request_from
+from tests.support.raw_target import (
+    LOOPBACK,
+    OK,
+    REQUEST,
+    answering,
+    call,
+    calling,
+    failure_of,
+    listening,
+    request_from,
+    target_at,
+)
 
 
 async def test_what_a_target_receives() -> None:
@@ -93,6 +110,40 @@ async def test_the_time_holds_for_the_whole_attempt() -> None:
         answer = await call(target.url, timeout="300ms", allowed=LOOPBACK)
     assert failure_of(answer) == ("timeout", "the target answered 200, but its answer did not end within 300 ms")
     assert 300 <= answer.duration_ms < 1_000
+
+
+@pytest.mark.parametrize("character", ["\r\n", "\n", "\r", "\0", "\x7f", "\x1b"])
+async def test_no_identifier_adds_a_header(character: str) -> None:
+    async with listening(answering(OK)) as target, calling() as client:
+        answer = await client.call(target_at(target.url), REQUEST._replace(message_id=f"msg{character}x-admin: 1"))
+        assert failure_of(answer)[0] == "broken_answer"
+        answer = await client.call(
+            target_at(target.url, headers={"X-Tab": "a\tb"}), REQUEST._replace(message_id="ä\xa0")
+        )
+        assert answer.failure is None
+
+
+@given(
+    st.dictionaries(
+        st.text("aX-", min_size=1, max_size=4), st.text("aé \t\n\0\x7f\x85\xa0", max_size=4), min_size=1, max_size=3
+    ),
+    st.sampled_from([None, URL("http://proxy.example:8080")]),
+)
+async def test_the_head_is_as_aiohttp_writes_it(headers: dict[str, str], proxy: URL | None) -> None:
+    address = Address(URL("http://x.example:81/hook?a=b"), proxy)
+    fields = CIMultiDict({"host": "x.example:81"})
+    if proxy is not None:
+        address.request.headers["proxy-authorization"] = fields["proxy-authorization"] = "Basic bmFtZTpzZWNyZXQ="
+    fields.extend(headers)
+    fields["content-length"] = "7"
+    line = f"POST {'http://x.example:81' if proxy is not None else ''}/hook?a=b HTTP/1.1"
+    try:
+        expected = http_writer._serialize_headers(line, fields)
+    except ValueError:
+        with pytest.raises(ValueError, match="control character"):
+            address.head(headers, 7)
+    else:
+        assert address.head(headers, 7) == expected
 
 
 @pytest.mark.parametrize(

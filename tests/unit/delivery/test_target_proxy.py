@@ -51,6 +51,17 @@ async def test_http_is_sent_to_the_proxy_which_looks_the_name_up() -> None:
     assert asked[0].startswith(b"POST http://target.example/hook HTTP/1.1\r\n")
 
 
+async def test_credentials_of_the_proxy_go_with_the_request_over_http() -> None:
+    asked: list[bytes] = []
+    async with listening(tunnelling(0, asked)) as proxy:
+        with_credentials = proxy.url.replace("//", "//name:secret@")
+        answer = await call("http://target.example/hook", allowed=ELSEWHERE, proxy=with_credentials)
+    assert answer.failure is None
+    assert b"\r\nproxy-authorization: basic bmftztpzzwnyzxq=\r\n" in asked[0].lower()
+    assert "secret" not in f"{answer}"
+    assert "proxy-authorization" not in answer.request_headers
+
+
 async def test_https_goes_through_the_proxy_unseen() -> None:
     authority = Authority()
     asked: list[bytes] = []
