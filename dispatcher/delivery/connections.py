@@ -14,12 +14,13 @@ import re
 import select
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, cast
 
 import aiohttp
 from aiohttp import ClientRequest, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import _EXC_SENTINEL
 from multidict import CIMultiDictProxy
@@ -57,6 +58,12 @@ class Progress:
     """Whether a byte of an answer has arrived."""
 
 
+class _Request(ClientRequest):
+    @cached_property
+    def connection_key(self) -> ConnectionKey:  # aiohttp makes it for each call
+        return super().connection_key
+
+
 class Address:
     """What all requests to a URL have in common. Made inside a running loop.
 
@@ -66,7 +73,7 @@ class Address:
     """
 
     def __init__(self, url: URL, proxy: URL | None) -> None:
-        self.request = ClientRequest("POST", url, proxy=proxy, loop=asyncio.get_running_loop())
+        self.request = _Request("POST", url, proxy=proxy, loop=asyncio.get_running_loop())
         """What the pool finds or opens connections by."""
         to_proxy = proxy is not None and not self.request.is_ssl()
         line = f"POST {url if to_proxy else url.raw_path_qs} HTTP/1.1"
@@ -143,16 +150,24 @@ class TargetConnector(aiohttp.TCPConnector):
 class _LimitedHandler(ResponseHandler):
     _progress: Progress | None = None
     _received = 0
+    _poll: "select.poll | None" = None
 
     def begin(self, progress: Progress) -> bool:
         """Whether a request may be written, and tell ``progress`` of it."""
         reused = self._progress is not None
-        if reused and (self.transport is None or self._buffer or _is_readable(self.transport)):
+        if reused and (self.transport is None or self._buffer or self._is_readable(self.transport)):
             return False
         self._progress = progress
         self._received = 0
         progress.connected = True
         return True
+
+    def _is_readable(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether something waits in the kernel, the connection's end among it, that the event loop has not seen."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         if self._progress is not None:
@@ -170,10 +185,3 @@ class _LimitedHandler(ResponseHandler):
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc, exc_cause)
         super().set_exception(exc, exc_cause)
-
-
-def _is_readable(transport: asyncio.BaseTransport) -> bool:
-    """Whether something waits in the kernel, the end of the connection among it, that the event loop has not seen."""
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from time import perf_counter, time
 from typing import NamedTuple, Self
 
@@ -16,7 +16,7 @@ from yarl import URL
 
 from dispatcher.delivery.connections import Address, Content, Progress, TargetConnector
 from dispatcher.delivery.failures import Failure, forget_frames, of_exception, of_status, of_time_out
-from dispatcher.delivery.guard import IPAddress, TargetGuard, literal_address
+from dispatcher.delivery.guard import TargetGuard, literal_address
 from dispatcher.delivery.masking import (
     mask_answer_headers,
     mask_bytes,
@@ -78,9 +78,6 @@ class Target:
 
     url: URL
     host: str
-    literal: IPAddress | None
-    """The address that the host is, unless it is a name."""
-
     shown_url: str
     headers: Mapping[str, str]
     shown_headers: Mapping[str, str]
@@ -100,7 +97,6 @@ class Target:
         return cls(
             url=url,
             host=url.host or "",
-            literal=literal_address(url.host or ""),
             shown_url=mask_url(url),
             headers=webhook.headers,
             shown_headers=mask({name.lower(): value for name, value in webhook.headers.items()}),
@@ -149,13 +145,23 @@ class TargetClient:
             # A proxy does its own look-ups and stands inside the network: what it may reach is its configuration's.
             socket_factory=None if self._proxy else self._guard.socket,
         )
-        self._address = lru_cache(_ADDRESSES)(partial(Address, proxy=self._proxy))
+        self._address = lru_cache(_ADDRESSES)(self._permitted)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._connector.close()
         if self._own_resolver is not None:
             await self._own_resolver.close()
+
+    def _permitted(self, url: URL) -> Address:
+        """What is looked at once for many calls; what an exception keeps from being one is looked at each time.
+
+        Raises:
+            ForbiddenTarget: its host is an address, and calls to it are not permitted.
+            aiohttp.InvalidURL, ValueError: it cannot be called.
+        """
+        self._guard.check(literal_address(url.host or ""))
+        return Address(url, self._proxy)
 
     async def call(self, target: Target, request: Request) -> Answer:
         """POST the message once. Whatever goes wrong is in the answer; nothing is raised."""
@@ -177,7 +183,6 @@ class TargetClient:
         body, truncated, failure, retry_after = b"", False, None, None
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                self._guard.check(target.literal)
                 address = self._address(target.url)
                 exchange = await self._connector.exchange(address, progress)
                 whole = False
