@@ -1,6 +1,5 @@
 """Calling a target: one POST, what was answered, and nothing that a target does can cost more than its limits."""
 
-import asyncio
 import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from dispatcher.delivery.masking import (
     secrets_of,
 )
 from dispatcher.delivery.signing import sign
+from dispatcher.delivery.time_limit import TimeLimit
 from dispatcher.events.types import EventType
 from dispatcher.moments import milliseconds
 from dispatcher.observability.trace_context import TRACEPARENT
@@ -133,6 +133,7 @@ class TargetClient:
     ) -> None:
         self._now = now
         self._timeout = settings.request_timeout
+        self._limit = TimeLimit(self._timeout.total_seconds())
         self._guard = guard
         self._proxy = URL(str(settings.egress_proxy)) if settings.egress_proxy is not None else None
         self._own_resolver = None if resolver else aiohttp.AsyncResolver()
@@ -181,8 +182,9 @@ class TargetClient:
         code: int | None = None
         response_headers: Mapping[str, str] = {}
         body, truncated, failure, retry_after = b"", False, None, None
+        limit = self._limit.begin()
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
+            async with limit:
                 address = self._address(target.url)
                 exchange = await self._connector.exchange(address, progress)
                 whole = False
@@ -208,6 +210,8 @@ class TargetClient:
         except Exception as error:  # noqa: BLE001 - whatever a target makes the client raise is the attempt's failure
             failure = failure or of_exception(error)
             forget_frames(error)
+        finally:
+            self._limit.end(limit)
         if failure is not None and target.hidden:
             failure = replace(failure, error=mask_text(failure.error, target.hidden))
         return Answer(
