@@ -6,10 +6,10 @@ broker. Whoever takes over a partition reads the outcomes of the last minutes ba
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -22,6 +22,7 @@ from dispatcher.delivery.commits import Commits
 from dispatcher.delivery.conclusion import Conclusion
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
+from dispatcher.delivery.outcome import Outcome
 from dispatcher.delivery.parking import Parking
 from dispatcher.delivery.passing import Passing
 from dispatcher.delivery.record import Delivery, Headers, UnreadableDelivery, due_at, parked_headers, read_delivery
@@ -32,6 +33,7 @@ from dispatcher.delivery.target import TargetClient
 from dispatcher.delivery.work import Partition, Place, Work, finish
 from dispatcher.errors import DispatcherError
 from dispatcher.kafka.administration import connected
+from dispatcher.kafka.batching import Stored
 from dispatcher.kafka.broker_time import leaders_time
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
@@ -98,6 +100,7 @@ class Sender:
         self._commits = Commits()
         self._gaps: dict[TopicPartition, int] = {}
         self._executing: dict[int, Work] = {}
+        self._one_executed = asyncio.Event()
         self._unreported_bytes = 0
         """Of the bodies of attempts that were made and that the broker has not heard of."""
         self._setting_aside: set[asyncio.Task[None]] = set()
@@ -172,8 +175,11 @@ class Sender:
         self._drop_waiting()
         await self._finish_executing(STOP_SECONDS)
         await self._commit(self._watermarks, leaving=True)
-        unfinished = [work.task for work in self._executing.values() if work.task is not None]
-        await _cancel([*unfinished, *self._parking.tasks, *self._setting_aside, *others])
+        unfinished = list(self._executing.values())
+        for work in unfinished:
+            self._give_up(work)
+        tasks = [work.task for work in unfinished if work.task is not None]
+        await _cancel([*tasks, *self._parking.tasks, *self._setting_aside, *others])
         await self._consumer.stop()
         await self._producer.stop()
         await self._client.close()
@@ -325,8 +331,7 @@ class Sender:
         begun = self._admission.admit(now, room, strained=now - self._round_began > _ROUND_SECONDS)
         for work in begun:
             self._executing[id(work)] = work
-            work.task = asyncio.create_task(self._execute(work))
-            work.task.add_done_callback(partial(self._executed, work))
+            self._go_on(work, partial(self._execute, work))
         if len(begun) >= room:
             self._execute_next()
         elif (seconds := self._admission.next_in(now)) is not None:
@@ -334,16 +339,13 @@ class Sender:
                 self._alarm.cancel()
             self._alarm = asyncio.get_running_loop().call_later(seconds, self._execute_next)
 
-    async def _execute(self, work: Work) -> None:
+    def _go_on(self, work: Work, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        work.task = asyncio.create_task(self._or_set_aside(work, do))
+        work.task.add_done_callback(partial(self._ended, work))
+
+    async def _or_set_aside(self, work: Work, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            conclusion = await self._attempts.make(work)
-            self._call_ended(work, conclusion)
-            partition = self._partitions.get(work.partition)
-            stored_at = await self._reports.conclusion(work, conclusion)
-            if partition is not None:
-                partition.made.add(work.key, self._clock.now())
-                if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
-                    partition.read_to = max(partition.read_to or 0, stored_at + 1)
+            await do()
         except Exception as error:
             log.exception(
                 "an attempt ended in an error that nobody thought of; its record is set aside",
@@ -352,6 +354,38 @@ class Sender:
                 **logged(work.delivery.trace),
             )
             await self._reports.dead_letter(work.record, f"its outcome cannot be told: {error!r}")
+            finish(work.places)
+
+    async def _execute(self, work: Work) -> None:
+        conclusion = await self._attempts.make(work)
+        self._call_ended(work, conclusion)
+        partition = self._partitions.get(work.partition)
+        if conclusion.outcome["status"] == "successful":
+            told = partial(self._told, work, partition, conclusion.outcome)
+            self._reports.success(work, conclusion.outcome, told)
+            work.reporting = True
+        else:
+            self._reported(work, partition, await self._reports.conclusion(work, conclusion))
+
+    def _told(self, work: Work, partition: Partition | None, outcome: Outcome, became: Stored | Exception) -> None:
+        """The broker has what became of an attempt, or has refused it, for a reason that may be another one's."""
+        if self._executing.get(id(work)) is not work:
+            return  # given up meanwhile
+        work.reporting = False
+        if isinstance(became, Exception):
+            self._go_on(work, partial(self._tell_again, work, partition, outcome))
+        else:
+            self._reported(work, partition, became.offset)
+            self._executed(work)
+
+    async def _tell_again(self, work: Work, partition: Partition | None, outcome: Outcome) -> None:
+        self._reported(work, partition, await self._reports.outcome(work, outcome))
+
+    def _reported(self, work: Work, partition: Partition | None, stored_at: int) -> None:
+        if partition is not None:
+            partition.made.add(work.key, self._clock.now())
+            if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
+                partition.read_to = max(partition.read_to or 0, stored_at + 1)
         finish(work.places)
 
     def _call_ended(self, work: Work, conclusion: Conclusion | None) -> None:
@@ -361,13 +395,24 @@ class Sender:
         self._lanes.ended(work, time.monotonic(), success=success)
         self._execute_next()
 
-    def _executed(self, work: Work, _: asyncio.Task[None]) -> None:
+    def _ended(self, work: Work, _: asyncio.Task[None]) -> None:
+        if not work.reporting:
+            self._executed(work)
+
+    def _give_up(self, work: Work) -> None:
+        if work.reporting:
+            self._executed(work)
+        elif work.task is not None:
+            work.task.cancel()
+
+    def _executed(self, work: Work) -> None:
         """The attempt is over, or was given up: the partition is another sender's now, or this one stops."""
         if not work.called:
             self._call_ended(work, None)
         del self._executing[id(work)]
         self._unreported_bytes -= len(work.delivery.body)
         self._forget(work)
+        self._one_executed.set()
         self._execute_next()
 
     def _forget(self, work: Work) -> None:
@@ -436,9 +481,8 @@ class Sender:
         """
         before, numbers = self._partitions, {tp.partition for tp in tps}
         for lost in before.keys() - numbers:
-            for work in before[lost].at_hand.values():
-                if work.task is not None:
-                    work.task.cancel()
+            for work in list(before[lost].at_hand.values()):
+                self._give_up(work)
         self._partitions = {number: before.get(number) or Partition() for number in numbers}
         self._consumer.pause(*tps)  # nobody takes what would be fetched
         # Not here: no heartbeat is sent until this returns, and who sends none is thrown out of the group.
@@ -505,10 +549,14 @@ class Sender:
 
     async def _finish_executing(self, seconds: float) -> None:
         self._parking.flush()
-        executing = [work.task for work in self._executing.values() if work.task is not None]
-        tasks = [*executing, *self._parking.tasks, *self._setting_aside]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        executed = asyncio.create_task(self._all_executed())
+        await asyncio.wait([executed, *self._parking.tasks, *self._setting_aside], timeout=seconds)
+        await _cancel([executed])
+
+    async def _all_executed(self) -> None:
+        while self._executing:
+            self._one_executed.clear()
+            await self._one_executed.wait()
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]

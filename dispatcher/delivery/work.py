@@ -47,6 +47,8 @@ class Work:
     shown_in_progress: bool = False
     called: bool = False
     """Whether the call has ended; the report of it may still be on its way."""
+    reporting: bool = False
+    """Whether its task has ended, and its outcome is on its way to the broker with those of others."""
     task: asyncio.Task[None] | None = None
 
     @property
