@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -19,7 +18,7 @@ from dispatcher.delivery.pace import Pace
 from dispatcher.delivery.waiting import WaitingRecords
 from dispatcher.durations import format_duration, milliseconds_of
 from dispatcher.kafka.administration import connected
-from dispatcher.kafka.batching import know_partition
+from dispatcher.kafka.batching import BatchingProducer, Stored
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.dead_letters import Record
@@ -77,6 +76,8 @@ class Relay:
             await self._consumer.stop()
             await self._producer.stop()
             raise
+        # All that is due together is given together: it waits for nothing else.
+        self._batches = BatchingProducer(self._producer, linger=0, clock=self._clock)
         self._task = asyncio.create_task(self._run(), name="relay")
 
     async def _existing(self) -> dict[str, timedelta]:
@@ -163,42 +164,23 @@ class Relay:
     async def _send(self, records: Iterable[tuple[TopicPartition, Record]]) -> None:
         left = list(records)
         while left:
-            began = self._clock.elapsed()
-            sent, refusal = await self._sent(left)
-            results: list[Any] = await asyncio.gather(*sent, return_exceptions=True)
-            for result in results:
-                if not isinstance(result, BaseException):
-                    self._clock.learn(result.timestamp, began)
-            errors = [result for result in (*results, refusal) if isinstance(result, BaseException)]
-            not_sent = left[len(sent) :]
-            left = [item for item, result in zip(left, results, strict=False) if isinstance(result, BaseException)]
-            left += not_sent
+            results = await asyncio.gather(*(self._sent(tp, record) for tp, record in left), return_exceptions=True)
+            errors = [result for result in results if isinstance(result, BaseException)]
+            left = [item for item, result in zip(left, results, strict=True) if isinstance(result, BaseException)]
             if left:
                 log.warning("Kafka does not take attempts that came due; trying again", error=str(errors[0]))
                 await asyncio.sleep(_RETRY_PRODUCE_SECONDS)
 
-    async def _sent(
-        self, records: Sequence[tuple[TopicPartition, Record]]
-    ) -> tuple[list[asyncio.Future[Any]], KafkaError | None]:
-        """The futures of the records that the producer took, up to the first that it does not take now."""
-        futures: list[asyncio.Future[Any]] = []
-        for tp, record in records:
-            topic = self._topic_for(record)
-            try:
-                await know_partition(self._producer, topic, tp.partition)
-                sent = await self._producer.send(
-                    topic,
-                    # Not a delivery without both, which the sender tells; aiokafka would send nothing at all.
-                    value=record.value if record.key is not None else record.value or b"",
-                    key=record.key,
-                    headers=list(record.headers),
-                    # The partition of the attempt before: its sender knows what was made of this message.
-                    partition=tp.partition,
-                )
-            except KafkaError as error:
-                return futures, error
-            futures.append(sent)
-        return futures, None
+    def _sent(self, tp: TopicPartition, record: Record) -> asyncio.Future[Stored]:
+        return self._batches.send(
+            self._topic_for(record),
+            # The partition of the attempt before: its sender knows what was made of this message.
+            tp.partition,
+            key=record.key,
+            # Not a delivery without both, which the sender tells.
+            value=record.value if record.key is not None else record.value or b"",
+            headers=list(record.headers),
+        )
 
     def _topic_for(self, record: Record) -> str:
         much = record.key is not None and self._pace.exceeded(record.key.decode(errors="replace"), time.monotonic())

@@ -75,7 +75,13 @@ class BatchingProducer:
         self._flushing: asyncio.TimerHandle | None = None
 
     def send(
-        self, topic: str, partition: int, *, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+        self,
+        topic: str,
+        partition: int,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
     ) -> asyncio.Future[Stored]:
         """What becomes of a record: where it is stored, or the error with which its batch was not.
 
@@ -91,8 +97,8 @@ class BatchingProducer:
         partition: int,
         told: Told,
         *,
-        key: bytes,
-        value: bytes,
+        key: bytes | None,
+        value: bytes | None,
         headers: Sequence[tuple[str, bytes]],
     ) -> None:
         """Send a record, and have ``told`` called with what became of it, as ``send`` returns it."""
