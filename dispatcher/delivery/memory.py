@@ -7,6 +7,7 @@ from dispatcher.durations import milliseconds_of
 
 REMEMBERED = timedelta(minutes=10)
 _SLICE = timedelta(minutes=1)
+_SLICE_MS, _KEPT_MS = milliseconds_of(_SLICE), milliseconds_of(REMEMBERED + _SLICE)
 
 
 def attempt_key(message_id: str, run: int, attempt: int) -> int:
@@ -33,9 +34,9 @@ class RecentAttempts:
     def add(self, key: int, now: int) -> None:
         """Remember an attempt since ``now``, and forget those from before ten minutes."""
         slices = self._slices
-        if not slices or now - slices[-1][0] >= milliseconds_of(_SLICE):
+        if not slices or now - slices[-1][0] >= _SLICE_MS:
             slices.append((now, set()))
-            while now - slices[0][0] >= milliseconds_of(REMEMBERED + _SLICE):
+            while now - slices[0][0] >= _KEPT_MS:
                 slices.popleft()
         slices[-1][1].add(key)
 

@@ -3,11 +3,12 @@
 import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import perf_counter, time
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import aiohttp
@@ -58,16 +59,15 @@ class Request(NamedTuple):
     """Where in a trace the attempt is made, if it is in one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of a call. Without ``failure`` it was a success."""
 
     failure: Failure | None
     duration_ms: int
     response_code: int | None = None
     retry_after: str | None = None
-    request_headers: Mapping[str, str] = field(default_factory=dict)
-    response_headers: Mapping[str, str] = field(default_factory=dict)
+    request_headers: Mapping[str, str] = MappingProxyType({})
+    response_headers: Mapping[str, str] = MappingProxyType({})
     response_body: bytes = b""
     response_truncated: bool = False
 
