@@ -139,7 +139,8 @@ async def test_lists_and_exports_the_attempts_of_a_time(api: Api, clickhouse: Cl
     first, end = (rfc3339(moment(NOW - n * 60_000)) for n in (6, 2))
     span = f"from={quote(first)}&to={quote(end)}"
 
-    pages, cursor = [], ""
+    pages = list[list[str]]()
+    cursor: str | None = ""
     while cursor is not None:
         reply = (await api("GET", f"/webhooks/{id}/attempts?{span}&limit=2&cursor={cursor}")).body
         pages.append([row["message_id"] for row in reply["items"]])
