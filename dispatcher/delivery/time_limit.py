@@ -6,8 +6,8 @@ import asyncio
 class TimeLimit:
     """Ends what takes longer than ``seconds``, as ``asyncio.timeout`` does. Used inside one running loop.
 
-    A timer for each call, which is set and nearly always taken back, costs more than twice as much as all else that
-    ``asyncio.timeout`` does. What began first ends first here, so there is one timer for what has run the longest.
+    A timer for each call, which is set and nearly always taken back, costs as much as all else that ``asyncio.timeout``
+    does. What began first ends first here, so there is one timer for what has run the longest.
     """
 
     def __init__(self, seconds: float) -> None:
