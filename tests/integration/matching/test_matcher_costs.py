@@ -18,8 +18,8 @@ from tests.support.waiting import eventually
 MESSAGES = 500
 ALERTS = EventType.ACTIVE_ALERT
 
-CALLS_A_MESSAGE = 85
-"""Calls of Python functions of ours; 68 when this was written."""
+CALLS_A_MESSAGE = 95
+"""Calls of Python functions of ours: 56 of matching, and up to 87 with what goes on beside it on a slow machine."""
 
 PRODUCE_REQUESTS = 20
 """8 to 13 when this was written; without rounds there would be one a message, or nearly."""
