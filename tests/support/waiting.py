@@ -18,7 +18,7 @@ async def eventually(
 async def eventually(condition: Callable[[], T], timeout: float = ..., every: float = ..., what: str = ...) -> T: ...
 
 
-async def eventually(condition: Callable[[], Any], timeout: float = 10, every: float = 0.02, what: str = "") -> Any:
+async def eventually(condition: Callable[[], Any], timeout: float = 30, every: float = 0.02, what: str = "") -> Any:
     """Ask until the answer is true, and return it; an AssertionError after ``timeout`` seconds.
 
     A condition may also assert: its AssertionError is a "not yet".
