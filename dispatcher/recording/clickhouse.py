@@ -152,14 +152,16 @@ class ClickHouse:
             raise ConfigurationError("DISPATCHER_CLICKHOUSE_CLUSTER needs a server in DISPATCHER_CLICKHOUSE_URL")
         self._settings = {**_SETTINGS, **({} if cluster is None else _CLUSTER_SETTINGS)}
         self.database = database or self.url.database
-        self._clients: list[_Connected] = []
-        self._clients_lock = threading.Lock()
         readers = _EMBEDDED_READERS if self.url.embedded else _SERVER_READERS
         usual = patience or _SERVER_SECONDS
         self._writer = _Threads(1, "clickhouse-insert", functools.partial(self._connect, usual))
         self._readers = _Threads(readers, "clickhouse-read", functools.partial(self._connect, usual))
         upkeep = max(usual, _UPKEEP_SECONDS)
-        self._upkeep = _Threads(1, "clickhouse-upkeep", functools.partial(self._connect, upkeep))
+        # The client has the server say that it goes on more often than that, but where it is asked for longer ones:
+        # what is between them may take a connection that is silent for a minute for a dead one.
+        self._upkeep = _Threads(
+            1, "clickhouse-upkeep", functools.partial(self._connect, upkeep, silent_seconds=_CLIENT_SECONDS)
+        )
 
     async def insert(
         self, table: str, rows: bytes, *, row_format: str = "JSONEachRow", columns: Sequence[str] = ()
@@ -245,18 +247,16 @@ class ClickHouse:
 
     def _close(self) -> None:
         self._upkeep.cut()
-        self._writer.close()
-        self._readers.close()
-        self._upkeep.close()
-        with self._clients_lock:
-            clients, self._clients = self._clients, []
-        for client in clients:
-            client.close()
+        all_threads = self._writer, self._readers, self._upkeep
+        for threads in all_threads:
+            threads.end()
+        for threads in all_threads:
+            threads.disconnect()
 
-    def _connect(self, patience: int) -> "_Connected":
+    def _connect(self, patience: int, *, silent_seconds: int | None = None) -> "_Connected":
         try:
             with self._translating():
-                connected = self._client(self.database, patience)
+                return self._client(self.database, patience, silent_seconds)
         except QueryFailed as error:
             if error.code != _UNKNOWN_DATABASE:
                 raise
@@ -264,11 +264,8 @@ class ClickHouse:
                 f"ClickHouse at {self.url.shown} has no database {self.database} yet: start a recorder, which makes it",
                 error.code,
             ) from None
-        with self._clients_lock:
-            self._clients.append(connected)
-        return connected
 
-    def _client(self, database: str | None, patience: int) -> "_Connected":
+    def _client(self, database: str | None, patience: int, silent_seconds: int | None = None) -> "_Connected":
         settings = {**self._settings, "max_execution_time": patience}
         client_seconds = _CLIENT_SECONDS + patience - _SERVER_SECONDS
         if self.url.path is not None:
@@ -293,9 +290,7 @@ class ClickHouse:
             pool_mgr=connections.manager,
             database=database or "default",
             connect_timeout=_CONNECT_SECONDS,
-            # The client has the server say that it goes on more often than that, but where it is asked for longer ones:
-            # what is between them may take a connection that is silent for a minute for a dead one.
-            send_receive_timeout=_CLIENT_SECONDS if patience >= _UPKEEP_SECONDS else client_seconds,
+            send_receive_timeout=silent_seconds or client_seconds,
             autogenerate_session_id=False,
             compress="lz4",
         )
@@ -407,8 +402,15 @@ class _Threads:
             if connected.connections is not None:
                 connected.connections.cut()
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Let what is running end."""
         self._executor.shutdown(wait=True)
+
+    def disconnect(self) -> None:
+        """Let go of the clients."""
+        opened, self._opened = self._opened, []
+        for connected in opened:
+            connected.close()
 
 
 def _kind(error: BaseException) -> type[ClickHouseUnavailable]:
