@@ -119,7 +119,7 @@ _CLOSE = f"""
 """
 
 
-_CLOSED_SINCE = f"as_of >= (SELECT max(until) FROM looks WHERE name = '{hours.CLOSED}')"
+_CLOSED_SINCE = f"as_of >= {hours.CLOSED_UNTIL}"
 
 # Days with an hour that was closed after all others were, which the last row of the day may lack.
 _DAYS_TO_CLOSE = f"""
@@ -157,7 +157,7 @@ _CLOSE_DAYS = f"""
 """
 
 # Readers need not compare what was touched before.
-_LAST_CLOSED = f"SELECT toUnixTimestamp(max(until)) AS until FROM looks WHERE name = '{hours.CLOSED}'"
+_LAST_CLOSED = f"SELECT toUnixTimestamp({hours.CLOSED_UNTIL}) AS until"
 _LOOKED = f"INSERT INTO looks (name, until) SELECT '{hours.CLOSED}', toDateTime({{until:UInt32}}, 'UTC')"
 
 

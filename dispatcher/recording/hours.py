@@ -62,7 +62,10 @@ OF_ORGANIZATION: Final = "organization_id = {organization_id:String}"
 CLOSED: Final = "closed_days"
 """The name among ``looks`` of the moment up to which every hour that was touched has been counted, and its day."""
 
-NOT_CLOSED_FOR_SURE: Final = f"touched_on >= (SELECT max(until) FROM looks WHERE name = '{CLOSED}')"
+CLOSED_UNTIL: Final = f"(SELECT max(until) FROM looks WHERE name = '{CLOSED}')"
+"""That moment; the beginning of time, if hours were never closed."""
+
+NOT_CLOSED_FOR_SURE: Final = f"touched_on >= {CLOSED_UNTIL}"
 """Which rows of ``touched_hours`` have not been before that moment."""
 
 _OPEN = "max(touched_ms) >= max(counted_ms)"
