@@ -77,15 +77,14 @@ class Group:
     def in_full(self) -> dict[str, Any]:
         waits = sorted(self.waits)
         shares = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "longest": 1.0}
-        mean = 1_000 * sum(waits) / len(waits) if waits else None
-        return (
-            self.counted()
-            | {"mean": mean}
-            | {
+        return {
+            **self.counted(),
+            "mean": 1_000 * sum(waits) / len(waits) if waits else None,
+            **{
                 name: 1_000 * waits[min(int(share * len(waits)), len(waits) - 1)] if waits else None
                 for name, share in shares.items()
-            }
-        )
+            },
+        }
 
 
 class Groups(defaultdict[str, Group]):

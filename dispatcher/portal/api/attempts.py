@@ -252,8 +252,7 @@ class AttemptsApi:
         if until.year < 2000 or until > now + _LONGEST_SPAN["day"]:
             raise invalid([BadField(field="to", detail="is a time at which nothing can have happened")])
         since = query.since or until - _DEFAULT_SPAN[query.bucket]
-        if since >= until:
-            raise invalid([BadField(field="from", detail="is not before to")])
+        _check_span(since, until)
         if until - since > _LONGEST_SPAN[query.bucket]:
             days = _LONGEST_SPAN[query.bucket].days
             raise invalid([BadField(field="from", detail=f"is more than {days} days before to; ask for less")])
@@ -262,17 +261,9 @@ class AttemptsApi:
     async def list_attempts(self, call: Call[AttemptQuery, NoBody]) -> Answer[AttemptList]:
         """A page of attempts."""
         webhook, query = await self._webhooks.of(call), call.query
-        _check_span(query)
+        _check_span(query.since, query.until)
         try:
-            page = await self._log.attempts(
-                webhook.organization_id,
-                webhook.id,
-                status=query.status,
-                limit=query.limit,
-                cursor=query.cursor,
-                since=query.since,
-                until=query.until,
-            )
+            page = await self._page(webhook, query, query.limit, query.cursor)
         except ValueError:
             raise bad_cursor() from None
         return Answer(
@@ -336,7 +327,7 @@ class AttemptsApi:
     async def export_attempts(self, call: Call[ExportQuery, NoBody]) -> web.StreamResponse:
         """A CSV file, written bit by bit: memory holds a page of it."""
         webhook = await self._webhooks.of(call)
-        _check_span(call.query)
+        _check_span(call.query.since, call.query.until)
         with self._exports.one(call.organization_id):
             return await self._export(webhook, call.query, call.request)
 
@@ -363,15 +354,7 @@ class AttemptsApi:
     async def _pages(self, webhook: Webhook, query: ExportQuery) -> AsyncIterator[Sequence[AttemptView]]:
         cursor: str | None = None
         while True:
-            page = await self._log.attempts(
-                webhook.organization_id,
-                webhook.id,
-                status=query.status,
-                limit=_EXPORTED_AT_ONCE,
-                cursor=cursor,
-                since=query.since,
-                until=query.until,
-            )
+            page = await self._page(webhook, query, _EXPORTED_AT_ONCE, cursor)
             for start in range(0, len(page.items) or 1, _WRITTEN_AT_ONCE):
                 yield [attempt_view(attempt) for attempt in page.items[start : start + _WRITTEN_AT_ONCE]]
                 # Thousands of rows are written without waiting for anything: others get their turn.
@@ -380,9 +363,20 @@ class AttemptsApi:
             if cursor is None:
                 return
 
+    async def _page(self, webhook: Webhook, query: ExportQuery, limit: int, cursor: str | None) -> Page:
+        return await self._log.attempts(
+            webhook.organization_id,
+            webhook.id,
+            status=query.status,
+            limit=limit,
+            cursor=cursor,
+            since=query.since,
+            until=query.until,
+        )
 
-def _check_span(query: ExportQuery) -> None:
-    if query.since is not None and query.until is not None and query.since >= query.until:
+
+def _check_span(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and since >= until:
         raise invalid([BadField(field="from", detail="is not before to")])
 
 

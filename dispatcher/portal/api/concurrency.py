@@ -1,7 +1,12 @@
-"""``ETag`` and ``If-Match`` (RFC 9110, section 13.1.1): two people do not overwrite each other's changes unseen."""
+"""``ETag`` and ``If-Match`` (RFC 9110, section 13.1.1): two people do not overwrite each other's changes unseen.
+
+And ``If-None-Match`` (section 13.1.2): what somebody has is not sent again.
+"""
 
 import re
 from typing import Any
+
+from aiohttp import web
 
 from dispatcher.portal.api.operation import Call, Header
 from dispatcher.portal.api.problems import Problem
@@ -20,6 +25,11 @@ IF_NONE_MATCH_HEADER = Header("An ETag: while the webhook has this revision, the
 def etag(revision: int) -> str:
     """The entity tag of a revision."""
     return f'"{revision}"'
+
+
+def is_had(request: web.Request, tag: str) -> bool:
+    """Whether the client says that it has what would be answered; ``tag`` is that answer's, without its quotes."""
+    return any(one.value in {tag, "*"} for one in request.if_none_match or ())
 
 
 def check_if_match(call: Call[Any, Any], revision: int) -> bool:

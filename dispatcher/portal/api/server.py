@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from dispatcher.errors import ClickHouseUnavailable, KafkaUnavailable
 from dispatcher.kafka.compacted import NoLongerFollowing
 from dispatcher.observability import endpoint
 from dispatcher.observability.metrics import HTTP_RESPONSES
+from dispatcher.portal.api.concurrency import is_had
 from dispatcher.portal.api.operation import AnyOperation, Call, NoAnswer, NoBody, Operation
 from dispatcher.portal.api.problems import BadField, Problem, bad_member, errors_in_body, errors_in_query, invalid
 from dispatcher.portal.api.rate_limits import EVERYTHING, Policy, RateLimits, Standing, headers_of, too_often
@@ -69,7 +70,8 @@ def _bound(
         if isinstance(operation, Operation):
             body, raw = await _read_body(request, operation.body)
             answer = await operation.handler(Call(caller, request.match_info, query, body, raw, request))
-            if operation.method == hdrs.METH_GET and _is_had(request, answer.headers):
+            tag = answer.headers.get("ETag", "").strip('"')
+            if operation.method == hdrs.METH_GET and tag and is_had(request, tag):
                 return web.Response(status=304, headers=answer.headers)
             if operation.answer is NoAnswer:
                 return web.Response(status=operation.status, headers=answer.headers)
@@ -87,12 +89,6 @@ def _bound(
         )
 
     return handle
-
-
-def _is_had(request: web.Request, headers: Mapping[str, str]) -> bool:
-    """Whether the client says that it has what would be answered (RFC 9110, section 13.1.2)."""
-    tag = headers.get("ETag", "").strip('"')
-    return bool(tag) and any(one.value in {tag, "*"} for one in request.if_none_match or ())
 
 
 async def _let_in(request: web.Request, caller_of: CallerOf) -> Caller:

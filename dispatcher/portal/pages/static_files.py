@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from dispatcher.portal.api.concurrency import is_had
 from dispatcher.portal.pages.security_headers import security_headers
 
 ROOT = Path(__file__).parent / "static"
@@ -60,7 +61,7 @@ class StaticFiles:
             hdrs.VARY: hdrs.ACCEPT_ENCODING,
             hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable" if current else "no-cache",
         }
-        if any(one.value in {tag, "*"} for one in request.if_none_match or ()):
+        if is_had(request, tag):
             return web.Response(status=304, headers=headers)
         if gzipped is not None:
             headers[hdrs.CONTENT_ENCODING] = "gzip"
