@@ -1,5 +1,6 @@
 """Counting what work costs in ways that do not depend on how fast or busy a machine is."""
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def function_calls(*parts: str) -> Iterator[Counter[str]]:
         yield counted
     finally:
         sys.setprofile(before)
+
+
+def blocks_in_use() -> int:
+    """Pieces of memory that Python has given out: how many allocations have not been given back."""
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 async def records_in(clients: KafkaClients, *topics: str) -> dict[str, int]:
