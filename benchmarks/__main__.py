@@ -19,6 +19,7 @@ from benchmarks import (
     pages,
     profiles,
     report,
+    roles,
     scale,
     start_up,
     storm,
@@ -43,6 +44,7 @@ PARTS: tuple[Part, ...] = tuple(
         pages,
         profiles,
         takeover,
+        roles,
         scale,
     )
 )

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from benchmarks.load import Running, received
+from benchmarks.load import Deployment, received
 from benchmarks.part import Figures
 from benchmarks.processes import memory_mib, peaks
 from dispatcher.kafka.clients import KafkaClients
@@ -67,7 +67,7 @@ async def until_arrived(url: str, group: str, messages: int, within: float = _PA
 
 
 @asynccontextmanager
-async def costs(running: Running, url: str, deliveries: int, figures: Figures) -> AsyncIterator[None]:
+async def costs(running: Deployment, url: str, deliveries: int, figures: Figures) -> AsyncIterator[None]:
     """Adds what the block costs: processor time of 1,000 deliveries by process, and memory.
 
     The block is over when what follows deliveries, such as recording them, is done too.
@@ -94,7 +94,7 @@ async def costs(running: Running, url: str, deliveries: int, figures: Figures) -
 
 
 async def rate_of(
-    running: Running, url: str, group: str, topic: str, events: int, make: Callable[[int], bytes], messages: int
+    running: Deployment, url: str, group: str, topic: str, events: int, make: Callable[[int], bytes], messages: int
 ) -> float:
     """Publish events and wait for their messages: deliveries a second, from the first publish to the last arrival."""
     await received(f"{url}{group}", "DELETE")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +23,8 @@ import orjson
 import psutil
 import yaml
 
-from benchmarks.events import ORGANIZATION, TEMPLATE
+from benchmarks.api import Api
+from benchmarks.events import ORGANIZATION
 from benchmarks.processes import Processes, cpu_seconds, processes_of
 from dispatcher.kafka.administration import apply
 from dispatcher.kafka.clients import KafkaClients
@@ -31,7 +33,7 @@ from dispatcher.kafka.embedded.running import running_servers
 from dispatcher.kafka.plan import Cluster, plan
 from dispatcher.kafka.topics import load_topics
 from dispatcher.local_secrets import local_secrets
-from dispatcher.settings import Settings, default_topics_file, load_settings
+from dispatcher.settings import PREFIX, Settings, default_topics_file, load_settings
 from dispatcher.up.sender_process import READY
 from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.vault import Vault
@@ -68,13 +70,13 @@ def topics_file(directory: Path, **retry: object) -> Path:
 
 
 @asynccontextmanager
-async def broker(data_dir: Path) -> AsyncIterator[KafkaClients]:
+async def broker(data_dir: Path, topics_file: Path | None = None) -> AsyncIterator[KafkaClients]:
     """The embedded broker alone, with all topics: to prepare what a dispatcher will find when it starts."""
     settings = settings_in(data_dir)
     kafka = EmbeddedKafka(data_dir)
     clients = KafkaClients(settings, await kafka.start())
     try:
-        await apply(clients, plan(load_topics(settings.topics_file, ""), Cluster(brokers=1, topics={})))
+        await apply(clients, plan(load_topics(topics_file or settings.topics_file, ""), Cluster(brokers=1, topics={})))
         yield clients
     finally:
         await kafka.stop()
@@ -120,26 +122,25 @@ async def received(url: str, method: str = "GET") -> dict[str, Any]:
 Process = subprocess.Popen[bytes]
 
 
-@dataclass(frozen=True)
-class Running:
-    """A dispatcher that runs."""
+def api_at(port: int, data_dir: Path) -> Api:
+    """The API on a port of loopback, of a dispatcher with the secrets that are in a data directory."""
+    command = [str(DISPATCHER), "token", "--organization", ORGANIZATION]
+    token = subprocess.check_output(command, env=_environment(DATA_DIR=str(data_dir)), text=True)
+    return Api(f"http://127.0.0.1:{port}", token.strip())
 
-    process: Process
-    api: str
-    token: str
-    environment: dict[str, str]
+
+class Deployment(ABC):
+    """A dispatcher that runs, on the broker of a data directory."""
 
     data_dir: Path
-    beside: list[tuple[str, Process]] = field(default_factory=list)
+
+    @abstractmethod
+    def processes(self) -> Processes:
+        """Its processes, by name."""
 
     def clients(self) -> KafkaClients:
         """Clients of its broker."""
         return KafkaClients(load_settings(_env_file=None), running_servers(self.data_dir))
-
-    def processes(self) -> Processes:
-        """By name: main (every role but the senders, and ClickHouse), senders, broker, and what was started beside."""
-        found = processes_of(self.process.pid)
-        return found + [(name, psutil.Process(process.pid)) for name, process in self.beside if process.poll() is None]
 
     def cpu_seconds(self) -> Counter[str]:
         """Processor time so far, by name."""
@@ -160,92 +161,95 @@ class Running:
                 return
             before = now
 
+
+@asynccontextmanager
+async def role_processes(roles: Sequence[str], data_dir: Path, **settings: str) -> AsyncIterator[list[Process]]:
+    """A `dispatcher run` for each of these roles, ready, on the broker that runs in a data directory."""
+    key, secret = settings_in(data_dir).encryption_key, settings_in(data_dir).auth_secret
+    servers = running_servers(data_dir)
+    assert key is not None
+    assert secret is not None
+    assert servers is not None
+    environment = _environment(
+        DATA_DIR=str(data_dir),
+        KAFKA_BOOTSTRAP_SERVERS=servers,
+        ENCRYPTION_KEY=key.get_secret_value(),
+        AUTH_SECRET=secret.get_secret_value(),
+        **settings,
+    )
+    with (data_dir / "roles.log").open("ab") as log:
+        started = [
+            subprocess.Popen(
+                [str(DISPATCHER), "run", role, "--guarded"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+            for role in roles
+        ]
+    try:
+        for role, process in zip(roles, started, strict=True):
+            assert process.stdout is not None
+            line = await asyncio.to_thread(process.stdout.readline)
+            if not line.startswith(READY.encode()):
+                raise RuntimeError(f"a {role} ended before it was ready:\n{_end_of(data_dir / 'roles.log')}")
+        yield started
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            await asyncio.to_thread(process.wait, 30)
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
+
+
+@dataclass(frozen=True)
+class Running(Deployment):
+    """`dispatcher up`."""
+
+    process: Process
+    api: Api
+    data_dir: Path
+    beside: list[tuple[str, Process]] = field(default_factory=list)
+
+    def processes(self) -> Processes:
+        """By name: main (every role but the senders, and ClickHouse), senders, broker, and what was started beside."""
+        found = processes_of(self.process.pid)
+        return found + [(name, psutil.Process(process.pid)) for name, process in self.beside if process.poll() is None]
+
     @asynccontextmanager
     async def with_matchers(self, count: int) -> AsyncIterator[None]:
         """So many matcher processes beside the matcher of `up`."""
-        key = settings_in(self.data_dir).encryption_key
-        assert key is not None
-        environment = self.environment | {
-            "DISPATCHER_KAFKA_BOOTSTRAP_SERVERS": self.clients().bootstrap_servers,
-            "DISPATCHER_ENCRYPTION_KEY": key.get_secret_value(),
-        }
-        command = [str(DISPATCHER), "run", "matcher", "--guarded"]
-        started = [
-            subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            for _ in range(count)
-        ]
-        self.beside.extend(("matchers", process) for process in started)
-        try:
-            for process in started:
-                assert process.stdout is not None
-                line = await asyncio.to_thread(process.stdout.readline)
-                if not line.startswith(READY.encode()):
-                    raise RuntimeError("a matcher ended before it was ready")
+        async with role_processes(["matcher"] * count, self.data_dir) as started:
+            self.beside.extend(("matchers", process) for process in started)
             yield
-        finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                await asyncio.to_thread(process.wait, 30)
-                for stream in (process.stdin, process.stdout):
-                    assert stream is not None
-                    stream.close()
-
-    async def request(self, method: str, path: str, body: object = None) -> Any:
-        async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.token}"}) as session,
-            session.request(method, f"{self.api}/api/v1/organizations/{ORGANIZATION}{path}", json=body) as response,
-        ):
-            answer = await response.read()
-            if response.status >= 400:
-                raise RuntimeError(f"{method} {path}: {response.status} {answer.decode()}")
-            return orjson.loads(answer) if answer else None
-
-    async def create_webhook(self, name: str, url: str, entity_types: Sequence[str] = ()) -> str:
-        """A webhook for objects of these types, or of all; enabled."""
-        webhook = await self.request(
-            "POST",
-            "/webhooks",
-            {
-                "name": name,
-                "event_type": "object_created",
-                "target_url": url,
-                "items": {"ids": list(entity_types)} if entity_types else {"all": True},
-                "payload_template": TEMPLATE,
-            },
-        )
-        await self.request("POST", f"/webhooks/{webhook['id']}/enable")
-        return str(webhook["id"])
 
 
 @asynccontextmanager
 async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIterator[Running]:
     """`dispatcher up --senders N`, ready, with its log in a file; ``settings`` are variables without their prefix."""
     port = free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("DISPATCHER_")},
-        "DISPATCHER_DATA_DIR": str(data_dir),
-        "DISPATCHER_HTTP_PORT": str(port),
-        "DISPATCHER_CLICKHOUSE_HTTP_PORT": "0",
-        "DISPATCHER_ALLOWED_TARGET_NETWORKS": "127.0.0.0/8",
-        **{f"DISPATCHER_{name}": value for name, value in settings.items()},
-    }
+    environment = _environment(DATA_DIR=str(data_dir), HTTP_PORT=str(port), CLICKHOUSE_HTTP_PORT="0", **settings)
     command = [str(DISPATCHER), "up", "--senders", str(senders)]
     process, log = _begun(command, environment, data_dir)
     try:
-        api = f"http://127.0.0.1:{port}"
         try:
-            await _until_answers(f"{api}/health/ready", process)
+            await _until_answers(f"http://127.0.0.1:{port}/health/ready", process)
         except (RuntimeError, TimeoutError):
             print(_end_of(log), file=sys.stderr)
             raise
-        token = subprocess.check_output(
-            [str(DISPATCHER), "token", "--organization", ORGANIZATION], env=environment, text=True
-        )
-        yield Running(process, api, token.strip(), environment, data_dir)
+        yield Running(process, api_at(port, data_dir), data_dir)
     finally:
         process.send_signal(signal.SIGINT)
         await asyncio.to_thread(process.wait, 60)
+
+
+def _environment(**settings: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    targets = {"ALLOWED_TARGET_NETWORKS": "127.0.0.0/8"}
+    return own | {f"{PREFIX}{name}": value for name, value in (targets | settings).items()}
 
 
 def _begun(command: Sequence[str], environment: Mapping[str, str], data_dir: Path) -> tuple[Process, Path]:

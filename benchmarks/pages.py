@@ -68,9 +68,9 @@ async def _visit(running: Running, figures: Figures, runs: int) -> None:
     # Cookies of an address that is a number are otherwise not kept.
     jar = aiohttp.CookieJar(unsafe=True)
     browser = {"Sec-Fetch-Mode": "navigate"}
-    async with aiohttp.ClientSession(running.api, cookie_jar=jar, headers=browser) as session:
-        origin = {"Origin": running.api}
-        async with session.post("/sign-in", data={"token": running.token}, headers=origin) as response:
+    async with aiohttp.ClientSession(running.api.url, cookie_jar=jar, headers=browser) as session:
+        origin = {"Origin": running.api.url}
+        async with session.post("/sign-in", data={"token": running.api.token}, headers=origin) as response:
             response.raise_for_status()
 
         async def ask(path: str, headers: Mapping[str, str]) -> None:
@@ -83,7 +83,7 @@ async def _visit(running: Running, figures: Figures, runs: int) -> None:
             await asyncio.gather(*(ask(path, {PART_HEADER: part}) for part in parts or [""]))
             return (time.perf_counter() - began) * 1000
 
-        attempts = await running.request("GET", f"/webhooks/{LARGE}/attempts?limit=1")
+        attempts = await running.api.request("GET", f"/webhooks/{LARGE}/attempts?limit=1")
         details = f"{_OF_LARGE}/attempts/{attempts['items'][0]['id']}"
         for _ in range(runs):
             pages = {what: (path, ()) for what, path in {**_PAGES, "attempt, details": details}.items()}

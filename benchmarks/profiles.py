@@ -1,4 +1,4 @@
-"""Where the time of a delivery goes, step by step, and a flame graph of each process: `python -m benchmarks.profiles`.
+"""Where the time of a delivery goes, step by step, and a flame graph of each role: `python -m benchmarks.profiles`.
 
 py-spy looks at a dispatcher that is flooded, a hundred times a second; it needs to be allowed to (root, or
 `sysctl kernel.yama.ptrace_scope=0`).
@@ -18,8 +18,9 @@ import psutil
 
 from benchmarks.events import OBJECTS, object_created, webhook
 from benchmarks.flow import a_run, publish, until_arrived
-from benchmarks.load import Running, dispatcher, received, receiver, scratch
+from benchmarks.load import Deployment, Running, dispatcher, received, receiver, scratch
 from benchmarks.part import Figures, Part, Sizes
+from benchmarks.roles import Apart, apart
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
 FLAMES = Path("benchmarks/plots")  # py-spy writes it into its graphs: not where this machine has the repo
@@ -29,6 +30,7 @@ PYTHON = ("main", "senders")
 
 _SAMPLES_A_SECOND = 100
 _WARM_UP_SECONDS = 2
+_PEOPLE = 3
 _ALLOWED = "py-spy was not allowed to look: be root, or `sysctl kernel.yama.ptrace_scope=0`"
 _THREAD = re.compile(r"thread \((\d+)\)")
 _NATIVE = {"main": "ClickHouse", "broker": "the JVM"}
@@ -144,7 +146,7 @@ def seconds_by_step(used: Mapping[int, float], samples: Iterable[Sample], native
 
 
 @asynccontextmanager
-async def flooded(running: Running, url: str, messages: int) -> AsyncIterator[None]:
+async def flooded(running: Deployment, url: str, messages: int) -> AsyncIterator[None]:
     """In the middle of a flood; it has arrived when the block is over."""
     await received(f"{url}flood", "DELETE")
     made = partial(object_created, run=a_run())
@@ -173,11 +175,55 @@ async def look(sizes: Sizes, figures: Figures) -> None:
             for process, steps in found.items():
                 figures.add(process, "µs", sum(steps.values()))
                 figures.add_each(process, "µs", steps)
-        async with flooded(running, url, sizes.messages):
-            pids = {name: process.pid for name, process in running.processes() if name in PYTHON}
-            await asyncio.gather(
-                *(spy(pid, sizes.seconds, FLAMES / f"flames-{name}.svg", "flamegraph") for name, pid in pids.items())
-            )
+    async with scratch() as directory, receiver() as url, apart(directory) as roles:
+        await roles.configure([webhook("wh-0", f"{url}flood/0")])
+        async with flooded(roles, url, sizes.messages):
+            await draw(roles, sizes.seconds, "matcher", "sender", "recorder")
+        async with retried(roles, url, sizes.messages // 10):
+            await draw(roles, sizes.seconds, "relay")
+        async with asked(roles):
+            await draw(roles, sizes.seconds, "portal")
+
+
+async def draw(running: Apart, seconds: int, *roles: str) -> None:
+    """A flame graph of each role as it works."""
+    pids = {name: process.pid for name, process in running.processes() if name in roles}
+    await asyncio.gather(
+        *(spy(pid, seconds, FLAMES / f"flames-{name}.svg", "flamegraph") for name, pid in pids.items())
+    )
+
+
+@asynccontextmanager
+async def retried(running: Apart, url: str, messages: int) -> AsyncIterator[None]:
+    """While every attempt fails; all has arrived when the block is over."""
+    await received(f"{url}flood/fail", "PUT")
+    await received(f"{url}flood", "DELETE")
+    await publish(running.clients(), OBJECTS, messages, partial(object_created, run=a_run()))
+    await asyncio.sleep(_WARM_UP_SECONDS)
+    yield
+    await received(f"{url}flood/ok", "PUT")
+    await until_arrived(url, "flood", messages)
+
+
+@asynccontextmanager
+async def asked(running: Apart) -> AsyncIterator[None]:
+    """While a few people ask the API for webhooks and how they do, one thing after the other."""
+    paths = ("/webhooks", "/webhooks/wh-0", "/webhooks/wh-0/metrics", "/webhooks/wh-0/attempts")
+
+    async def ask() -> None:
+        while True:
+            for path in paths:
+                await running.api.request("GET", path)
+
+    asking = [asyncio.create_task(ask()) for _ in range(_PEOPLE)]
+    try:
+        yield
+    finally:
+        for each in asking:
+            each.cancel()
+        for ended in await asyncio.gather(*asking, return_exceptions=True):
+            if not isinstance(ended, asyncio.CancelledError) and isinstance(ended, BaseException):
+                raise ended
 
 
 PART = Part(

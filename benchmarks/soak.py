@@ -90,7 +90,7 @@ async def sample_regularly(running: Running, every: float, samples: list[Sample]
     async with aiohttp.ClientSession() as session:
         while True:
             sample = sample_of(running.process.pid)
-            async with session.get(f"{running.api}/metrics") as response:
+            async with session.get(f"{running.api.url}/metrics") as response:
                 tasks = _TASKS.search(await response.text())
             if tasks is not None:
                 sample["main", "tasks"] = float(tasks[1])
@@ -102,7 +102,7 @@ async def drained(running: Running, webhooks: Mapping[str, str], sent: Mapping[s
     """The webhooks' metrics as soon as every message has ended, or when the time for that is over."""
     until = time.monotonic() + DRAIN_SECONDS
     while True:
-        metrics = {name: await running.request("GET", f"/webhooks/{id}/metrics") for name, id in webhooks.items()}
+        metrics = {name: await running.api.request("GET", f"/webhooks/{id}/metrics") for name, id in webhooks.items()}
         ended = all(each["successful"] + each["failed"] >= sent[name] for name, each in metrics.items())
         if ended or time.monotonic() > until:
             return metrics
@@ -122,7 +122,7 @@ async def soak(given: argparse.Namespace, data_dir: Path, targets: str) -> bool:
         processes = psutil.Process(running.process.pid).children(recursive=True)
         urls = {name: f"{targets}{name}" for name in BEHAVIOURS} | {"refusing": f"http://127.0.0.1:{free_port()}/"}
         webhooks = {
-            name: await running.create_webhook(name, url, () if name in _EACH_EVENT else ("Rare",))
+            name: await running.api.create_webhook(name, url, () if name in _EACH_EVENT else ("Rare",))
             for name, url in urls.items()
         }
         await asyncio.sleep(1)  # a webhook holds for events published a second after the answer

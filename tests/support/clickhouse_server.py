@@ -33,6 +33,11 @@ class ClickHouseServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Begin to start it; see ``ready``."""
         self._process = subprocess.Popen(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.recording import schema
+from dispatcher.recording import clickhouse, schema
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.delivery_log import DeliveryLog
 from dispatcher.recording.history import Metrics
@@ -61,6 +61,12 @@ async def today(engine: str) -> AsyncIterator[ClickHouse]:
     await schema.migrate(store)
     yield store
     await store.close()
+
+
+@pytest.fixture(autouse=True)
+def _inserts_as_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two rows with one key in one insert one was written, where both are now until they are merged."""
+    monkeypatch.setitem(clickhouse._INSERT_SETTINGS, "optimize_on_insert", 1)
 
 
 async def earlier_version(store: ClickHouse) -> None:
