@@ -15,7 +15,7 @@ up: environment ## Run everything on this machine, with a demonstration
 	@$(BIN)/dispatcher up --demo
 
 test: environment ## Run the tests, on a real Kafka
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: environment ## Lint, types, drift of generated files
 	@$(BIN)/python -m tools.check

@@ -20,7 +20,15 @@ log = structlog.get_logger()
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """As aiokafka's, but for ``stop``."""
+    """As aiokafka's, but for ``stop``, and that a ``start`` that fails or is cancelled leaves no connection."""
+
+    async def start(self) -> None:
+        """Connect to a broker, and join the group if there is one."""
+        try:
+            await super().start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Leave the group and close the connections, within nine seconds, whatever state everything is in."""

@@ -10,9 +10,10 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -44,8 +45,12 @@ from dispatcher.recording.schema import migrate
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _POLL_MS = 200
-_POLL_RECORDS = 5_000
+_POLL_RECORDS = 500
+_AT_ONCE = 250
+"""Records until whoever else waits for the event loop has a turn: in `dispatcher up` the matcher and the portal do."""
 _FETCH_BYTES = 256 * 1024
 _FETCH_WAIT_MS = 200
 _REVOKE_SECONDS = 3.0
@@ -207,6 +212,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             epoch = self._gathering.epoch
             self._make_room()
             found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+            await asyncio.sleep(0)
             if not found:
                 continue
             if epoch != self._gathering.epoch or not self._assigned.is_set():
@@ -291,44 +297,46 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _insert_batch(self, batch: Batch, dead_letters: DeadLetters) -> None:
         erased = await self._erased.keys()
         records = [record for record in batch.records if record.key not in erased]
-        outcomes, refused = self._outcomes(records)
+        outcomes, refused = await self._outcomes(records)
         with RECORDER_INSERT_SECONDS.time():
             refused += await self._insert(outcomes)
             # Only now is it sure of which attempts the outcomes tell.
-            queued_rows = self._queued(records, _attempted(outcomes, refused))
+            queued_rows = await self._queued(records, await _attempted(outcomes, refused))
             # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
             without_row = await self._insert(queued_rows)
             for record, reason in without_row:
                 log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
         await asyncio.gather(*(dead_letters.send(record, reason) for record, reason in refused))
         left_out = _identities([*refused, *without_row])
-        inserted = (record for rows in (queued_rows, outcomes) for record, _ in rows.rows if id(record) not in left_out)
-        for topic, number in Counter(record.topic for record in inserted).items():
-            ROWS_RECORDED.labels(topic).inc(number)
+        async for part in _in_parts([*queued_rows.rows, *outcomes.rows]):
+            for topic, number in Counter(record.topic for record, _ in part if id(record) not in left_out).items():
+                ROWS_RECORDED.labels(topic).inc(number)
 
-    def _queued(self, records: Sequence[Sized], attempted: Collection[_Place]) -> _Rows:
+    async def _queued(self, records: Sequence[Sized], attempted: Collection[_Place]) -> _Rows:
         """First attempts; of those whose records are in ``attempted``, the outcome is recorded."""
         rows = []
-        for record in records:
-            if record.topic != self._topics.attempts:
-                place = record.topic, record.partition, record.offset
-                if (row := queued.queued_row(record, attempted=place in attempted)) is not None:
-                    rows.append((record, row))
+        async for part in _in_parts(records):
+            for record in part:
+                if record.topic != self._topics.attempts:
+                    place = record.topic, record.partition, record.offset
+                    if (row := queued.queued_row(record, attempted=place in attempted)) is not None:
+                        rows.append((record, row))
         return _Rows(queued.TABLE, queued.FORMAT, queued.COLUMNS, b"", rows)
 
-    def _outcomes(self, records: Sequence[Sized]) -> tuple[_Rows, list[tuple[Sized, str]]]:
+    async def _outcomes(self, records: Sequence[Sized]) -> tuple[_Rows, list[tuple[Sized, str]]]:
         """Outcomes, and those that ClickHouse would misunderstand, with the reason."""
         outcomes, unreadable = [], []
-        for record in records:
-            if record.topic != self._topics.attempts:
-                continue
-            if not record.value or record.value.lstrip()[:1] != b"{":
-                # ClickHouse takes what is between or around rows, such as a semicolon, for nothing at all.
-                unreadable.append((record, "the record is empty, or no JSON object"))
-            elif reason := unread_format(record.headers):
-                unreadable.append((record, reason))
-            else:
-                outcomes.append((record, record.value))
+        async for part in _in_parts(records):
+            for record in part:
+                if record.topic != self._topics.attempts:
+                    continue
+                if not record.value or record.value.lstrip()[:1] != b"{":
+                    # ClickHouse takes what is between or around rows, such as a semicolon, for nothing at all.
+                    unreadable.append((record, "the record is empty, or no JSON object"))
+                elif reason := unread_format(record.headers):
+                    unreadable.append((record, reason))
+                else:
+                    outcomes.append((record, record.value))
         return _Rows("outcomes", "JSONEachRow", (), b"\n", outcomes), unreadable
 
     async def _insert(self, rows: _Rows) -> list[tuple[Sized, str]]:
@@ -361,11 +369,22 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             return
 
 
-def _attempted(outcomes: _Rows, refused: Sequence[tuple[Sized, str]]) -> frozenset[_Place]:
+async def _in_parts(rows: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """A few at a time; in between whoever else waits for the event loop has a turn."""
+    for start in range(0, len(rows), _AT_ONCE):
+        yield rows[start : start + _AT_ONCE]
+        await asyncio.sleep(0)
+
+
+async def _attempted(outcomes: _Rows, refused: Sequence[tuple[Sized, str]]) -> set[_Place]:
     """The records whose attempts the outcomes tell of, but for outcomes that were refused."""
     left_out = _identities(refused)
-    places = (_attempted_at(record) for record, _ in outcomes.rows if id(record) not in left_out)
-    return frozenset(place for place in places if place is not None)
+    places = set()
+    async for part in _in_parts(outcomes.rows):
+        for record, _ in part:
+            if id(record) not in left_out and (place := _attempted_at(record)) is not None:
+                places.add(place)
+    return places
 
 
 def _identities(refused: Sequence[tuple[Sized, str]]) -> frozenset[int]:

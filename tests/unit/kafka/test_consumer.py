@@ -53,3 +53,24 @@ async def test_one_that_stops_well_is_left_alone(monkeypatch: pytest.MonkeyPatch
     await consumer.stop()
     consumer._client.close.assert_not_awaited()
     consumer._closed = True
+
+
+@pytest.mark.parametrize("how", ["fails", "is cancelled"])
+async def test_a_start_that_goes_wrong_leaves_nothing_open(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = asyncio.Event()
+
+    async def start_of_aiokafka(_: AIOKafkaConsumer) -> None:
+        began.set()
+        await (fails() if how == "fails" else hangs())
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start_of_aiokafka)
+    consumer = Consumer(bootstrap_servers="127.0.0.1:1")
+    consumer._client = AsyncMock()
+    starting = asyncio.create_task(consumer.start())
+    await began.wait()
+    if how == "is cancelled":
+        starting.cancel()
+    with pytest.raises(KafkaConnectionError if how == "fails" else asyncio.CancelledError):
+        await starting
+    consumer._client.close.assert_awaited_once()
+    assert consumer._closed
