@@ -14,6 +14,7 @@ environment: ## Make .venv and the frontend, or bring them up to date
 up: environment ## Run everything on this machine, with a demonstration
 	@$(BIN)/dispatcher up --demo
 
+# Four on two processors: most of them wait for Kafka or a browser.
 test: environment ## Run the tests, on a real Kafka
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 

@@ -1,8 +1,9 @@
-"""A running `dispatcher up` in a data directory of its own, its targets, and what its processes cost."""
+"""Dispatchers that run in a data directory of their own, what is configured there before, and their targets."""
 
 import asyncio
 import atexit
 import os
+import select
 import shutil
 import signal
 import socket
@@ -46,6 +47,8 @@ HOLDS_AFTER_SECONDS = 1.5
 
 _SETTLED_CORES = 0.25
 _SETTLES_WITHIN_SECONDS = 20.0
+_READY_WITHIN_SECONDS = 60.0
+_STOPS_WITHIN_SECONDS = 30.0
 
 
 def free_port() -> int:
@@ -70,13 +73,13 @@ def topics_file(directory: Path, **retry: object) -> Path:
 
 
 @asynccontextmanager
-async def broker(data_dir: Path, topics_file: Path | None = None) -> AsyncIterator[KafkaClients]:
+async def broker(data_dir: Path, topics: Path | None = None) -> AsyncIterator[KafkaClients]:
     """The embedded broker alone, with all topics: to prepare what a dispatcher will find when it starts."""
     settings = settings_in(data_dir)
     kafka = EmbeddedKafka(data_dir)
     clients = KafkaClients(settings, await kafka.start())
     try:
-        await apply(clients, plan(load_topics(topics_file or settings.topics_file, ""), Cluster(brokers=1, topics={})))
+        await apply(clients, plan(load_topics(topics or settings.topics_file, ""), Cluster(brokers=1, topics={})))
         yield clients
     finally:
         await kafka.stop()
@@ -177,29 +180,28 @@ async def role_processes(roles: Sequence[str], data_dir: Path, **settings: str) 
         AUTH_SECRET=secret.get_secret_value(),
         **settings,
     )
-    with (data_dir / "roles.log").open("ab") as log:
-        started = [
-            subprocess.Popen(
-                [str(DISPATCHER), "run", role, "--guarded"],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-            for role in roles
-        ]
+    log, started = data_dir / "roles.log", list[Process]()
     try:
+        with log.open("ab") as written:
+            for role in roles:
+                command = [str(DISPATCHER), "run", role, "--guarded"]
+                pipe = subprocess.PIPE
+                started.append(subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=written))
         for role, process in zip(roles, started, strict=True):
             assert process.stdout is not None
-            line = await asyncio.to_thread(process.stdout.readline)
-            if not line.startswith(READY.encode()):
-                raise RuntimeError(f"a {role} ended before it was ready:\n{_end_of(data_dir / 'roles.log')}")
+            readable, _, _ = await asyncio.to_thread(select.select, [process.stdout], [], [], _READY_WITHIN_SECONDS)
+            if not readable or not process.stdout.readline().startswith(READY.encode()):
+                raise RuntimeError(f"a {role} did not get ready:\n{_end_of(log)}")
         yield started
     finally:
         for process in started:
             process.terminate()
         for process in started:
-            await asyncio.to_thread(process.wait, 30)
+            try:
+                await asyncio.to_thread(process.wait, _STOPS_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
@@ -276,7 +278,7 @@ async def scratch() -> AsyncIterator[Path]:
 @cache
 def _kept_until_the_end() -> str:
     directory = tempfile.mkdtemp(prefix="dispatcher-bench-")
-    atexit.register(shutil.rmtree, directory)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
 
 

@@ -1,7 +1,7 @@
 """Where the time of a delivery goes, step by step, and a flame graph of each role: `python -m benchmarks.profiles`.
 
-py-spy looks at a dispatcher that is flooded, a hundred times a second; it needs to be allowed to (root, or
-`sysctl kernel.yama.ptrace_scope=0`).
+py-spy looks at processes, a hundred times a second for the steps and more often for the graphs; it needs to be allowed to
+(root, or `sysctl kernel.yama.ptrace_scope=0`).
 """
 
 import asyncio
@@ -23,15 +23,17 @@ from benchmarks.part import Figures, Part, Sizes
 from benchmarks.roles import Apart, apart
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
-FLAMES = Path("benchmarks/plots")  # py-spy writes it into its graphs: not where this machine has the repo
+FLAMES = Path("benchmarks/plots")
 
 PYTHON = ("main", "senders")
 """The processes that py-spy can look into."""
 
 _SAMPLES_A_SECOND = 100
+_DRAWN_SAMPLES_A_SECOND = 500
 _WARM_UP_SECONDS = 2
 _PEOPLE = 3
 _ALLOWED = "py-spy was not allowed to look: be root, or `sysctl kernel.yama.ptrace_scope=0`"
+_SAMPLES = re.compile(r'total_samples="(\d+)"')
 _THREAD = re.compile(r"thread \((\d+)\)")
 _NATIVE = {"main": "ClickHouse", "broker": "the JVM"}
 _REST = "event loop and system calls"
@@ -96,17 +98,16 @@ class NotAllowed(RuntimeError):
     """py-spy may not look at processes here."""
 
 
-async def spy(pid: int, seconds: int, path: Path, form: str) -> None:
+async def spy(pid: int, seconds: int, path: Path, form: str, rate: int = _SAMPLES_A_SECOND) -> None:
     """Look at a process.
 
     Raises:
         NotAllowed: py-spy says why.
     """
-    # It writes its command line into its graphs, which shall not say where this machine has what.
-    command = ("py-spy", "record", "--pid", str(pid), "--duration", str(seconds), "--rate", str(_SAMPLES_A_SECOND))
+    command = (str(PY_SPY), "record", "--pid", str(pid), "--duration", str(seconds), "--rate", str(rate))
     options = ("--gil", "--threads", "--format", form, "--output", str(path))
     process = await asyncio.create_subprocess_exec(
-        *command, *options, executable=PY_SPY, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     _, said = await process.communicate()
     if process.returncode:
@@ -177,20 +178,26 @@ async def look(sizes: Sizes, figures: Figures) -> None:
                 figures.add_each(process, "µs", steps)
     async with scratch() as directory, receiver() as url, apart(directory) as roles:
         await roles.configure([webhook("wh-0", f"{url}flood/0")])
-        async with flooded(roles, url, sizes.messages):
-            await draw(roles, sizes.seconds, "matcher", "sender", "recorder")
-        async with retried(roles, url, sizes.messages // 10):
-            await draw(roles, sizes.seconds, "relay")
+        async with flooded(roles, url, 2 * sizes.messages):
+            await draw(roles, figures, sizes.seconds, "matcher", "sender", "recorder")
+        async with retried(roles, url, sizes.messages):
+            await draw(roles, figures, sizes.seconds, "relay")
         async with asked(roles):
-            await draw(roles, sizes.seconds, "portal")
+            await draw(roles, figures, sizes.seconds, "portal")
 
 
-async def draw(running: Apart, seconds: int, *roles: str) -> None:
-    """A flame graph of each role as it works."""
+async def draw(running: Apart, figures: Figures, seconds: int, *roles: str) -> None:
+    """A flame graph of each role as it works, and how many samples it has."""
+    graphs = {name: FLAMES / f"flames-{name}.svg" for name in roles}
     pids = {name: process.pid for name, process in running.processes() if name in roles}
-    await asyncio.gather(
-        *(spy(pid, seconds, FLAMES / f"flames-{name}.svg", "flamegraph") for name, pid in pids.items())
-    )
+    looks = (spy(pids[name], seconds, at, "flamegraph", _DRAWN_SAMPLES_A_SECOND) for name, at in graphs.items())
+    await asyncio.gather(*looks)
+    for name, graph in graphs.items():
+        drawn = graph.read_text(encoding="utf-8")
+        # Its command line is its title, which shall not say where this machine has what.
+        graph.write_text(drawn.replace(str(PY_SPY), "py-spy"), encoding="utf-8")
+        found = _SAMPLES.search(drawn)
+        figures.add(f"samples of the flame graph: {name}", "", float(found[1]) if found else 0)
 
 
 @asynccontextmanager

@@ -40,16 +40,17 @@ class Apart(Deployment):
 
     api: Api
     data_dir: Path
-    apart: Processes
+    started: Processes
 
     def processes(self) -> Processes:
         """By role, `clickhouse` and `broker`."""
         below = [(name, process) for name, process in processes_of(psutil.Process().pid) if name == "broker"]
-        return [*self.apart, *below]
+        return [*self.started, *below]
 
 
 @asynccontextmanager
 async def apart(directory: Path) -> AsyncIterator[Apart]:
+    """All of it in a directory; ClickHouse is the embedded one, behind the HTTP port that tests have for it."""
     data_dir = directory / "data"
     topics = topics_file(directory, schedule=list(SCHEDULE))
     with a_clickhouse_server(directory / "clickhouse") as clickhouse:

@@ -352,8 +352,8 @@ _INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": 1,
     "input_format_null_as_default": 0,
     "max_partitions_per_insert_block": 1000,
-    # A tenth of an insert: rows with one key are merged in the background, and what reads has to expect several anyway;
-    # and expressions of so few rows are compiled for nothing.
+    # A tenth of an insert: whoever reads merges rows of one key in any case, as those of two inserts are apart for a
+    # while; and expressions of so few rows are compiled for nothing.
     "optimize_on_insert": 0,
     "compile_expressions": 0,
 }

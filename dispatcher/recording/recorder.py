@@ -48,9 +48,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _POLL_MS = 200
-_POLL_RECORDS = 500
 _AT_ONCE = 250
-"""Records until whoever else waits for the event loop has a turn: in `dispatcher up` the matcher and the portal do."""
+"""Records that are read, or prepared, until others have a turn: in `dispatcher up` the matcher and the portal wait."""
 _FETCH_BYTES = 256 * 1024
 _FETCH_WAIT_MS = 200
 _REVOKE_SECONDS = 3.0
@@ -211,7 +210,7 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._until(self._assigned, _POLL_MS / 1000)
             epoch = self._gathering.epoch
             self._make_room()
-            found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+            found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
             await asyncio.sleep(0)
             if not found:
                 continue
@@ -298,19 +297,18 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         erased = await self._erased.keys()
         records = [record for record in batch.records if record.key not in erased]
         outcomes, refused = await self._outcomes(records)
-        with RECORDER_INSERT_SECONDS.time():
-            refused += await self._insert(outcomes)
-            # Only now is it sure of which attempts the outcomes tell.
-            queued_rows = await self._queued(records, await _attempted(outcomes, refused))
-            # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
-            without_row = await self._insert(queued_rows)
-            for record, reason in without_row:
-                log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
+        refused += await self._insert(outcomes)
+        # Only now is it sure of which attempts the outcomes tell.
+        queued_rows = await self._queued(records, await _attempted(outcomes, refused))
+        # Nobody would miss the queued rows that are refused: their deliveries are the senders' to judge.
+        without_row = await self._insert(queued_rows)
+        for record, reason in without_row:
+            log.warning("a delivery has no row", partition=record.partition, offset=record.offset, reason=reason)
         await asyncio.gather(*(dead_letters.send(record, reason) for record, reason in refused))
         left_out = _identities([*refused, *without_row])
-        async for part in _in_parts([*queued_rows.rows, *outcomes.rows]):
-            for topic, number in Counter(record.topic for record, _ in part if id(record) not in left_out).items():
-                ROWS_RECORDED.labels(topic).inc(number)
+        inserted = (record for rows in (queued_rows, outcomes) for record, _ in rows.rows if id(record) not in left_out)
+        for topic, number in Counter(record.topic for record in inserted).items():
+            ROWS_RECORDED.labels(topic).inc(number)
 
     async def _queued(self, records: Sequence[Sized], attempted: Collection[_Place]) -> _Rows:
         """First attempts; of those whose records are in ``attempted``, the outcome is recorded."""
@@ -344,7 +342,8 @@ class Recorder(ConsumerRebalanceListener):  # type: ignore[misc]
         if not rows.rows:
             return []
         try:
-            await self._clickhouse.insert(rows.table, rows.encoded, row_format=rows.format, columns=rows.columns)
+            with RECORDER_INSERT_SECONDS.time():
+                await self._clickhouse.insert(rows.table, rows.encoded, row_format=rows.format, columns=rows.columns)
         except RejectedRows as error:
             if len(rows.rows) == 1:
                 return [(rows.rows[0][0], str(error))]

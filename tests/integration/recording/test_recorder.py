@@ -116,6 +116,28 @@ async def test_a_row_shows_within_three_seconds(
         await until(metrics_are(log, Metrics(2, 0, 0, 0)), timeout=3)
 
 
+async def test_others_have_turns_while_a_large_batch_is_prepared(
+    clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
+) -> None:
+    await deliver(producer, topics, *(f"m{number}" for number in range(2_000)))
+    records = await consume(clients, topics.deliveries, 2_000)
+    turns = 0
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with recording(Recorder(clients, topics, embedded)) as recorder:
+        other = asyncio.create_task(somebody_else())
+        await recorder._queued(records, frozenset())
+        assert 7 <= turns <= 9
+        await recorder._outcomes(records)
+        assert 14 <= turns <= 18
+        other.cancel()
+
+
 async def test_an_attempt_in_progress_is_not_kept_waiting_for_others(
     clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
 ) -> None:

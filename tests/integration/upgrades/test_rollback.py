@@ -63,14 +63,17 @@ async def today(engine: str) -> AsyncIterator[ClickHouse]:
     await store.close()
 
 
-@pytest.fixture(autouse=True)
-def _inserts_as_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two rows with one key in one insert one was written, where both are now until they are merged."""
-    monkeypatch.setitem(clickhouse._INSERT_SETTINGS, "optimize_on_insert", 1)
+async def earlier_version(store: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a recorder and a portal of then do their work; the answers have to be those of then.
+
+    Of two rows with one key in one insert one was written then, where both are now until they are merged.
+    """
+    with monkeypatch.context() as then:
+        then.setitem(clickhouse._INSERT_SETTINGS, "optimize_on_insert", 1)
+        await _say_all(store)
 
 
-async def earlier_version(store: ClickHouse) -> None:
-    """Let a recorder and a portal of then do their work; the answers have to be those of then."""
+async def _say_all(store: ClickHouse) -> None:
     for step in STEPS:
         if "insert" in step:
             rows = dated(step["rows"]).encode("latin-1")
@@ -86,8 +89,10 @@ def in_any_order(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True) for row in rows)
 
 
-async def test_an_earlier_recorder_and_portal_work_on_todays_tables_and_todays_go_on(today: ClickHouse) -> None:
-    await earlier_version(today)
+async def test_an_earlier_recorder_and_portal_work_on_todays_tables_and_todays_go_on(
+    today: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await earlier_version(today, monkeypatch)
 
     # The version that went back comes again: it counts what was recorded meanwhile, and goes on.
     log = DeliveryLog(today)
