@@ -1,7 +1,7 @@
 """Where the time of a delivery goes, step by step, and a flame graph of each role: `python -m benchmarks.profiles`.
 
-py-spy looks at processes, a hundred times a second for the steps and more often for the graphs; it needs to be allowed to
-(root, or `sysctl kernel.yama.ptrace_scope=0`).
+py-spy looks at processes, a hundred times a second for the steps and more often for the graphs; it needs to be allowed
+to (root, or `sysctl kernel.yama.ptrace_scope=0`).
 """
 
 import asyncio
