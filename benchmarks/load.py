@@ -2,7 +2,6 @@
 
 import asyncio
 import atexit
-import os
 import select
 import shutil
 import signal
@@ -34,11 +33,12 @@ from dispatcher.kafka.embedded.running import running_servers
 from dispatcher.kafka.plan import Cluster, plan
 from dispatcher.kafka.topics import load_topics
 from dispatcher.local_secrets import local_secrets
-from dispatcher.settings import PREFIX, Settings, default_topics_file, load_settings
+from dispatcher.settings import Settings, default_topics_file, load_settings
 from dispatcher.up.sender_process import READY
 from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
+from tests.support.dispatcher import environment
 
 DISPATCHER = Path(sys.executable).with_name("dispatcher")
 
@@ -168,12 +168,12 @@ class Deployment(ABC):
 @asynccontextmanager
 async def role_processes(roles: Sequence[str], data_dir: Path, **settings: str) -> AsyncIterator[list[Process]]:
     """A `dispatcher run` for each of these roles, ready, on the broker that runs in a data directory."""
-    key, secret = settings_in(data_dir).encryption_key, settings_in(data_dir).auth_secret
-    servers = running_servers(data_dir)
+    here, servers = settings_in(data_dir), running_servers(data_dir)
+    key, secret = here.encryption_key, here.auth_secret
     assert key is not None
     assert secret is not None
     assert servers is not None
-    environment = _environment(
+    variables = _environment(
         DATA_DIR=str(data_dir),
         KAFKA_BOOTSTRAP_SERVERS=servers,
         ENCRYPTION_KEY=key.get_secret_value(),
@@ -186,7 +186,7 @@ async def role_processes(roles: Sequence[str], data_dir: Path, **settings: str) 
             for role in roles:
                 command = [str(DISPATCHER), "run", role, "--guarded"]
                 pipe = subprocess.PIPE
-                started.append(subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=written))
+                started.append(subprocess.Popen(command, env=variables, stdin=pipe, stdout=pipe, stderr=written))
         for role, process in zip(roles, started, strict=True):
             assert process.stdout is not None
             readable, _, _ = await asyncio.to_thread(select.select, [process.stdout], [], [], _READY_WITHIN_SECONDS)
@@ -233,9 +233,9 @@ class Running(Deployment):
 async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIterator[Running]:
     """`dispatcher up --senders N`, ready, with its log in a file; ``settings`` are variables without their prefix."""
     port = free_port()
-    environment = _environment(DATA_DIR=str(data_dir), HTTP_PORT=str(port), CLICKHOUSE_HTTP_PORT="0", **settings)
+    variables = _environment(DATA_DIR=str(data_dir), HTTP_PORT=str(port), CLICKHOUSE_HTTP_PORT="0", **settings)
     command = [str(DISPATCHER), "up", "--senders", str(senders)]
-    process, log = _begun(command, environment, data_dir)
+    process, log = _begun(command, variables, data_dir)
     try:
         try:
             await _until_answers(f"http://127.0.0.1:{port}/health/ready", process)
@@ -249,16 +249,14 @@ async def dispatcher(senders: int, data_dir: Path, **settings: str) -> AsyncIter
 
 
 def _environment(**settings: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    targets = {"ALLOWED_TARGET_NETWORKS": "127.0.0.0/8"}
-    return own | {f"{PREFIX}{name}": value for name, value in (targets | settings).items()}
+    return environment(ALLOWED_TARGET_NETWORKS="127.0.0.0/8", **settings)
 
 
-def _begun(command: Sequence[str], environment: Mapping[str, str], data_dir: Path) -> tuple[Process, Path]:
+def _begun(command: Sequence[str], variables: Mapping[str, str], data_dir: Path) -> tuple[Process, Path]:
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "dispatcher.log"
     with log.open("wb") as written:
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=written), log
+        return subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=written), log
 
 
 def _end_of(log: Path) -> str:

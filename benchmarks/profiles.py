@@ -21,6 +21,7 @@ from benchmarks.flow import a_run, publish, until_arrived
 from benchmarks.load import Deployment, Running, dispatcher, received, receiver, scratch
 from benchmarks.part import Figures, Part, Sizes
 from benchmarks.roles import Apart, apart
+from benchmarks.storm import failing
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
 FLAMES = Path("benchmarks/plots")
@@ -203,12 +204,10 @@ async def draw(running: Apart, figures: Figures, seconds: int, *roles: str) -> N
 @asynccontextmanager
 async def retried(running: Apart, url: str, messages: int) -> AsyncIterator[None]:
     """While every attempt fails; all has arrived when the block is over."""
-    await received(f"{url}flood/fail", "PUT")
-    await received(f"{url}flood", "DELETE")
-    await publish(running.clients(), OBJECTS, messages, partial(object_created, run=a_run()))
-    await asyncio.sleep(_WARM_UP_SECONDS)
-    yield
-    await received(f"{url}flood/ok", "PUT")
+    async with failing(url, "flood"):
+        await publish(running.clients(), OBJECTS, messages, partial(object_created, run=a_run()))
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        yield
     await until_arrived(url, "flood", messages)
 
 
@@ -222,15 +221,11 @@ async def asked(running: Apart) -> AsyncIterator[None]:
             for path in paths:
                 await running.api.request("GET", path)
 
-    asking = [asyncio.create_task(ask()) for _ in range(_PEOPLE)]
-    try:
+    async with asyncio.TaskGroup() as people:
+        asking = [people.create_task(ask()) for _ in range(_PEOPLE)]
         yield
-    finally:
         for each in asking:
             each.cancel()
-        for ended in await asyncio.gather(*asking, return_exceptions=True):
-            if not isinstance(ended, asyncio.CancelledError) and isinstance(ended, BaseException):
-                raise ended
 
 
 PART = Part(

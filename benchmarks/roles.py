@@ -1,4 +1,4 @@
-"""Each role in a process of its own, as on a cluster: `python -m benchmarks.roles`.
+"""Each role in a process of its own: `python -m benchmarks.roles`.
 
 At rest, while flooded, and in a retry storm with a schedule of seconds: memory, and the processor time of a delivery.
 """
@@ -20,7 +20,6 @@ from benchmarks.load import (
     api_at,
     broker,
     free_port,
-    received,
     receiver,
     role_processes,
     scratch,
@@ -28,7 +27,7 @@ from benchmarks.load import (
 )
 from benchmarks.part import Figures, Part, Sizes
 from benchmarks.processes import Processes, memory_mib, peaks, processes_of
-from benchmarks.storm import SCHEDULE, WEBHOOKS
+from benchmarks.storm import SCHEDULE, WEBHOOKS, failing
 from tests.support.clickhouse_server import a_clickhouse_server
 
 ROLES = ("matcher", "sender", "relay", "recorder", "portal")
@@ -71,24 +70,21 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
             figures.add_each("memory at rest", "MiB", memory_mib(running.processes()))
             make = partial(object_created, run=a_run())
             measured = Figures(quiet=True)
-            async with costs(running, url, messages, measured), peaks(running.processes) as most:
+            async with costs(running, url, messages, measured):
                 rate = await rate_of(running, url, "roles", OBJECTS, messages // WEBHOOKS, make, messages)
             figures.add("delivered", "/s", rate)
             for (what, unit), values in measured.values.items():
-                if unit == "s":
-                    figures.add(what, unit, values[0])
-            figures.add_each("memory at full speed", "MiB", most)
+                if unit == "s" or "peak" in what:
+                    figures.add(what.replace("at peak", "at full speed"), unit, values[0])
             figures.add_each("memory in the storm", "MiB", await _storm(running, url, messages, sizes.seconds))
 
 
 async def _storm(running: Deployment, url: str, messages: int, seconds: int) -> dict[str, float]:
     """The most that each held while everything failed for so long, and until all of it had arrived."""
-    await received(f"{url}roles/fail", "PUT")
-    await received(f"{url}roles", "DELETE")
     async with peaks(running.processes) as most:
-        await publish(running.clients(), OBJECTS, messages // WEBHOOKS, partial(object_created, run=a_run()))
-        await asyncio.sleep(seconds)
-        await received(f"{url}roles/ok", "PUT")
+        async with failing(url, "roles"):
+            await publish(running.clients(), OBJECTS, messages // WEBHOOKS, partial(object_created, run=a_run()))
+            await asyncio.sleep(seconds)
         await until_arrived(url, "roles", messages)
         await running.settled()
     return most

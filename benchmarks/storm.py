@@ -5,6 +5,8 @@ By a short schedule of its own, so that it takes seconds and not hours; a messag
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 from benchmarks.events import OBJECTS, object_created, webhook
@@ -17,6 +19,15 @@ LONGEST_SECONDS = 5
 SCHEDULE = ("0s", "1s", "2s", *[f"{LONGEST_SECONDS}s"] * 40)
 
 
+@asynccontextmanager
+async def failing(url: str, group: str) -> AsyncIterator[None]:
+    """Every attempt at a target of the group fails until the block is over; what arrived before is forgotten."""
+    await received(f"{url}{group}/fail", "PUT")
+    await received(f"{url}{group}", "DELETE")
+    yield
+    await received(f"{url}{group}/ok", "PUT")
+
+
 async def measure(sizes: Sizes, figures: Figures) -> None:
     messages = sizes.messages // WEBHOOKS * WEBHOOKS
     async with scratch() as directory, receiver() as url:
@@ -25,13 +36,12 @@ async def measure(sizes: Sizes, figures: Figures) -> None:
             await running.configure(webhook(f"wh-{n}", f"{url}storm/{n}") for n in range(WEBHOOKS))
             for _ in range(sizes.runs):
                 run = a_run()
-                await received(f"{url}storm/fail", "PUT")
-                await received(f"{url}storm", "DELETE")
+                make = partial(object_created, run=run)
                 async with costs(running, url, messages, figures):
-                    await publish(running.clients(), OBJECTS, messages // WEBHOOKS, partial(object_created, run=run))
-                    await asyncio.sleep(sizes.seconds)
-                    failed = (await received(f"{url}storm"))["count"]
-                    await received(f"{url}storm/ok", "PUT")
+                    async with failing(url, "storm"):
+                        await publish(running.clients(), OBJECTS, messages // WEBHOOKS, make)
+                        await asyncio.sleep(sizes.seconds)
+                        failed = (await received(f"{url}storm"))["count"]
                     healed = time.time()
                     state = await until_arrived(url, "storm", messages)
                 figures.add("attempts that failed before, for each message", "", failed / messages)
