@@ -33,7 +33,9 @@ _ASKED = (
 OVER_TIME, BEFORE, BY_HOUR = "over_time", "totals_before", "by_hour_of_day"
 """The parts of a report beside the questions that are lists; without the first there are no totals either."""
 
-QUESTIONS = 3 + len(_ASKED)
+_PARTS = (OVER_TIME, BEFORE, BY_HOUR, *(question.name for question in _ASKED))
+
+QUESTIONS = len(_PARTS)
 """How many a report asks."""
 
 
@@ -124,7 +126,7 @@ class Column:
 class Report:
     """Everything that is shown; ``answers`` are rows by the name of the question. None: not answered.
 
-    ``unanswered`` has why, by the name that the part has in JSON.
+    ``unanswered`` has why, by the name that the part has in JSON, in the order in which the parts are shown.
     """
 
     subject: Subject
@@ -224,7 +226,7 @@ async def make_report(clickhouse: ClickHouse, subject: Subject, period: Period, 
         over_time=None if over_time is None else _columns(period, over_time),
         by_hour_of_day=None if by_hour is None else _hours(by_hour),
         answers={question.name: rows for question, rows in zip(_ASKED, answers, strict=True)},
-        unanswered={part: str(error) for part, error in failures.items()},
+        unanswered={part: str(failures[part]) for part in _PARTS if part in failures},
     )
 
 

@@ -16,16 +16,16 @@ from tests.support.waiting import eventually
 RETRIES = 500
 
 CALLS_A_RETRY = 13
-"""Calls of Python functions of ours: 12.0 when this was written."""
-
-CALLS_A_SECOND = 100
-"""Of what a relay does as time passes: it polls, and looks at what is due."""
+"""Calls of Python functions of ours: 11.5 when this was written."""
 
 
 async def test_what_a_retry_costs_the_relay(delivering: Delivering, monkeypatch: pytest.MonkeyPatch) -> None:
     clients, topics = delivering.clients, delivering.topics
     waits = topics.retry[parse_duration("1s")]
     await delivering.deliver("wh-1", *(f"msg_{number}" for number in range(RETRIES)), topic=waits)
+    # Those that come due one by one cost more calls, and how many do is the machine's affair.
+    all_due = time.monotonic() + 1
+    await eventually(lambda: time.monotonic() > all_due)
 
     def relayed() -> float:
         return REGISTRY.get_sample_value("dispatcher_retries_relayed_total", {"delay": "1s"}) or 0
@@ -39,8 +39,8 @@ async def test_what_a_retry_costs_the_relay(delivering: Delivering, monkeypatch:
         seconds = time.monotonic() - started
 
     assert sum((await records_in(clients, *topics.to_send)).values()) == RETRIES
-    assert (calls["/dispatcher/"] - CALLS_A_SECOND * seconds) / RETRIES <= CALLS_A_RETRY
-    # 3 of each when this was written, and more where they come due one after the other; never one for each.
+    assert calls["/dispatcher/"] / RETRIES <= CALLS_A_RETRY
+    # 3 of each when this was written; never one for each.
     assert requests["Produce"] <= 20
     assert requests["OffsetCommit"] <= 20
     assert requests["Fetch"] <= 8 + 8 * seconds
