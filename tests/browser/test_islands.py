@@ -501,6 +501,31 @@ async def test_back_closes_the_details_and_forward_opens_them_again(
     assert page.url == url
 
 
+@pytest.mark.parametrize(
+    "again",
+    ["open()", "dialog.addEventListener('close', open, { once: true })", "setTimeout(open, 0)"],
+    ids=["before the window knows that it is closed", "as it does", "a moment later"],
+)
+async def test_who_opens_details_again_at_once_sees_them(
+    again: str, opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, url = backend
+    made.listed = [attempt("a", "failed", 10)]
+    page = await opened((WITH_DETAILS % "") + WINDOW)
+    await page.get_by_role("link", name="Details").click()
+    heading = page.get_by_role("dialog").get_by_role("heading", name="a")
+    await expect(heading).to_be_focused()
+    await page.evaluate(
+        "{ const dialog = document.querySelector('dialog'); dialog.close();"
+        f" const open = () => document.querySelector('tbody a').click(); {again} }}"
+    )
+    await expect(heading).to_be_focused()
+    await page.wait_for_url("**/attempts/a")
+    await page.go_back()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.url == url
+
+
 async def test_plots_keep_their_range_in_the_address_and_have_a_table(
     opened: Callable[[str], Any], backend: tuple[Backend, str]
 ) -> None:

@@ -16,7 +16,10 @@ const REFRESHES_MS = [1_200, 4_000];
 class AttemptWindow extends HTMLElement {
   #dialog: HTMLDialogElement | null = null;
   #content: HTMLElement | null = null;
+  /** The attempt of which the address is the page's; it stays until the address has gone back. */
   #href = "";
+  /** What was opened while the window before it was being closed. */
+  #next = "";
   #opener: Element | null = null;
   /** What is around the opener's table: the opener's row may go while the window is open. */
   #around: HTMLElement | null | undefined;
@@ -57,6 +60,8 @@ class AttemptWindow extends HTMLElement {
   #went(dialog: HTMLDialogElement): void {
     if (dialog.open && location.pathname !== this.#path()) {
       dialog.close();
+    } else if (!dialog.open && this.#href !== "") {
+      this.#left();
     } else if (!dialog.open && history.state?.window) {
       this.#present(location.href);
     }
@@ -88,6 +93,10 @@ class AttemptWindow extends HTMLElement {
     if (dialog === null) {
       return;
     }
+    if (!dialog.open && this.#href !== "") {
+      this.#next = href;
+      return;
+    }
     if (dialog.open) {
       history.replaceState({ window: true }, "", href);
     } else {
@@ -117,8 +126,18 @@ class AttemptWindow extends HTMLElement {
     }
     if (location.pathname === this.#path()) {
       history.back();
+    } else {
+      this.#left();
     }
-    this.#href = "";
+  }
+
+  /** The window is closed and the address is the page's again: both happen some time after they were asked for. */
+  #left(): void {
+    const next = this.#next;
+    this.#href = this.#next = "";
+    if (next !== "") {
+      this.#open(next);
+    }
   }
 
   #forget(): void {
