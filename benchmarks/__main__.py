@@ -14,6 +14,7 @@ from benchmarks import (
     devices,
     fanout,
     footprint,
+    growth,
     hanging,
     latency,
     pages,
@@ -46,6 +47,7 @@ PARTS: tuple[Part, ...] = tuple(
         takeover,
         roles,
         scale,
+        growth,
     )
 )
 

@@ -5,7 +5,6 @@ import atexit
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ from dispatcher.up.sender_process import READY
 from dispatcher.webhooks.change import Place, write_webhook
 from dispatcher.webhooks.vault import Vault
 from dispatcher.webhooks.webhook import Webhook
-from tests.support.dispatcher import environment
+from tests.support.dispatcher import environment, free_port
 
 DISPATCHER = Path(sys.executable).with_name("dispatcher")
 
@@ -49,12 +48,6 @@ _SETTLED_CORES = 0.25
 _SETTLES_WITHIN_SECONDS = 20.0
 _READY_WITHIN_SECONDS = 60.0
 _STOPS_WITHIN_SECONDS = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings_in(data_dir: Path) -> Settings:

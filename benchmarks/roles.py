@@ -4,7 +4,7 @@ At rest, while flooded, and in a retry storm with a schedule of seconds: memory,
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,20 +15,12 @@ import psutil
 from benchmarks.api import Api
 from benchmarks.events import OBJECTS, object_created, webhook
 from benchmarks.flow import a_run, costs, publish, rate_of, until_arrived
-from benchmarks.load import (
-    Deployment,
-    api_at,
-    broker,
-    free_port,
-    receiver,
-    role_processes,
-    scratch,
-    topics_file,
-)
+from benchmarks.load import Deployment, api_at, broker, receiver, role_processes, scratch, topics_file
 from benchmarks.part import Figures, Part, Sizes
 from benchmarks.processes import Processes, memory_mib, peaks, processes_of
 from benchmarks.storm import SCHEDULE, WEBHOOKS, failing
 from tests.support.clickhouse_server import a_clickhouse_server
+from tests.support.dispatcher import free_port
 
 ROLES = ("matcher", "sender", "relay", "recorder", "portal")
 
@@ -48,7 +40,7 @@ class Apart(Deployment):
 
 
 @asynccontextmanager
-async def apart(directory: Path) -> AsyncIterator[Apart]:
+async def apart(directory: Path, roles: Sequence[str] = ROLES) -> AsyncIterator[Apart]:
     """All of it in a directory; ClickHouse is the embedded one, behind the HTTP port that tests have for it."""
     data_dir = directory / "data"
     topics = topics_file(directory, schedule=list(SCHEDULE))
@@ -56,8 +48,8 @@ async def apart(directory: Path) -> AsyncIterator[Apart]:
         await clickhouse.ready()
         port = free_port()
         settings = {"TOPICS_FILE": str(topics), "CLICKHOUSE_URL": clickhouse.url, "HTTP_PORT": str(port)}
-        async with broker(data_dir, topics), role_processes(ROLES, data_dir, **settings) as started:
-            by_role = [(role, psutil.Process(process.pid)) for role, process in zip(ROLES, started, strict=True)]
+        async with broker(data_dir, topics), role_processes(roles, data_dir, **settings) as started:
+            by_role = [(role, psutil.Process(process.pid)) for role, process in zip(roles, started, strict=True)]
             yield Apart(api_at(port, data_dir), data_dir, [*by_role, ("clickhouse", psutil.Process(clickhouse.pid))])
 
 

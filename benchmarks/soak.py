@@ -21,8 +21,9 @@ import uvloop
 
 from benchmarks.events import OBJECTS, object_created
 from benchmarks.flatness import Sample, courses, criterion, sample_of
-from benchmarks.load import Running, dispatcher, free_port, received, receiver, scratch, topics_file
+from benchmarks.load import Running, dispatcher, received, receiver, scratch, topics_file
 from benchmarks.mixed_targets import BEHAVIOURS
+from tests.support.dispatcher import free_port
 
 SCHEDULE = ("0s", "1s", "3s", "10s")
 TIMEOUT_SECONDS = 2
