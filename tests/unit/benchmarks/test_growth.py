@@ -6,7 +6,9 @@ import pytest
 from benchmarks.growth import CASES, Webhooks
 
 
-@pytest.mark.parametrize("webhooks", sorted({webhooks for _, _, webhooks in CASES}, key=repr), ids=lambda each: each.title)
+@pytest.mark.parametrize(
+    "webhooks", sorted({webhooks for _, _, webhooks in CASES}, key=repr), ids=lambda each: each.title
+)
 def test_each_event_makes_as_many_messages_as_are_counted_with(webhooks: Webhooks) -> None:
     configured = list(webhooks.configured("http://127.0.0.1:1/"))
     for number in range(5 * webhooks.organizations):
