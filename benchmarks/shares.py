@@ -4,6 +4,7 @@ With few cores two processes only share them, and how a rate grows with processe
 tenth of a core, ten do not get into each other's way.
 """
 
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 _PERIOD_US = 100_000
 _V1 = Path("/sys/fs/cgroup/cpu")
 _V2 = Path("/sys/fs/cgroup")
+_OF_PROCESSORS = re.compile(r"^\d+:(?:\S*\bcpu\b\S*)?:(/.*)$", re.MULTILINE)
 
 
 class NoShares(Exception):
@@ -26,6 +28,7 @@ def share_of_a_core(processes: Iterable[int], share: float) -> Iterator[None]:
 
     Raises:
         NoShares: there are none, or we may not make one.
+        ProcessLookupError: one has ended.
     """
     with ExitStack() as stack:
         for process in processes:
@@ -35,27 +38,33 @@ def share_of_a_core(processes: Iterable[int], share: float) -> Iterator[None]:
 
 @contextmanager
 def _limited(process: int, quota_us: int) -> Iterator[None]:
-    groups = _V1 if (_V1 / "cpu.cfs_quota_us").exists() else _V2
+    first_version = (_V1 / "cpu.cfs_quota_us").exists()
+    groups = _V1 if first_version else _V2
+    own = groups / _group_of(process).lstrip("/")
     try:
         group = Path(tempfile.mkdtemp(prefix="dispatcher-bench-", dir=groups))
     except OSError as error:
         raise NoShares(f"control groups cannot be made ({error}): be root, on Linux") from error
     try:
         try:
-            if groups is _V1:
+            if first_version:
                 (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
                 (group / "cpu.cfs_quota_us").write_text(str(quota_us))
             else:
                 (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
-            (group / "cgroup.procs").write_text(str(process))
         except OSError as error:
             raise NoShares(f"a control group does not take a share of processors ({error})") from error
+        (group / "cgroup.procs").write_text(str(process))
         yield
     finally:
-        _give_back(group, groups, process)
+        with suppress(ProcessLookupError):
+            (own / "cgroup.procs").write_text(str(process))
+        group.rmdir()
 
 
-def _give_back(group: Path, groups: Path, process: int) -> None:
-    with suppress(ProcessLookupError):
-        (groups / "cgroup.procs").write_text(str(process))
-    group.rmdir()
+def _group_of(process: int) -> str:
+    try:
+        found = _OF_PROCESSORS.search(Path(f"/proc/{process}/cgroup").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NoShares("there are no control groups: they are Linux's") from error
+    return found[1] if found else "/"
