@@ -182,12 +182,16 @@ async def look(sizes: Sizes, figures: Figures) -> None:
     """Budgets, and then the flame graphs."""
     async with scratch() as data_dir, receiver() as url, dispatcher(1, data_dir) as running:
         await running.configure([webhook("wh-0", f"{url}flood/0")])
+        budgets = []
         for _ in range(sizes.runs):
             async with flooded(running, url, sizes.messages):
-                found = await budget(running, url, data_dir, sizes.seconds)
-            for process, steps in found.items():
-                figures.add(process, "µs", sum(steps.values()))
-                figures.add_each(process, "µs", steps)
+                budgets.append(await budget(running, url, data_dir, sizes.seconds))
+    for found in budgets:
+        for process, steps in found.items():
+            figures.add(process, "µs", sum(steps.values()))
+            # What was never seen in one of the runs took nothing there.
+            every = dict.fromkeys(step for other in budgets for step in other[process])
+            figures.add_each(process, "µs", {step: steps.get(step, 0.0) for step in every})
     async with scratch() as directory, receiver() as url, apart(directory) as roles:
         await roles.configure([webhook("wh-0", f"{url}flood/0")])
         async with flooded(roles, url, 2 * sizes.messages):
