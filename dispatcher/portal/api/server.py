@@ -55,8 +55,11 @@ def application(operations: Iterable[AnyOperation], caller_of: CallerOf, limits:
 
 
 def json_response(body: BaseModel, status: int = 200, headers: Any = None) -> web.Response:
-    """An answer in JSON. Its text is ASCII: a template may hold lone surrogates, which only escapes can write."""
-    text = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":"))
+    """An answer in JSON. Its text is ASCII: a template may hold lone surrogates, which only escapes can write.
+
+    What a view shows is ready for JSON as it is: pydantic's own mode for it has no lone surrogates in names of members.
+    """
+    text = json.dumps(body.model_dump(by_alias=True), separators=(",", ":"))
     return web.Response(body=text.encode("ascii"), status=status, content_type="application/json", headers=headers)
 
 

@@ -22,7 +22,7 @@ from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks import target_headers
 from dispatcher.webhooks.target_url import check_target_url
 from dispatcher.webhooks.template import check_template
-from dispatcher.webhooks.webhook import Items, Person, Timestamp, Webhook
+from dispatcher.webhooks.webhook import Items, Person, Webhook
 
 MAX_ITEMS = 10_000
 
@@ -169,9 +169,9 @@ class WebhookView(BaseModel):
     rate_limit: float | None
     status: Literal["enabled", "disabled"]
     disabled_reason: str | None
-    created_on: Timestamp
+    created_on: ShownMoment
     created_by: Person
-    updated_on: Timestamp
+    updated_on: ShownMoment
     updated_by: Person
 
 

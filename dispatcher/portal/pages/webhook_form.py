@@ -108,7 +108,7 @@ class WebhookForm:
         try:
             body = typed.body(NewWebhook, visit.language)
             # The same form sent twice, because the first answer was lost, is one webhook.
-            key = f"{once}.{sha256(json.dumps(body.model_dump(mode='json')).encode('ascii')).hexdigest()}"
+            key = f"{once}.{sha256(json.dumps(body.model_dump()).encode('ascii')).hexdigest()}"
             created = (
                 await self._apis.webhooks.create_webhook(visit.call(body=body, headers={IDEMPOTENCY_KEY: key}))
             ).body

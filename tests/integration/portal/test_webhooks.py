@@ -326,13 +326,15 @@ async def test_keeps_organizations_apart(api: Api, settings: Settings) -> None:
 
 
 async def test_lone_surrogates_and_deep_templates(api: Api, portal: Portal) -> None:
-    raw = (
-        b'{"name": "S", "event_type": "active_alert", "target_url": "https://a.example/", "items": {"all": true},'
-        b' "payload_template": {"a": "\\ud800"}}'
-    )
-    reply = await api("POST", "/webhooks", raw, Content_Type="application/json")
-    assert reply.status == 201
-    assert reply.body["payload_template"] == {"a": "\ud800"}
+    template = {"a": "\ud800", "\ud801": {"b": [{"\udfff #alert_name": 1}]}}
+    reply = await api("POST", "/webhooks", {**MEMBERS, "payload_template": template})
+    assert (reply.status, reply.body["payload_template"]) == (201, template)
+    path = f"/webhooks/{reply.body['id']}"
+    read = await api("GET", path)
+    assert (read.status, read.body["payload_template"]) == (200, template)
+    assert [webhook["payload_template"] for webhook in (await api("GET", "/webhooks")).body["items"]] == [template]
+    again = await api("PATCH", path, {"payload_template": read.body["payload_template"]})
+    assert (again.status, again.headers["ETag"]) == (200, read.headers["ETag"])
     deep = b'{"payload_template": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001
     reply = await api("POST", "/webhooks", deep, Content_Type="application/json")
     assert reply.status == 400

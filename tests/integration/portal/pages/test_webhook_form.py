@@ -255,7 +255,7 @@ async def test_what_others_changed_is_called_as_the_audit_calls_it(
 
 async def test_a_template_may_hold_half_of_a_surrogate_pair(visitor: Visitor, api: Api) -> None:
     await visitor.sign_in()
-    half = '{"text": "cut \\ud83d", "by": ["#alert_name"]}'
+    half = '{"text": "cut \\ud83d", "by": ["#alert_name"], "\\ud83d": {"\\ude00": 1}}'
     page = await create(visitor, payload_template=half)
     assert (page.status, "The webhook is created." in page.text) == (200, True)
     [webhook] = (await api("GET", "/webhooks")).body["items"]
