@@ -126,7 +126,7 @@ class Authentication:
         try:
             header = jwt.get_unverified_header(token)
             algorithm, key_id = header.get("alg"), header.get("kid")
-            if algorithm not in self._keys.algorithms:
+            if not isinstance(algorithm, str) or algorithm not in self._keys.algorithms:
                 accepted = " or ".join(sorted(self._keys.algorithms))
                 raise _unauthorized(f"The token is not signed with {accepted}")
             key = await self._keys.find(algorithm, key_id)

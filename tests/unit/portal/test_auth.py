@@ -37,8 +37,12 @@ def token(key: Any = SECRET_BYTES, algorithm: str = "HS256", **claims: Any) -> s
     return jwt.encode(content, key, algorithm=algorithm)
 
 
-def unsigned(header: dict[str, str]) -> str:
-    parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, valid_claims())]
+def b64(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def unsigned(header: dict[str, Any]) -> str:
+    parts = [b64(json.dumps(part)) for part in (header, valid_claims())]
     return f"{parts[0]}.{parts[1]}."
 
 
@@ -54,7 +58,9 @@ async def refused(authorization: str | None, **options: Any) -> str:
     return caught.value.details.detail
 
 
-@pytest.mark.parametrize("text", ["\udcff.\udcff.\udcff", "a.b", "é.é.é", "." * 10_000, "[[]"])
+@pytest.mark.parametrize(
+    "text", ["\udcff.\udcff.\udcff", "a.b", "é.é.é", "." * 10_000, "[[]", f"{b64('[' * 40_000)}.e30."]
+)
 async def test_what_is_no_token_at_all_is_refused(text: str) -> None:
     assert "not a valid JWT" in await refused(f"Bearer {text}")
 
@@ -109,9 +115,14 @@ async def test_refuses_other_signatures() -> None:
     assert "HS256" in await refused(f"Bearer {unsigned({'alg': 'None'})}")
     assert "HS256" in await refused(f"Bearer {token(key=SECRET_BYTES * 2, algorithm='HS512')}")
     head, body, signature = token().split(".")
-    other = urlsafe_b64encode(json.dumps({**valid_claims(), "sub": "u-2"}).encode()).decode().rstrip("=")
+    other = b64(json.dumps({**valid_claims(), "sub": "u-2"}))
     assert "signature" in await refused(f"Bearer {head}.{other}.{signature}")
     assert body != other
+
+
+@pytest.mark.parametrize("algorithm", [["HS256"], {}, 1, None])
+async def test_refuses_an_algorithm_that_is_no_text(algorithm: Any) -> None:
+    assert "not signed with HS256" in await refused(f"Bearer {unsigned({'alg': algorithm})}")
 
 
 async def test_checks_issuer_and_audience_where_they_are_set() -> None:
