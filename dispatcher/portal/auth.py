@@ -1,11 +1,21 @@
 """Who is calling: bearer tokens (JWT), verified with a shared secret or with an identity provider's keys."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 import jwt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from dispatcher.errors import ConfigurationError
 from dispatcher.portal.api.problems import Problem
@@ -16,10 +26,27 @@ ORGANIZATION_ADMIN = "organization_admin"
 
 JWKS_ALGORITHMS = frozenset({"RS256", "ES256"})
 
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+
 
 def _without_nulls(claims: Any) -> Any:
     """Providers write null for what they do not know."""
     return {name: value for name, value in claims.items() if value is not None} if isinstance(claims, dict) else claims
+
+
+def _with_whole_characters(text: str) -> str:
+    """JSON can hold halves of surrogate pairs, which nothing that is written here can."""
+    return _HALF_OF_A_PAIR.sub("\ufffd", text)
+
+
+def _of_organizations(memberships: Any) -> Any:
+    if not isinstance(memberships, dict):
+        return memberships
+    # An id is not to become another's: what no organization can have as its id names none.
+    return {id: place for id, place in _without_nulls(memberships).items() if not _HALF_OF_A_PAIR.search(id)}
+
+
+_Text = Annotated[str, AfterValidator(_with_whole_characters)]
 
 
 class Membership(BaseModel):
@@ -27,8 +54,8 @@ class Membership(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = ""
-    role: str = ""
+    name: _Text = ""
+    role: _Text = ""
 
     _without_nulls = model_validator(mode="before")(_without_nulls)
 
@@ -39,9 +66,9 @@ class Caller(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(alias="sub", min_length=1)
-    name: str = ""
-    email: str = ""
-    organizations: Annotated[Mapping[str, Membership], BeforeValidator(_without_nulls)] = {}
+    name: _Text = ""
+    email: _Text = ""
+    organizations: Annotated[Mapping[str, Membership], BeforeValidator(_of_organizations)] = {}
 
     _without_nulls = model_validator(mode="before")(_without_nulls)
 

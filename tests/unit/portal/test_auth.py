@@ -109,6 +109,18 @@ async def test_null_is_as_good_as_absent() -> None:
     assert caller.organizations == {}
 
 
+async def test_halves_of_surrogate_pairs_are_no_text() -> None:
+    place = {"name": "A \ud800", "role": "organization_admin"}
+    halved = token(name="Ada \ud800", email="\udfff", organizations={"org-a": place, "\ud800": place})
+    caller = await ask(f"Bearer {halved}")
+    assert (caller.person.name, caller.email) == ("Ada \ufffd", "\ufffd")
+    assert [(id, one.name) for id, one in caller.organizations.items()] == [("org-a", "A \ufffd")]
+    unnamed = token(sub="\ud800")
+    assert "sub" in await refused(f"Bearer {unnamed}")
+    whole = token(name="Ada 😀")
+    assert (await ask(f"Bearer {whole}")).person.name == "Ada 😀"
+
+
 async def test_refuses_other_signatures() -> None:
     assert "signature" in await refused(f"Bearer {token(key=b'another secret of at least 32 bytes')}")
     assert "HS256" in await refused(f"Bearer {unsigned({'alg': 'none'})}")
