@@ -4,12 +4,18 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dispatcher.events.types import ResourceKind
 from dispatcher.folding import folded
+
+# Of 6 bytes at most as JSON, so many characters make a cursor of less than 2,000.
+_NAME_LENGTH = 150
+_ID_LENGTH = 90
+_DIGEST_LENGTH = 32
 
 
 class UnreadableResource(ValueError):
@@ -102,11 +108,16 @@ class _Placed:
     """A resource where it stands among the others."""
 
     position: _Position
+    name: str
     resource: Resource
+
+    @classmethod
+    def of(cls, resource: Resource) -> Self:
+        return cls(_position(resource.name, resource.id), folded(resource.name), resource)
 
     def holds(self, wanted: str) -> bool:
         """Whether the name or the id contains a folded text."""
-        return wanted in self.position[0] or wanted in folded(self.resource.id)
+        return wanted in self.name or wanted in folded(self.resource.id)
 
 
 @dataclass(slots=True)
@@ -117,7 +128,7 @@ class _Shelf:
     in_order: list[_Placed] | None = None
 
     def put(self, resource: Resource) -> None:
-        self.by_id[resource.id] = _Placed(_position(resource.name, resource.id), resource)
+        self.by_id[resource.id] = _Placed.of(resource)
         self.in_order = None
 
     def remove(self, id: str) -> None:
@@ -188,7 +199,17 @@ class Resources:
 
 
 def _position(name: str, id: str) -> _Position:
-    return folded(name), name, id
+    """Where a resource stands: by how its name begins, and of those that begin alike, by its id.
+
+    What it is made of has a bounded length and is its own beginning, so that a cursor can hold it.
+    """
+    beginning = name[:_NAME_LENGTH]
+    return folded(beginning), beginning, id if len(id) <= _ID_LENGTH else _shortened(id)
+
+
+def _shortened(id: str) -> str:
+    digest = sha256(id.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    return id[: _ID_LENGTH - _DIGEST_LENGTH] + digest
 
 
 def _where(placed: _Placed) -> _Position:
@@ -196,13 +217,14 @@ def _where(placed: _Placed) -> _Position:
 
 
 def _cursor(last: Resource) -> str:
-    return urlsafe_b64encode(json.dumps((last.name, last.id)).encode()).decode().rstrip("=")
+    _, *where = _position(last.name, last.id)
+    return urlsafe_b64encode(json.dumps(where, ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str) -> _Position:
     try:
         name, id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise UnknownCursor("the cursor is not one that this list gave: start again without it") from None
     if not isinstance(name, str) or not isinstance(id, str):
         raise UnknownCursor("the cursor is not one that this list gave: start again without it")

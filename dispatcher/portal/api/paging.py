@@ -11,7 +11,8 @@ from dispatcher.portal.api.problems import BadField, Problem, invalid
 Limit = Annotated[int, Field(ge=1, le=1_000, description="How many entries at most")]
 DEFAULT_LIMIT = 50
 
-Cursor = Annotated[str, Field(max_length=2000, description="The next_cursor of the page before")]
+LONGEST_CURSOR = 2_000
+Cursor = Annotated[str, Field(max_length=LONGEST_CURSOR, description="The next_cursor of the page before")]
 
 
 def write_cursor(position: tuple[int, str]) -> str:

@@ -1,4 +1,5 @@
 import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.events.resources import Resource, Resources, UnknownCursor, UnreadableResource, is_of_organization
 from dispatcher.events.types import ResourceKind
+from dispatcher.portal.api.paging import LONGEST_CURSOR
 
 
 def _resource(id: str, name: str | None = None, **members: Any) -> Resource:
@@ -93,6 +95,16 @@ def test_pages_hold_names_of_the_same_letters_once() -> None:
     _each_is_on_one_page(_resources(*(_resource(f"id-{n}", name) for n, name in enumerate(names))), 2, len(names))
 
 
+@pytest.mark.parametrize("character", ["x", "\x01", "倉", "😀"])
+def test_pages_hold_the_longest_names_and_ids_once(character: str) -> None:
+    long = character * 5_000
+    names = [long, f"{long} 1", f"{long} 1", f"A{long}", "B", ""]
+    several = [_resource(f"{long}{n}", name) for n, name in enumerate(names)]
+    resources = _resources(*several)
+    _each_is_on_one_page(resources, 1, len(names))
+    assert len(_ids(resources, long)) == len(names)
+
+
 def _each_is_on_one_page(resources: Resources, limit: int, many: int) -> None:
     found: list[str] = []
     cursor = None
@@ -103,6 +115,7 @@ def _each_is_on_one_page(resources: Resources, limit: int, many: int) -> None:
         cursor = page.next_cursor
         if cursor is None:
             break
+        assert len(cursor) <= LONGEST_CURSOR
     assert found == _ids(resources, limit=1000)
     assert len(found) == many
 
@@ -114,10 +127,15 @@ def test_a_page_goes_on_after_its_last_resource_is_gone() -> None:
     assert _ids(resources, cursor=page.next_cursor) == ["3"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "é", "bnVsbA", "WzEsMl0", "W10", "/-/-"])
+@pytest.mark.parametrize("cursor", ["x", "é", "bnVsbA", "WzEsMl0", "W10", "/-/-", "W1tb" * 500])
 def test_a_cursor_of_somebody_else(cursor: str) -> None:
     with pytest.raises(UnknownCursor, match="start again"):
         _ids(_resources(_resource("1")), cursor=cursor)
+
+
+def test_a_cursor_may_hold_any_text() -> None:
+    cursor = urlsafe_b64encode(json.dumps(["a", "\ud800" * 200]).encode()).decode()
+    assert _ids(_resources(_resource("1", "A"), _resource("2", "B")), cursor=cursor) == ["2"]
 
 
 @pytest.mark.parametrize("name", [None, ""])
