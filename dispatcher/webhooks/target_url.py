@@ -13,6 +13,7 @@ MAX_LENGTH = 2048
 
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060\ufeff\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
+_IN_BRACKETS = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Everything that has a meaning in a URL, and % so that what is encoded already stays as it is.
@@ -40,6 +41,8 @@ def check_target_url(text: str) -> str:
         raise ValueError("the URL starts with https:// or http://")
     if "@" in parts.netloc:
         raise ValueError("the URL contains credentials; send them in a header instead")
+    if "[" in parts.netloc and not _IN_BRACKETS.fullmatch(parts.netloc):
+        raise ValueError("the URL's host or port is not valid; write it as https://host:port/path")
     if not parts.hostname:
         raise ValueError("the URL has no host")
     if port == 0 or parts.netloc.endswith(":"):
