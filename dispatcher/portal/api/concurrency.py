@@ -56,7 +56,7 @@ def names_another(call: Call[Any, Any], revision: int) -> bool:
 
 
 def _tags_named(call: Call[Any, Any]) -> list[str] | None:
-    value = call.header(IF_MATCH, limit=_LONGEST)
+    value = call.header(IF_MATCH, limit=_LONGEST, listed=True)
     if value is None or value == "*":
         return None
     if not _TAGS.fullmatch(value):

@@ -68,13 +68,15 @@ class Call(Generic[Q, B]):
         """The organization in the path, of which the caller is an admin."""
         return self.path["organization_id"]
 
-    def header(self, name: str, *, limit: int) -> str | None:
-        """A header of the request, without spaces around it.
+    def header(self, name: str, *, limit: int, listed: bool = False) -> str | None:
+        """A header of the request, without spaces around it. One that holds a list may be there on several lines.
 
         Raises:
             Problem: it is longer than ``limit`` characters, empty, or there more than once.
         """
         values = [self.headers[name]] if name in self.headers else self.request.headers.getall(name, [])
+        if listed and values:
+            values = [", ".join(values)]
         if not values:
             return None
         value = values[0].strip()
