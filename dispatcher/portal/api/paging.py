@@ -4,11 +4,18 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated
 
 import orjson
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dispatcher.portal.api.problems import BadField, Problem, invalid
 
-Limit = Annotated[int, Field(ge=1, le=1_000, description="How many entries at most")]
+
+def _digits(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("write a number in digits, such as 50")
+    return value
+
+
+Limit = Annotated[int, Field(ge=1, le=1_000, description="How many entries at most"), BeforeValidator(_digits)]
 DEFAULT_LIMIT = 50
 
 LONGEST_CURSOR = 2_000

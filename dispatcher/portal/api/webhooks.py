@@ -364,10 +364,11 @@ class WebhooksApi:
         Raises:
             Problem: 404, there is none, or it is another organization's; 412, see ``check_if_match``.
         """
-        revision = self._directory.revision(call.path["webhook_id"])
-        if revision and names_another(call, revision):
+        webhook = await self._webhooks.of(call)
+        if names_another(call, self._directory.revision(webhook.id)):
             await self._webhooks.read_on()
-        return await self._webhooks.of(call)
+            return await self._webhooks.of(call)
+        return webhook
 
     def _shown(self, webhook: Webhook) -> Answer[WebhookView]:
         return Answer(view(webhook), {"ETag": etag(self._directory.revision(webhook.id))})

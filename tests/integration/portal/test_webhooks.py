@@ -280,7 +280,8 @@ async def test_lists_page_by_page(api: Api) -> None:
     only = (await api("GET", "/webhooks?status=enabled")).body["items"]
     assert [webhook["id"] for webhook in only] == [ids[0]]
     assert len((await api("GET", "/webhooks?search=w3")).body["items"]) == 1
-    for bad in ("limit=0", "limit=x", "cursor=zzz", "status=on", "colour=red", "limit=1&limit=2"):
+    limits = [f"limit={bad}" for bad in ("0", "x", "1_0", "1.0", "%205%20", "%D9%A5")]
+    for bad in (*limits, "cursor=zzz", "status=on", "colour=red", "limit=1&limit=2"):
         reply = await api("GET", f"/webhooks?{bad}")
         assert (reply.status, reply.body["errors"][0]["field"]) == (422, bad.split("=")[0]), bad
 
@@ -302,6 +303,8 @@ async def test_keeps_organizations_apart(api: Api, settings: Settings) -> None:
         ("PATCH", ""),
         ("DELETE", ""),
         ("POST", "/enable"),
+        ("POST", "/disable"),
+        ("POST", "/rotate-secret"),
         ("POST", "/test"),
         ("GET", "/metrics"),
         ("GET", "/attempts"),
@@ -312,10 +315,11 @@ async def test_keeps_organizations_apart(api: Api, settings: Settings) -> None:
         ("POST", "/recover"),
     ):
         body = {"PATCH": {"name": "x"}, "POST": {"since": "2026-11-23T10:15:04Z"}}.get(method)
-        theirs = await elsewhere(method, f"/webhooks/{webhook['id']}{verb}", body)
-        missing = await elsewhere(method, f"/webhooks/wh_none{verb}", body)
-        assert (theirs.status, theirs.body) == (missing.status, missing.body)
-        assert theirs.status == 404
+        for headers in ({}, {"If_Match": '"999"'}, {"If_Match": "no tag"}, {"If_Match": "x" * 1_001}):
+            theirs = await elsewhere(method, f"/webhooks/{webhook['id']}{verb}", body, **headers)
+            missing = await elsewhere(method, f"/webhooks/wh_none{verb}", body, **headers)
+            assert (theirs.status, theirs.body) == (missing.status, missing.body)
+            assert theirs.status == 404, (method, verb, headers)
     assert (await elsewhere("GET", "/webhooks")).body["items"] == []
     for organization in ("org-unknown", "org-reader"):
         assert (await replace(api, organization=organization)("GET", "/webhooks")).status == 403
