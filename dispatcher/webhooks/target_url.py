@@ -5,7 +5,7 @@ Where it leads is not checked here but when it is called: names change their add
 
 import re
 from ipaddress import AddressValueError, IPv6Address
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
 
@@ -14,6 +14,7 @@ MAX_LENGTH = 2048
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060\ufeff\ud800-\udfff]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
 _IN_BRACKETS = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?")
+_NOT_SPLIT = "the URL's host or port is not valid; write it as https://host:port/path"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Everything that has a meaning in a URL, and % so that what is encoded already stays as it is.
@@ -32,17 +33,11 @@ def check_target_url(text: str) -> str:
         raise ValueError("the URL contains spaces, backslashes or invisible characters; remove them")
     if "#" in text:
         raise ValueError("the URL has a fragment (#…), which is never sent; remove it")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the URL's host or port is not valid; write it as https://host:port/path") from None
+    parts, port = _split(text)
     if parts.scheme not in {"http", "https"} or not text[len(parts.scheme) :].startswith("://"):
         raise ValueError("the URL starts with https:// or http://")
     if "@" in parts.netloc:
         raise ValueError("the URL contains credentials; send them in a header instead")
-    if "[" in parts.netloc and not _IN_BRACKETS.fullmatch(parts.netloc):
-        raise ValueError("the URL's host or port is not valid; write it as https://host:port/path")
     if not parts.hostname:
         raise ValueError("the URL has no host")
     if port == 0 or parts.netloc.endswith(":"):
@@ -54,6 +49,17 @@ def check_target_url(text: str) -> str:
     if len(url) > MAX_LENGTH:
         raise ValueError(f"the URL is longer than {MAX_LENGTH} characters once it is percent-encoded")
     return url
+
+
+def _split(text: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_NOT_SPLIT) from None
+    if "[" in parts.netloc and not _IN_BRACKETS.fullmatch(parts.netloc.rpartition("@")[2]):
+        raise ValueError(_NOT_SPLIT)
+    return parts, port
 
 
 def same_target(one: str, other: str) -> bool:
