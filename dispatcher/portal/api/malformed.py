@@ -1,4 +1,9 @@
-"""What is not HTTP, or too much of it, gets a problem too: aiohttp answers such requests before any handler runs."""
+"""What is not HTTP, too much of it, or expects what nobody does, gets a problem too.
+
+aiohttp answers such requests before any handler runs.
+"""
+
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -14,7 +19,21 @@ class ProblemRunner(web.AppRunner):
         server = await super()._make_server()
         # aiohttp has no parameter for the class that speaks with a client.
         server.__class__ = _Server
+        server.request_handler = _expecting_no_more(server.request_handler)
         return server
+
+
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _expecting_no_more(handle: _Handle) -> _Handle:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPExpectationFailed:
+            return Problem(417, "Expect asks for what is not done here; 100-continue is. Send it without.").response()
+
+    return handler
 
 
 class _Server(web.Server):

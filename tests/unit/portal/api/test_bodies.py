@@ -61,6 +61,26 @@ async def test_a_body_that_cannot_be_read_is_a_bad_request(
     assert "not as its headers say" in text or "did not arrive whole" in text
 
 
+@pytest.mark.parametrize("path", [NUMBERS.path, FORM.path, "/nowhere"])
+async def test_an_expectation_that_nobody_meets_is_a_problem(path: str) -> None:
+    async with (
+        serving([NUMBERS], [FORM]) as url,
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}{path}", json={"number": 1}, headers={"Expect": "wonders"}) as response,
+    ):
+        assert (response.status, response.content_type) == (417, "application/problem+json")
+        assert (await response.json())["status"] == 417
+
+
+async def test_who_asks_whether_to_go_on_is_told_so() -> None:
+    async with (
+        serving([NUMBERS]) as url,
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}{NUMBERS.path}", json={"number": 1}, expect100=True) as response,
+    ):
+        assert (response.status, await response.json()) == (200, {"done": True})
+
+
 async def test_a_form_is_read() -> None:
     async with serving(pages=[FORM]) as url, aiohttp.ClientSession() as session:
         for form in (aiohttp.FormData({"a": "1"}), aiohttp.FormData({"a": "1"}, default_to_multipart=True)):
