@@ -30,6 +30,7 @@ ONLY_PROGRAMS = (
     "The request line, or a header, is too long",
     "What was sent is not a request that HTTP/1.1 knows",
     "If-Match is no ETag",
+    "Expect asks for",
 )
 
 
