@@ -1,8 +1,18 @@
 """What pydantic says of a wrong value, as people who wrote the value should read it."""
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 _PREFIX = "Value error, "
+
+
+class BadMembers(ValueError):
+    """Several things that are wrong with one value: where in it, none for the value as a whole, and what."""
+
+    def __init__(self, wrong: Sequence[tuple[tuple[str, ...], str]]) -> None:
+        super().__init__("; ".join(detail for _, detail in wrong))
+        self.wrong = wrong
 
 
 def problems_of(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:

@@ -118,6 +118,9 @@ class Operation(Generic[Q, B, A]):
     response_headers: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[Policy, ...] = ()
     """What holds for this operation beside what holds for everything."""
+    also_wrong: "Callable[[Call[Q, NoBody], Mapping[str, Any]], Awaitable[list[BadField]]] | None" = None
+    """What else is wrong with a body that is refused, where that follows from what there is. Of a body that is not
+    refused, the handler tells it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,14 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dispatcher.validation import BadMembers
+
 CONTENT_TYPE = "application/problem+json"
 
 _LISTED_AT_MOST = 1_000
+_LISTED_OF_A_MEMBER = 100
+_READ_AT_MOST = 20_000
+"""So many errors are read in a few hundredths of a second, in which others wait."""
 
 
 class BadField(BaseModel):
@@ -92,11 +97,54 @@ def invalid(errors: Iterable[BadField]) -> Problem:
     return Problem(422, f"Correct {named} and send the request again.", errors=found)
 
 
+def bad_members(path: Iterable[str | int], error: ValueError) -> list[BadField]:
+    """What is wrong with a member of the body, or with what is in it, as our own validators say."""
+    parts = list(path)
+    wrong = error.wrong if isinstance(error, BadMembers) else [((), str(error))]
+    return [bad_member([*parts, *further], detail) for further, detail in wrong]
+
+
 def errors_in_body(error: ValidationError) -> list[BadField]:
-    """Every bad member of a body, unless there are so many that to list them would keep everybody else waiting."""
-    if error.error_count() > _LISTED_AT_MOST:
-        return [bad_member((), f"has {error.error_count():,} members or items that cannot be; see /api/docs")]
-    return [bad_member(_location(one), _detail(one)) for one in error.errors(include_url=False, include_context=True)]
+    """Every bad member of a body.
+
+    Of members with a great many errors, and of a great many that are no members at all, only how many there are: to
+    list them would keep everybody else waiting.
+    """
+    if error.error_count() > _READ_AT_MOST:
+        return [_many((), error.error_count())]
+    found = error.errors(include_url=False, include_context=True, include_input=False)
+    if len(found) <= _LISTED_AT_MOST:
+        return _each(found)
+    by_member = _by_member(found)
+    if len(by_member) > _LISTED_AT_MOST:
+        by_member = _by_member(found, unknown_together=True)
+    return [
+        bad
+        for path, ones in by_member.items()
+        for bad in (_each(ones) if len(ones) <= _LISTED_OF_A_MEMBER else [_many(path, len(ones))])
+    ]
+
+
+def _by_member(found: Iterable[Any], *, unknown_together: bool = False) -> Mapping[tuple[str | int, ...], list[Any]]:
+    by_member: dict[tuple[str | int, ...], list[Any]] = {}
+    for one in found:
+        together = unknown_together and one["type"] == "extra_forbidden" and len(_location(one)) == 1
+        by_member.setdefault(() if together else _location(one)[:1], []).append(one)
+    return by_member
+
+
+def _each(found: Iterable[Any]) -> list[BadField]:
+    return [bad for one in found for bad in _bad_members(one)]
+
+
+def _bad_members(error: Any) -> list[BadField]:
+    if error["type"] == "value_error":
+        return bad_members(_location(error), error["ctx"]["error"])
+    return [bad_member(_location(error), _detail(error))]
+
+
+def _many(path: Iterable[str | int], count: int) -> BadField:
+    return bad_member(path, f"has {count:,} members or items that cannot be; see /api/docs")
 
 
 def errors_in_query(error: ValidationError) -> list[BadField]:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -71,8 +72,9 @@ def _bound(
         count(request, limits, operation.limits, caller)
         query = _read_query(request, operation.query)
         if isinstance(operation, Operation):
-            body, raw = await _read_body(request, operation.body)
-            answer = await operation.handler(Call(caller, request.match_info, query, body, raw, request))
+            raw = await _read_raw(request)
+            call: Call[Any, Any] = Call(caller, request.match_info, query, NoBody(), raw, request)
+            answer = await operation.handler(replace(call, body=await _read_body(call, operation)))
             tag = answer.headers.get("ETag", "").strip('"')
             if operation.method == hdrs.METH_GET and tag and is_had(request, tag):
                 return web.Response(status=304, headers=answer.headers)
@@ -141,22 +143,30 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise invalid(errors_in_query(error)) from None
 
 
-async def _read_body(request: web.Request, model: type[BaseModel]) -> tuple[BaseModel, bytes]:
+async def _read_raw(request: web.Request) -> bytes:
     if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
         raise _too_large()
-    raw = await request.read()
+    return await request.read()
+
+
+async def _read_body(call: Call[Any, NoBody], operation: Operation[Any, Any, Any]) -> BaseModel:
+    model: type[BaseModel] = operation.body
     if model is NoBody:
-        return NoBody(), raw
-    if request.content_type != "application/json" and not request.content_type.endswith("+json"):
+        return call.body
+    content_type = call.request.content_type
+    if content_type != "application/json" and not content_type.endswith("+json"):
         raise Problem(415, "Send the body as JSON, with Content-Type: application/json.")
     try:
-        value = read_strict_json(raw)
+        value = read_strict_json(call.raw_body)
     except NotJson as error:
         raise Problem(400, f"The body is not JSON: {error}.", errors=[bad_member((), f"{error}")]) from None
     try:
-        return model.model_validate(value), raw
+        return model.model_validate(value)
     except ValidationError as error:
-        raise invalid(errors_in_body(error)) from None
+        wrong = errors_in_body(error)
+    if operation.also_wrong is not None and isinstance(value, dict):
+        wrong += await operation.also_wrong(call, value)
+    raise invalid(wrong)
 
 
 def unreadable_body() -> Problem:

@@ -143,7 +143,7 @@ class WebhookChange(Body):
         """What a webhook has to have instead, checked headers included.
 
         Raises:
-            ValueError: a header cannot be sent; the message names it.
+            BadMembers: some headers cannot be sent; the messages name them.
         """
         named: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         if "items" in named:

@@ -1,7 +1,7 @@
 """The webhooks of an organization: list, create, read, change, delete, enable, disable, rotate the secret."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from secrets import token_hex
@@ -41,7 +41,7 @@ from dispatcher.portal.api.operation import (
     not_found,
 )
 from dispatcher.portal.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, write_cursor
-from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, invalid
+from dispatcher.portal.api.problems import BadField, OtherWebhook, Problem, bad_member, bad_members, invalid
 from dispatcher.portal.api.webhook_views import (
     CreatedWebhook,
     NewWebhook,
@@ -58,6 +58,7 @@ from dispatcher.portal.changes import ChangedAllTheTime, Changes
 from dispatcher.rfc3339 import rfc3339
 from dispatcher.webhooks.secrets import MAX_SECRETS, TooManySecrets, new_secret, rotate
 from dispatcher.webhooks.store import FIRST_REVISION, Preceded, SameConfiguration, StaleRevision
+from dispatcher.webhooks.target_headers import merge_masked
 from dispatcher.webhooks.target_url import MAX_LENGTH as MAX_URL
 from dispatcher.webhooks.webhook import Person, SigningSecret, Webhook
 
@@ -148,6 +149,7 @@ class WebhooksApi:
                 problems=(404, 409, 412),
                 request_headers=match,
                 response_headers=tag,
+                also_wrong=self._also_wrong,
             ),
             Operation(
                 "DELETE",
@@ -294,21 +296,21 @@ class WebhooksApi:
     async def change_webhook(self, call: Call[NoQuery, WebhookChange]) -> Answer[WebhookView]:
         """The webhook with other members."""
 
+        given = {name: getattr(call.body, name) for name in call.body.model_fields_set}
+
         def members(webhook: Webhook, _: int) -> dict[str, Any]:
-            bad, named = [], dict[str, Any]()
+            wrong = _wrong_for(webhook, given)
+            if wrong:
+                raise invalid(wrong)
             try:
-                named = call.body.members(webhook)
+                return call.body.members(webhook)
             except ValueError as error:
-                bad.append(bad_member(("headers",), str(error)))
-            given = call.body.model_fields_set
-            if "event_type" in given and call.body.event_type != webhook.event_type and "items" not in given:
-                detail = "is missing: another event type has other items, so choose them anew"
-                bad.append(bad_member(("items",), detail))
-            if bad:
-                raise invalid(bad)
-            return named
+                raise invalid(bad_members(("headers",), error)) from None
 
         return await self._change(call, "updated", members)
+
+    async def _also_wrong(self, call: Call[NoQuery, NoBody], given: Mapping[str, Any]) -> list[BadField]:
+        return _wrong_for(await self._webhooks.of(call), given)
 
     async def enable_webhook(self, call: Call[NoQuery, NoBody]) -> Answer[WebhookView]:
         """The webhook, enabled."""
@@ -385,6 +387,20 @@ def _conflicts_told() -> Iterator[None]:
         raise Problem(409, "Others are changing this webhook all the time. Try again in a moment.") from None
     except SameConfiguration as same:
         raise _same_configuration(same.other) from None
+
+
+def _wrong_for(webhook: Webhook, given: Mapping[str, Any]) -> list[BadField]:
+    """What a change cannot hold because of what the webhook is, whatever else may be wrong with it."""
+    wrong = []
+    headers, event_type = given.get("headers"), given.get("event_type")
+    if isinstance(headers, dict):
+        try:
+            merge_masked(headers, webhook.headers)
+        except ValueError as error:
+            wrong += bad_members(("headers",), error)
+    if "items" not in given and event_type in [*EventType] and event_type != webhook.event_type:
+        wrong.append(bad_member(("items",), "is missing: another event type has other items, so choose them anew"))
+    return wrong
 
 
 def _same_configuration(other: Webhook) -> Problem:

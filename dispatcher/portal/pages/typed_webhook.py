@@ -9,7 +9,7 @@ from multidict import MultiDict
 
 from dispatcher.events.examples import example_templates
 from dispatcher.events.types import DESCRIPTIONS, EventType
-from dispatcher.portal.api.problems import BadField, Problem, bad_member, invalid
+from dispatcher.portal.api.problems import BadField, Problem, bad_members, invalid
 from dispatcher.portal.api.strict_json import NotJson, read_strict_json
 from dispatcher.portal.api.webhook_views import MAX_ITEMS, NewWebhook, WebhookChange, WebhookView
 from dispatcher.portal.pages.json_markup import as_json
@@ -101,7 +101,7 @@ class TypedWebhook:
             Problem: 422 that names every bad field.
         """
         members: dict[str, Any] = {"name": self.name, "event_type": self.event_type, "target_url": self.target_url}
-        errors: list[BadField] = []
+        errors: dict[str, list[BadField]] = {}
         for name, read in (
             ("items", self._items),
             ("payload_template", self.template_object),
@@ -111,15 +111,15 @@ class TypedWebhook:
             try:
                 members[name] = read()
             except ValueError as error:
-                errors.append(bad_member((name,), str(error)))
-        bad = {error.field for error in errors}
+                errors[name] = bad_members((name,), error)
+        found: list[BadField] = [one for those in errors.values() for one in those]
         try:
             body = body_of(model, members)
         except Problem as problem:
-            errors += [error for error in problem.details.errors or () if error.field.split(".")[0] not in bad]
-            raise invalid(errors) from None
-        if errors:
-            raise invalid(errors)
+            found += [one for one in problem.details.errors or () if one.field.split(".")[0] not in errors]
+            raise invalid(found) from None
+        if found:
+            raise invalid(found)
         return body
 
     def _items(self) -> dict[str, Any]:

@@ -221,13 +221,21 @@ async def test_a_change_keeps_what_it_does_not_name(api: Api) -> None:
     assert reply.body["rate_limit"] == 3
     assert (await api("PATCH", path, {"rate_limit": None})).body["rate_limit"] is None
     reply = await api("PATCH", path, {"headers": {"X-Never": MASK}})
-    assert (reply.status, reply.body["errors"][0]["field"]) == (422, "headers")
+    assert (reply.status, reply.body["errors"][0]["field"]) == (422, "headers.X-Never")
     reply = await api("PATCH", path, {"event_type": "object_created"})
     assert (reply.status, reply.body["errors"][0]["field"]) == (422, "items")
     reply = await api("PATCH", path, {"name": "", "headers": {"Host": "x", "X-Key": MASK}})
-    assert [error["field"] for error in reply.body["errors"]] == ["name", "headers"]
+    assert [error["field"] for error in reply.body["errors"]] == ["name", "headers.Host"]
     reply = await api("PATCH", path, {"event_type": "object_created", "headers": {"X-Never": MASK}})
-    assert [error["field"] for error in reply.body["errors"]] == ["headers", "items"]
+    assert [error["field"] for error in reply.body["errors"]] == ["headers.X-Never", "items"]
+    bad = {"event_type": "object_created", "name": "", "headers": {"Host": "x", "Date": "é", "X-Never": MASK}}
+    reply = await api("PATCH", path, bad)
+    fields = [error["field"] for error in reply.body["errors"]]
+    assert fields == ["name", "headers.Host", "headers.Date", "headers.X-Never", "items"]
+    assert reply.body["errors"][1]["pointer"] == "#/headers/Host"
+    reply = await api("PATCH", path, {"event_type": [], "headers": []})
+    assert [error["field"] for error in reply.body["errors"]] == ["event_type", "headers"]
+    assert (await api("PATCH", "/webhooks/wh_none", {"name": ""})).status == 404
     reply = await api("PATCH", path, {"event_type": "object_created", "items": {"all": True}})
     assert (reply.status, reply.body["event_type"]) == (200, "object_created")
     assert (await api("PATCH", path, {"name": None})).status == 422

@@ -1,5 +1,6 @@
 import pytest
 
+from dispatcher.validation import BadMembers
 from dispatcher.webhooks.target_headers import (
     MASK,
     MAX_HEADERS,
@@ -50,6 +51,18 @@ def test_refuses_with_the_reason_and_without_the_value(headers: dict[str, str], 
     with pytest.raises(ValueError, match=words) as caught:
         check_target_headers(headers)
     assert "secret" not in str(caught.value)
+
+
+def test_names_every_header_that_cannot_be_sent() -> None:
+    with pytest.raises(BadMembers) as caught:
+        check_target_headers({"Host": "é", "X-A": "1", "x-a": "2", "X-B": MASK})
+    assert [path for path, _ in caught.value.wrong] == [("Host",), ("Host",), ("x-a",), ("X-B",)]
+    with pytest.raises(BadMembers) as caught:
+        check_target_headers({f"Webhook-{number}": "" for number in range(100_000)})
+    assert len(caught.value.wrong) == MAX_HEADERS + 2
+    with pytest.raises(BadMembers) as caught:
+        merge_masked({"X-A": MASK, "X-B": MASK, "X-C": MASK, "X-D": "4"}, {"x-b": "2"})
+    assert [path for path, _ in caught.value.wrong] == [("X-A",), ("X-C",)]
 
 
 def test_mask_shows_nothing_of_a_value() -> None:

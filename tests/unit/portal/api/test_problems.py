@@ -1,9 +1,11 @@
 import json
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from dispatcher.portal.api.problems import OtherWebhook, Problem, bad_member, errors_in_body, invalid
+from dispatcher.validation import BadMembers
 
 
 class Inner(BaseModel):
@@ -58,12 +60,52 @@ def test_the_body_itself_is_a_member() -> None:
     }
 
 
-def test_thousands_of_bad_members_are_counted_and_not_named() -> None:
+def _wrong(members: dict[str, Any]) -> list[tuple[str, str]]:
     with pytest.raises(ValidationError) as caught:
-        Model.model_validate({f"m{number}": 1 for number in range(2_000)})
-    (error,) = errors_in_body(caught.value)
-    assert (error.field, error.pointer) == ("body", "#")
-    assert error.detail.startswith("has 2,002 members or items that cannot be")
+        Model.model_validate(members)
+    return [(error.field, error.detail) for error in errors_in_body(caught.value)]
+
+
+def test_of_thousands_of_bad_items_every_member_is_named() -> None:
+    many = "has 2,000 members or items that cannot be; see /api/docs"
+    assert _wrong({"name": "x", "inner": [{}] * 2_000, "a": 1}) == [
+        ("name", "choose another name than x"),
+        ("inner", many),
+        ("a", "is not a member of this request; leave it out"),
+    ]
+    assert _wrong({"inner": [], **{f"m{number}": 1 for number in range(2_000)}}) == [
+        ("name", "is missing"),
+        ("body", many),
+    ]
+    assert [field for field, _ in _wrong({"inner": [{}, {}], **{f"m{number}": 1 for number in range(999)}})][:3] == [
+        "name",
+        "inner.0.n",
+        "inner.1.n",
+    ]
+
+
+def test_ever_more_bad_members_are_counted_and_not_named() -> None:
+    ((field, detail),) = _wrong({f"m{number}": 1 for number in range(20_000)})
+    assert field == "body"
+    assert detail.startswith("has 20,002 members or items that cannot be")
+
+
+def test_what_a_validator_of_ours_finds_in_a_member_is_named_there() -> None:
+    class Colours(BaseModel):
+        colours: dict[str, str]
+
+        @field_validator("colours")
+        @classmethod
+        def _check(cls, value: dict[str, str]) -> dict[str, str]:
+            raise BadMembers([((name,), f"{name} is no colour") for name in value] + [((), "these are too few")])
+
+    with pytest.raises(ValidationError) as caught:
+        Colours.model_validate({"colours": {"a/b": "", "c": ""}})
+    assert [(error.field, error.pointer, error.detail) for error in errors_in_body(caught.value)] == [
+        ("colours.a/b", "#/colours/a~1b", "a/b is no colour"),
+        ("colours.c", "#/colours/c", "c is no colour"),
+        ("colours", "#/colours", "these are too few"),
+    ]
 
 
 def test_what_it_repeats_may_have_bytes_that_no_encoding_has() -> None:

@@ -48,6 +48,14 @@ def test_what_is_right_is_the_api_s_body() -> None:
     assert GOOD.body(WebhookChange, language("en")).model_fields_set == set(NewWebhook.model_fields)
 
 
+def test_every_bad_header_is_named_beside_what_else_is_wrong() -> None:
+    bad = {"name": "", "headers": (("Host", "x"), ("X", "é"), ("Y", "z"))}
+    typed = TypedWebhook(**{name: bad.get(name, getattr(GOOD, name)) for name in TypedWebhook.__slots__})
+    with pytest.raises(Problem) as raised:
+        typed.body(NewWebhook, language("en"))
+    assert [error.field for error in raised.value.details.errors or ()] == ["headers.Host", "headers.X", "name"]
+
+
 BAD: list[tuple[str, Any]] = [
     ("name", ""),
     ("name", "  "),
