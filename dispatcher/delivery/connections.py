@@ -6,7 +6,8 @@ itself does. What is left of it here is what a POST needs: the head, the body, t
 aiohttp bounds a header and how many there are, but not interim answers (1xx), the extensions of chunks, or anything
 else that is received without becoming part of an answer: a target that sends these without end would keep the event
 loop busy until the time-out. It takes what an idle connection received for the answer to the next request, and does not
-tell whoever reads a body that what follows it cannot be parsed.
+tell whoever reads a body that what follows it cannot be parsed. An answer is lost to it if it cannot parse what came in
+one piece with it.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ from aiohttp import ClientRequest, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
-from aiohttp.helpers import _EXC_SENTINEL
+from aiohttp.helpers import _EXC_SENTINEL, set_exception
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -30,6 +32,10 @@ RECEIVED_AT_MOST = 512 * 1024
 """How many bytes may arrive for one request; whoever reads an answer stops long before."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+
+# Interim answers, and the one that they lead to: who sends thousands at once is not worth as many calls of the parser.
+_HEADS_APART = 8
 
 # Whoever calls has a time-out for the whole of it.
 _NO_TIMEOUT = ClientTimeout(total=None)
@@ -142,7 +148,7 @@ class TargetConnector(aiohttp.TCPConnector):
             connection = await self.connect(address.request, [], _NO_TIMEOUT)
             handler = cast("_LimitedHandler", connection.protocol)
             if handler.begin(progress):
-                handler.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=self._read_bufsize)
+                handler.expect_answer(self._read_bufsize)
                 return Exchange(connection, handler)
             connection.close()
 
@@ -150,6 +156,8 @@ class TargetConnector(aiohttp.TCPConnector):
 class _LimitedHandler(ResponseHandler):
     _progress: Progress | None = None
     _received = 0
+    _first = b""
+    """The first piece of an answer while it is being parsed."""
     _poll: "select.poll | None" = None
 
     def begin(self, progress: Progress) -> bool:
@@ -161,6 +169,10 @@ class _LimitedHandler(ResponseHandler):
         self._received = 0
         progress.connected = True
         return True
+
+    def expect_answer(self, read_bufsize: int) -> None:
+        """Parse what comes as an answer with a parser of its own."""
+        self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=read_bufsize)
 
     def _is_readable(self, transport: asyncio.BaseTransport) -> bool:
         """Whether something waits in the kernel, the connection's end among it, that the event loop has not seen."""
@@ -178,10 +190,45 @@ class _LimitedHandler(ResponseHandler):
             if self.transport is not None:
                 self.transport.abort()
             return
+        if self._received > len(data):
+            self._parse_apart(data)
+        else:
+            self._first = data
+            super().data_received(data)
+            self._first = b""
+
+    def _parse_apart(self, data: bytes) -> None:
+        """Parse what came, heads before what follows them."""
+        heads = _HEADS_APART
+        while (
+            heads and (self._payload is None or self._payload.is_eof()) and 0 < (end := _end_of_head(data)) < len(data)
+        ):
+            super().data_received(data[:end])
+            if self._exception is not None:
+                return
+            data = data[end:]
+            heads -= 1
         super().data_received(data)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
+        if self._first and isinstance(exc, HttpProcessingError):
+            # The parser dropped what it had parsed before the error. All answers could be parsed like that; those that
+            # are as they should be are spared the 1.5 µs.
+            first, self._first = self._first, b""
+            self.expect_answer(self._read_bufsize)
+            self._parse_apart(first)
+            return
         payload = self._payload
         if payload is not None and not payload.is_eof() and payload.exception() is None:
-            payload.set_exception(exc, exc_cause)
+            set_exception(payload, exc, exc_cause)
+        self._parser = None  # at the connection's end it would take another error for the body's
         super().set_exception(exc, exc_cause)
+
+
+def _end_of_head(data: bytes) -> int:
+    """How many bytes of ``data`` belong to a head that ends in it; 0 where none does."""
+    if data[:1] > b"\r" and (at := data.find(b"\r\n\r\n")) >= 0:
+        return at + 4
+    # Lines may end in a line feed alone, and a head may have come up to its last one before.
+    found = _BLANK_LINE.search(data)
+    return 0 if found is None else found.end()

@@ -1,13 +1,18 @@
 """Answers that are no answers: each is a failure that a person understands, and none takes longer than its time."""
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
+from unittest.mock import Mock, patch
 
 import orjson
 import pytest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 from dispatcher.delivery.conclusion import conclude
+from dispatcher.delivery.connections import Progress, _LimitedHandler
 from dispatcher.delivery.outcome import encode_outcome
 from dispatcher.delivery.record import Delivery
 from dispatcher.delivery.schedule import Retry, RetrySchedule
@@ -16,13 +21,16 @@ from dispatcher.durations import parse_duration
 from dispatcher.events.types import EventType
 from tests.support.raw_target import (
     OK,
+    REQUEST,
     answering,
     call,
+    calling,
     dripping,
     failure_of,
     listening,
     silent,
     speaking_first,
+    target_at,
 )
 from tests.support.webhooks import a_webhook
 
@@ -43,7 +51,6 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nabc", "Invalid character in Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc", "Duplicate Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n", "Content-Length overflow"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nmore than announced", "Bad status line"),
         (CHUNKED + b"zz\r\nabc\r\n", "Invalid character in chunk size"),
         (CHUNKED + b"-1\r\nabc\r\n", "Invalid character in chunk size"),
         (CHUNKED + b"ffffffffffffffffffff\r\nabc\r\n", "Chunk size overflow"),
@@ -61,6 +68,64 @@ async def test_what_is_not_http(raw: bytes, words: str) -> None:
     assert words in error
     assert len(error) < 300
     assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "body"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\nok", 204, b""),
+        (b"HTTP/1.1 204 No Content\n\nok", 204, b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!!", 200, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok!!", 200, b"ok"),
+        (CHUNKED + b"2\r\nok\r\n0\r\n\r\n!!", 200, b"ok"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nok", 204, b""),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n<html></html>", 304, b""),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\ngone for good", 410, b"gone"),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\nslow", 429, b""),
+    ],
+)
+async def test_what_follows_an_answer_takes_nothing_from_it(raw: bytes, code: int, body: bytes) -> None:
+    async with listening(answering(raw, then="hang")) as target, calling() as client:
+        answers = [await client.call(target_at(target.url), REQUEST) for _ in range(2)]
+        assert target.connections == 2
+    for answer in answers:
+        assert (answer.response_code, answer.response_body) == (code, body)
+        assert (answer.failure is None) == (200 <= code < 300)
+        assert answer.failure is None or answer.failure.reason != "broken_answer"
+        assert answer.retry_after == ("60" if code == 429 else None)
+    for cut in range(len(raw) + 1):
+        handler = _LimitedHandler(asyncio.get_running_loop())
+        handler.connection_made(Mock(asyncio.Transport))
+        handler.begin(Progress())
+        handler.expect_answer(KEPT_OF_ANSWER)
+        for piece in filter(None, (raw[:cut], raw[cut:])):
+            handler.data_received(piece)
+        assert handler.should_close
+        message, content = await handler.read()
+        if message.code == 103:
+            message, content = await handler.read()
+        assert (message.code, await content.read()) == (code, body)
+
+
+async def test_an_answer_whose_body_breaks_in_its_first_piece_keeps_its_status() -> None:
+    async with listening(answering(b"HTTP/1.1 410 Gone\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")) as target:
+        answer = await call(target.url)
+    assert (failure_of(answer)[0], answer.response_code) == ("gone", 410)
+
+
+async def test_heads_without_end_in_one_piece_cost_little() -> None:
+    """A piece is parsed again where it was broken, but not head for head."""
+    for filling in (b"\n", b"HTTP/1.1 102 Processing\r\n\r\n"):
+        handler = _LimitedHandler(asyncio.get_running_loop())
+        handler.connection_made(Mock(asyncio.Transport))
+        handler.begin(Progress())
+        handler.expect_answer(KEPT_OF_ANSWER)
+        with patch.object(
+            ResponseHandler, "data_received", autospec=True, side_effect=ResponseHandler.data_received
+        ) as parsed:
+            handler.data_received(filling * (200_000 // len(filling)) + b"no answer")
+        assert parsed.call_count < 20
+        assert isinstance(handler.exception(), HttpProcessingError)
 
 
 @pytest.mark.parametrize("name", [b"Server", b"Retry-After", b"Content-Encoding", b"Location"])
