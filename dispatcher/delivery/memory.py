@@ -25,11 +25,15 @@ class RecentAttempts:
     def __init__(self) -> None:
         self._slices: deque[tuple[int, set[int]]] = deque()
 
-    def __contains__(self, key: int) -> bool:
-        return any(key in keys for _, keys in self._slices)
-
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self._slices)
+
+    def has(self, key: int, at: int) -> bool:
+        """Whether something happened to an attempt in the ten minutes before it was asked for ``at``, or later.
+
+        Only ``add`` forgets: in a partition at rest there may be some from long before.
+        """
+        return any(key in keys and at - since < _KEPT_MS for since, keys in self._slices)
 
     def add(self, key: int, now: int) -> None:
         """Remember an attempt since ``now``, and forget those from before ten minutes."""

@@ -268,7 +268,8 @@ class Sender:
             task.add_done_callback(self._setting_aside.discard)
             return True
         key = delivery.attempt_key
-        if partition.is_dealt_with(key, tp.topic, offset, parked=parked):
+        due = due_at(record) if parked else record.timestamp
+        if partition.is_dealt_with(key, tp.topic, offset, due, parked=parked):
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
@@ -284,7 +285,6 @@ class Sender:
                 self._consumer.pause(tp)
                 return False
         known = partition.at_hand.get(key)
-        due = due_at(record) if parked else record.timestamp
         watermark.begin(offset, now)
         # What is read there may be what is on its way there.
         moving = None if parked else partition.being_parked.get(key)

@@ -102,13 +102,16 @@ class Partition:
     parked_lately: RecentAttempts = field(default_factory=RecentAttempts)
     read_to: int | None = None
 
-    def is_dealt_with(self, key: int, topic: str, offset: int, *, parked: bool) -> bool:
-        """Whether an attempt has been made, or stands where it will be read later; ``parked``: it is read there."""
+    def is_dealt_with(self, key: int, topic: str, offset: int, due_at: int, *, parked: bool) -> bool:
+        """Whether an attempt has been made, or stands where it will be read later; ``parked``: it is read there.
+
+        ``due_at`` is when its record asked for it first, in milliseconds.
+        """
         stands_at = self.parked.get(key)
         if stands_at is not None and (not parked or offset < stands_at):
             return True
-        if key in self.made or self.finished.get(topic, {}).get(offset) == key:
+        if self.made.has(key, due_at) or self.finished.get(topic, {}).get(offset) == key:
             if parked:
                 self.parked.pop(key, None)
             return True
-        return not parked and key in self.parked_lately
+        return not parked and self.parked_lately.has(key, due_at)
