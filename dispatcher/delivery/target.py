@@ -4,7 +4,7 @@ import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import perf_counter, time
@@ -258,13 +258,16 @@ def retry_after_of(answer: Answer, now: float) -> timedelta | None:
         return None
     wish = answer.retry_after.strip()
     if wish.isascii() and wish.isdigit():
-        return timedelta(seconds=min(int(wish[:9]), 10**8))
+        return timedelta(seconds=min(int(wish.lstrip("0")[:9] or 0), 10**8))
     return _until(wish, now)
 
 
 def _until(http_date: str, now: float) -> timedelta | None:
     try:
-        seconds = parsedate_to_datetime(http_date).timestamp() - now
+        moment = parsedate_to_datetime(http_date)
+        if moment.tzinfo is None:  # as asctime() writes it; it means UTC
+            moment = moment.replace(tzinfo=UTC)
+        seconds = moment.timestamp() - now
     except (TypeError, ValueError, OverflowError):
         return None
     return timedelta(seconds=max(seconds, 0))

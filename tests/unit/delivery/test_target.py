@@ -1,6 +1,8 @@
 """A call of a target that behaves, statuses, and what a target wishes."""
 
 import asyncio
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -146,12 +148,27 @@ async def test_the_head_is_as_aiohttp_writes_it(headers: dict[str, str], proxy: 
         assert address.head(headers, 7) == expected
 
 
+@pytest.fixture
+def in_tokyo() -> Iterator[None]:
+    """The machine's time zone is nobody else's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("code", "value", "seconds"),
     [
         (429, "7", 7),
         (503, "Mon, 23 Nov 2026 12:00:30 GMT", 30),
         (503, "Mon, 23 Nov 2026 11:00:00 GMT", 0),
+        (503, "Monday, 23-Nov-26 12:00:30 GMT", 30),
+        (503, "Mon Nov 23 12:00:30 2026", 30),
+        (503, "Mon Nov  2 12:00:30 2026", 0),
+        (429, "0000000120", 120),
+        (429, "0000000000", 0),
         (429, "soon", None),
         (429, "-5", None),
         (500, "7", None),
@@ -159,6 +176,7 @@ async def test_the_head_is_as_aiohttp_writes_it(headers: dict[str, str], proxy: 
         (429, "9" * 50, 10**8),
     ],
 )
+@pytest.mark.usefixtures("in_tokyo")
 def test_retry_after(code: int, value: str | None, seconds: int | None) -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
     wish = retry_after_of(Answer(None, 0, response_code=code, retry_after=value), now)
