@@ -23,28 +23,33 @@ class RecentAttempts:
     """
 
     def __init__(self) -> None:
-        self._slices: deque[tuple[int, set[int]]] = deque()
+        self._slices: deque[tuple[int, int, set[int]]] = deque()
+        """When it was, from when on it counts how long it is kept, and the attempts."""
 
     def __len__(self) -> int:
-        return sum(len(keys) for _, keys in self._slices)
+        return sum(len(keys) for *_, keys in self._slices)
 
     def has(self, key: int, at: int) -> bool:
         """Whether something happened to an attempt in the ten minutes before it was asked for ``at``, or later.
 
         Only ``add`` forgets: in a partition at rest there may be some from long before.
         """
-        return any(key in keys and at - since < _KEPT_MS for since, keys in self._slices)
+        return any(key in keys and at - when < _KEPT_MS for when, _, keys in self._slices)
 
-    def add(self, key: int, now: int) -> None:
-        """Remember an attempt since ``now``, and forget those from before ten minutes."""
+    def add(self, key: int, at: int, kept_since: int | None = None) -> None:
+        """Remember an attempt to which something happened ``at``, and forget those from before ten minutes.
+
+        It is kept for ten minutes from ``kept_since``, by default from ``at``: nobody may have been there to ask.
+        """
         slices = self._slices
-        if not slices or now - slices[-1][0] >= _SLICE_MS:
-            slices.append((now, set()))
-            while now - slices[0][0] >= _KEPT_MS:
+        if not slices or not 0 <= at - slices[-1][0] < _SLICE_MS:
+            kept = at if kept_since is None else kept_since
+            slices.append((at, kept, set()))
+            while kept - slices[0][1] >= _KEPT_MS:
                 slices.popleft()
-        slices[-1][1].add(key)
+        slices[-1][-1].add(key)
 
     def discard(self, key: int) -> None:
         """Forget an attempt, if it is remembered."""
-        for _, keys in self._slices:
+        for *_, keys in self._slices:
             keys.discard(key)

@@ -36,13 +36,29 @@ class _Finished:
     offset: int
 
 
-def _read_back_from(now: int, working_since: int | None) -> int:
-    """The time from which on outcomes matter, in milliseconds.
+@dataclass(frozen=True, slots=True)
+class _LookBack:
+    """What matters of a partition's outcomes ``now``, when nobody may have worked on it for the last ``idle``.
 
-    ``working_since`` is when the first delivery that is not committed was begun, as the last owner noted it.
+    What was published in that time may repeat what was made in the ten minutes before. Times are milliseconds.
     """
-    remembered = now - milliseconds_of(REMEMBERED)
-    return min(remembered, working_since or remembered) - _CLOCK_SKEW_MS
+
+    now: int
+    idle: int
+    remembered: int
+    """The beginning of the last ten minutes."""
+
+    @property
+    def begins(self) -> int:
+        """From when on outcomes are read."""
+        return max(self.remembered - self.idle - _CLOCK_SKEW_MS, 0)
+
+    def note(self, partition: Partition, finished: _Finished, committed_to: int) -> None:
+        """Let a partition know of an outcome; what is ``committed_to`` an offset is not read again."""
+        if finished.at >= self.remembered - self.idle:
+            partition.made.add(finished.key, finished.at, min(finished.at + self.idle, self.now))
+        if finished.at < self.remembered and finished.offset >= committed_to:
+            partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
 
 
 async def take_over(
@@ -57,8 +73,8 @@ async def take_over(
     """Let ``partitions`` know what was made in them lately, up to now (milliseconds), and what is parked in them.
 
     A partition that has been read before is read on from there; another one, and one whose first uncommitted delivery
-    was begun before what is remembered, from the time that its last owner noted, and for ten minutes at least. What is
-    parked is read from where it is committed, or from where it was read to before.
+    was begun before what is remembered, from ten minutes before that was begun, as its last owner noted. What is parked
+    is read from where it is committed, or from where it was read to before.
 
     Returns the offsets at which the group goes on in ``tps``: those that are committed.
 
@@ -70,6 +86,7 @@ async def take_over(
     since = _working_since(committed)
     remembered = now - milliseconds_of(REMEMBERED)
     consumer = clients.consumer()
+    back = {number: _LookBack(now, max(now - since.get(number, now), 0), remembered) for number in partitions}
     attempts = {number: TopicPartition(topics.attempts, number) for number in partitions}
     await consumer.start()
     try:
@@ -79,9 +96,7 @@ async def take_over(
         positions = await positions_within(consumer, positions, remembered)
         parked = [tp for tp in tps if tp.topic == topics.parked]
         ends = await consumer.end_offsets([*attempts.values(), *parked])
-        found = await consumer.offsets_for_times(
-            {tp: _read_back_from(now, since.get(number)) for number, tp in attempts.items()}
-        )
+        found = await consumer.offsets_for_times({tp: back[number].begins for number, tp in attempts.items()})
         for tp, position in positions.items():
             _forget_before(position, tp.topic, partitions[tp.partition], parked=tp in parked)
         # Not before: a broker answers a question when it has answered the fetch before it, which may wait for records.
@@ -99,7 +114,7 @@ async def take_over(
                 continue
             for finished in _finished(records):
                 committed_to = positions.get(TopicPartition(finished.topic, tp.partition), 0)
-                _note_finished(partition, finished, remembered, committed_to)
+                back[tp.partition].note(partition, finished, committed_to)
             partition.read_to = records[-1].offset + 1
         for number, tp in attempts.items():
             partitions[number].read_to = max(partitions[number].read_to or 0, ends[tp])
@@ -123,13 +138,6 @@ def _parked_to(partition: Partition, end: int) -> int:
     if partition.parked_to > end:
         partition.parked, partition.parked_to = {}, 0
     return partition.parked_to
-
-
-def _note_finished(partition: Partition, finished: _Finished, remembered: int, committed_to: int) -> None:
-    if finished.at >= remembered:
-        partition.made.add(finished.key, finished.at)
-    elif finished.offset >= committed_to:
-        partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
 
 
 def _note_parked(partition: Partition, records: Sequence[Record]) -> None:

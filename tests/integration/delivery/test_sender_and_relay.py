@@ -103,6 +103,27 @@ async def test_repeated_deliveries_are_sent_once(delivering: Delivering, target:
     assert len(await delivering.outcomes(2 * len(IDS))) == 2 * len(IDS)
 
 
+class LaterClock(BrokerClock):
+    """Of twenty minutes later than it is."""
+
+    def now(self) -> int:
+        return super().now() + 20 * 60_000
+
+
+async def test_what_is_published_again_while_nobody_sends_is_sent_once(delivering: Delivering, target: Target) -> None:
+    await delivering.webhook("wh", target.url("in"))
+    sender = await delivering.sender()
+    await delivering.deliver("wh", *IDS)
+    await eventually(lambda: len(target.received) >= len(IDS))
+    await sender.stop()
+    await delivering.deliver("wh", *IDS, "msg_other")
+    await delivering.sender(LaterClock())
+    await delivering.outcomes(len(IDS) + 1)
+    await delivering.deliver("wh", *IDS, "msg_last")  # as if it had waited behind
+    await delivering.outcomes(len(IDS) + 2)
+    assert Counter(each.message_id for each in target.received) == Counter([*IDS, "msg_other", "msg_last"])
+
+
 async def test_failures_are_tried_again_by_the_schedule_and_then_no_more(
     delivering: Delivering, target: Target
 ) -> None:

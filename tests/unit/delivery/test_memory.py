@@ -35,6 +35,27 @@ def test_ten_minutes_are_remembered_and_eleven_are_not_whenever_it_is_asked(
                 assert memory.has(key, at)
 
 
+@given(st.lists(_PAUSES, min_size=1, max_size=40), st.integers(0, 60 * MINUTE), st.lists(_PAUSES, max_size=40))
+def test_what_was_made_before_nobody_was_there_is_kept_for_those_who_come_back(
+    before: list[int], idle: int, after: list[int]
+) -> None:
+    memory, now, made = RecentAttempts(), 0, dict[int, int]()
+    for key, pause in enumerate(before):
+        now += pause
+        memory.add(key, now, now + idle)
+        made[key] = now
+    stopped, back = now, now + idle
+    now = back
+    for key, pause in enumerate(after, len(before)):
+        now += pause
+        memory.add(key, now)
+        made[key] = now
+    for key, at in made.items():
+        if at <= stopped and stopped - at + now - back <= 10 * MINUTE:
+            assert memory.has(key, at + 10 * MINUTE)
+        assert not memory.has(key, at + 11 * MINUTE)
+
+
 def test_what_is_discarded_is_forgotten() -> None:
     memory = RecentAttempts()
     for now in (0, 2 * MINUTE):
