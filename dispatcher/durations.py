@@ -9,20 +9,26 @@ from pydantic import BeforeValidator, PlainSerializer
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _PATTERN = re.compile(r"(\d+)(ms|s|m|h|d)", re.ASCII)
 
+LONGEST = timedelta(days=36_500)
+"""Sums of a few durations, and of one and a time of today, are never too large for their types."""
+
+# More of them are not looked at: Python refuses thousands, and nobody means any of these numbers.
+_DIGITS = 16
+
 
 def parse_duration(text: str) -> timedelta:
     """Read ``<whole number><unit>``, the unit one of ms, s, m, h and d.
 
     Raises:
-        ValueError: the text is not of that form.
+        ValueError: the text is not of that form, or longer than ``LONGEST``.
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write a whole number and ms, s, m, h or d, such as 15s")
-    try:
-        return timedelta(milliseconds=int(match[1]) * _UNITS[match[2]])
-    except OverflowError:
-        raise ValueError(f"{text!r} is longer than any duration can be") from None
+    number, unit = match.groups()
+    if len(number) > _DIGITS or int(number) * _UNITS[unit] > milliseconds_of(LONGEST):
+        raise ValueError(f"{text!r} is longer than {format_duration(LONGEST)}, the longest that there is")
+    return timedelta(milliseconds=int(number) * _UNITS[unit])
 
 
 def format_duration(duration: timedelta) -> str:

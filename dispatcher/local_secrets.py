@@ -15,6 +15,8 @@ from dispatcher.settings import Settings
 AUTH_SECRET_FILE = "auth_secret"  # noqa: S105 the name of the file, not what it holds
 ENCRYPTION_KEY_FILE = "encryption_key"
 
+_PUT_BACK = "put back what was there, or remove the file and what it protected"
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSecrets:
@@ -34,7 +36,7 @@ def local_secrets(settings: Settings, *, generate: bool) -> LocalSecrets:
     No secret for tokens is looked for where a JWKS verifies them.
 
     Raises:
-        ConfigurationError: ``DATA_DIR`` cannot be read or written, or holds a secret that is too short.
+        ConfigurationError: ``DATA_DIR`` cannot be read or written, or holds what is no secret.
     """
     try:
         auth_secret = settings.auth_secret
@@ -56,11 +58,12 @@ def _kept(path: Path, generate: bool, new: Callable[[], str]) -> SecretStr | Non
         if not generate:
             return None
         _write_once(path, new())
-    text = path.read_text(encoding="utf-8").strip()
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8: {_PUT_BACK}") from None
     if len(text.encode()) < 32:
-        raise ConfigurationError(
-            f"{path} holds less than 32 bytes: put back what was there, or remove the file and what it protected"
-        )
+        raise ConfigurationError(f"{path} holds less than 32 bytes: {_PUT_BACK}")
     return SecretStr(text)
 
 

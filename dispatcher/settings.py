@@ -1,6 +1,8 @@
 """Settings: environment variables with the prefix ``DISPATCHER_``, also read from a ``.env`` file."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -15,7 +17,7 @@ from dispatcher.validation import problems_of
 
 PREFIX = "DISPATCHER_"
 
-_SERVER = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", re.ASCII)
+_SERVER = re.compile(r"([^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", re.ASCII)
 
 
 def default_topics_file() -> Path:
@@ -91,13 +93,20 @@ class Settings(BaseSettings):
         servers = _parts(value)
         for server in servers:
             found = _SERVER.fullmatch(server)
-            if found is None or not 0 < int(found[1]) <= 65535:
+            if found is None or not 0 < int(found[2]) <= 65535:
                 raise ValueError(
                     f"{server!r} is not host:port; write host:port[,host:port], an IPv6 address in brackets: [::1]:9092"
                 )
+            _check_host(found[1])
         if not servers:
             raise ValueError("names no server; write host:port[,host:port]")
         return ",".join(servers)
+
+    @field_validator("http_host")
+    @classmethod
+    def _of_a_host(cls, value: str) -> str:
+        _check_host(value)
+        return value
 
     @field_validator("allowed_target_networks", mode="before")
     @classmethod
@@ -136,15 +145,43 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        ConfigurationError: a value is wrong; the message names its variable.
+        ConfigurationError: a value is wrong; the message names its variable. Or the ``.env`` file cannot be read.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        with env_file_readable():
+            return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(
             f"{PREFIX}{'_'.join(str(part) for part in where[:1]).upper()}: {what}" for where, what in problems_of(error)
         )
         raise ConfigurationError(problems) from None
+
+
+@contextmanager
+def env_file_readable() -> Iterator[None]:
+    """Whatever reads the ``.env`` file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be read ({error.strerror}): correct or remove it") from None
+    except UnicodeDecodeError as error:
+        file = Settings.model_config.get("env_file")
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(f"{file} is not UTF-8 in line {line}: write it as UTF-8, or remove it") from None
+
+
+def _check_host(host: str) -> None:
+    # The resolver's own words for this are a UnicodeError's.
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(
+            f"{host!r} is not the name of a host; between its dots there are 1 to 63 characters each time"
+        ) from None
 
 
 def _parts(text: str) -> list[str]:

@@ -40,7 +40,7 @@ def erase_organization(
         raise typer.BadParameter("is empty; give the id of an organization", param_hint="ORG")
     try:
         within = parse_duration(wait).total_seconds()
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     clients, topics = open_cluster()
     if not yes and sys.stdin.isatty():

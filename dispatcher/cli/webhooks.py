@@ -49,7 +49,7 @@ def remove_webhooks(
         raise typer.BadParameter("name webhooks, or give --unreadable", param_hint="ID")
     try:
         within = parse_duration(wait).total_seconds()
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     clients, topics = open_cluster()
     vault = _vault()

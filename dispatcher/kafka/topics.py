@@ -20,6 +20,18 @@ from dispatcher.settings import default_topics_file
 from dispatcher.validation import problems_of
 
 
+class _Loader(yaml.SafeLoader):
+    """What is no value of the type that it looks like, such as the date 2026-13-45, is told with its place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", node.start_mark
+            ) from error
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -206,10 +218,10 @@ def load_topics(path: Path, prefix: str = "") -> Topics:
     """
     named = f"DISPATCHER_TOPICS_FILE: {path}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a safe one
     except OSError as error:
         raise ConfigurationError(f"{named} cannot be read ({error.strerror}); put a topics.yaml there") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{named} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         needed = [name for name, section in _TopicsFile.model_fields.items() if section.is_required()]

@@ -16,6 +16,7 @@ from dispatcher.durations import format_duration, milliseconds_of, parse_duratio
         ("5m", timedelta(minutes=5)),
         ("2h", timedelta(hours=2)),
         ("28d", timedelta(days=28)),
+        ("36500d", timedelta(days=36500)),
         (" 15s ", timedelta(seconds=15)),
     ],
 )
@@ -26,6 +27,12 @@ def test_reads_a_number_and_a_unit(text: str, expected: timedelta) -> None:
 @pytest.mark.parametrize("text", ["", "15", "s", "1.5s", "-1s", "15 s", "15S", "1w", "٣s"])
 def test_refuses_anything_else_and_says_what_to_write(text: str) -> None:
     with pytest.raises(ValueError, match="such as 15s"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["36501d", "999999999d", f"{10**12}d", "1" * 5_000 + "ms"])
+def test_refuses_what_nobody_lives_to_see(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than 36500d"):
         parse_duration(text)
 
 

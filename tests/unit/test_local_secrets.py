@@ -43,6 +43,9 @@ def test_says_what_is_wrong(settings: Settings, tmp_path: Path) -> None:
     (settings.data_dir / AUTH_SECRET_FILE).write_text("short")
     with pytest.raises(ConfigurationError, match="32 bytes"):
         local_secrets(settings, generate=True)
+    (settings.data_dir / AUTH_SECRET_FILE).write_bytes(b"\xff" * 32)
+    with pytest.raises(ConfigurationError, match="auth_secret is not UTF-8: put back"):
+        local_secrets(settings, generate=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="DISPATCHER_DATA_DIR"):
         local_secrets(settings.model_copy(update={"data_dir": tmp_path / "file" / "data"}), generate=True)

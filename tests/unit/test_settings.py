@@ -41,6 +41,11 @@ def test_the_embedded_clickhouse_is_in_the_data_directory(tmp_path: Path) -> Non
         ("KAFKA_BOOTSTRAP_SERVERS", "::1:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka://kafka:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", ","),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka..local:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092,.kafka:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", f"{'k' * 64}.local:9092"),
+        ("HTTP_HOST", "foo..bar"),
+        ("HTTP_HOST", "k" * 64),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("KAFKA_PREFIX", "a b"),
@@ -101,6 +106,7 @@ def test_networks_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> No
         ("kafka:9092", "kafka:9092"),
         (" kafka-1.example:9092, 10.0.0.2:9093 ,", "kafka-1.example:9092,10.0.0.2:9093"),
         ("[::1]:9092", "[::1]:9092"),
+        (f"{'k' * 63}.local.:9092", f"{'k' * 63}.local.:9092"),
     ],
 )
 def test_servers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, value: str, servers: str) -> None:
@@ -120,6 +126,21 @@ def test_a_file_is_read_and_the_environment_outranks_it(monkeypatch: pytest.Monk
     monkeypatch.setenv("DISPATCHER_HTTP_PORT", "9002")
     settings = load_settings()
     assert (settings.http_port, settings.log_level) == (9002, "debug")
+
+
+def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes("DISPATCHER_HTTP_PORT=9001\nDISPATCHER_LOG_LEVEL=grün\n".encode("latin-1"))
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(file))} is not UTF-8 in line 2: "):
+        load_settings()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(file))} cannot be read .Permission denied.: "):
+        load_settings()
 
 
 def test_settings_do_not_show_their_secrets() -> None:

@@ -38,8 +38,12 @@ class Section:
 
 async def check_up(seconds: float, *, applying: bool) -> AsyncIterator[Section]:
     """Check everything; groups are watched for so many seconds. ``applying`` first makes topics and schema right."""
+    try:
+        names = check_names(environment_with_file(os.environ))
+    except ConfigurationError as error:
+        yield Section("Settings", (problem(".env", *split_advice(str(error))),))
+        return
     settings, wrong = read_settings()
-    names = check_names(environment_with_file(os.environ))
     if settings is None:
         yield Section("Settings", (*wrong, *(name for name in names if name.remedy)))
         return

@@ -17,7 +17,7 @@ from dispatcher.operations.wording import counted, span
 from dispatcher.portal.api.problems import Problem
 from dispatcher.portal.auth import JWKS_ALGORITHMS, check_authentication_settings
 from dispatcher.portal.jwks import Jwks
-from dispatcher.settings import PREFIX, Settings
+from dispatcher.settings import PREFIX, Settings, env_file_readable
 from dispatcher.validation import problems_of
 from dispatcher.webhooks.vault import HOW_TO_MAKE_A_KEY, Vault
 
@@ -40,9 +40,14 @@ def _variable(where: tuple[int | str, ...]) -> str:
 
 
 def environment_with_file(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that the settings are read from, the ``.env`` file's included."""
+    """The variables that the settings are read from, the ``.env`` file's included.
+
+    Raises:
+        ConfigurationError: that file cannot be read.
+    """
     file = Settings.model_config.get("env_file")
-    from_file = dotenv_values(str(file)) if file else {}
+    with env_file_readable():
+        from_file = dotenv_values(str(file)) if file else {}
     return {**{name: value or "" for name, value in from_file.items()}, **environment}
 
 

@@ -26,6 +26,9 @@ def load(tmp_path: Path, before: str, instead: str) -> None:
         ("[0s, 5s,", "[0s, 5,", "retry.schedule.1: 5 has no unit; write a whole number and ms, s, m, h or d"),
         ("[0s, 5s,", "[0s, true,", "retry.schedule.1: True has no unit"),
         ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: '5 seconds' is not a duration"),
+        ("[0s, 5s,", "[0s, 999999999d,", "retry.schedule.1: '999999999d' is longer than 36500d"),
+        ("retention: 7d", "retention: 2026-13-45", "is not YAML: '2026-13-45' is no timestamp in"),
+        ("retention: 7d", "retention: !!int ''", "is not YAML: '' is no int in"),
         ("retention: 7d", "retention: a week", "events.retention: 'a week' is not a duration"),
         ("partitions: 12", "partitions: 0", "deliveries.partitions: Input should be greater than or equal to 1"),
         ("partitions: 12", "partitions: many", "deliveries.partitions: Input should be a valid integer"),
@@ -47,7 +50,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_topics(tmp_path / "topics.yaml")
 
 
-@pytest.mark.parametrize("content", [b"retry: [", b"\xff\xfe\x00", b"a: b: c"])
+@pytest.mark.parametrize("content", [b"retry: [", b"\xff\xfe\x00", b"a: b: c", b"[" * 5_000])
 def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "topics.yaml"
     file.write_bytes(content)

@@ -8,6 +8,7 @@ import pytest
 from dispatcher.kafka.plan import AddPartitions, AlterConfig, CreateTopic, Drift, Plan
 from dispatcher.kafka.topics import load_topics
 from dispatcher.local_secrets import LocalSecrets
+from dispatcher.operations.doctor.checkup import check_up
 from dispatcher.operations.doctor.configuration import (
     check_authentication,
     check_encryption_key,
@@ -19,7 +20,7 @@ from dispatcher.operations.doctor.finding import split_advice
 from dispatcher.operations.doctor.kafka import check_topics
 from dispatcher.operations.doctor.machine import check_data_dir, judge_room
 from dispatcher.operations.lag import Level
-from dispatcher.settings import default_topics_file, load_settings
+from dispatcher.settings import Settings, default_topics_file, load_settings
 
 GIB = 1024**3
 
@@ -32,6 +33,18 @@ def test_each_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {finding.subject for finding in findings} == {"DISPATCHER_HTTP_PORT", "DISPATCHER_AUTH_SECRET"}
     assert all(finding.level is Level.PROBLEM and finding.subject in (finding.remedy or "") for finding in findings)
     assert not any("short" in finding.found for finding in findings)
+
+
+async def test_a_file_of_settings_that_cannot_be_read_is_all_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes(b"DISPATCHER_HTTP_PORT=\xff")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    [section] = [section async for section in check_up(0.0, applying=False)]
+    [finding] = section.findings
+    assert (finding.subject, finding.level) == (".env", Level.PROBLEM)
+    assert (finding.found, finding.remedy) == (f"{file} is not UTF-8 in line 1", "write it as UTF-8, or remove it")
 
 
 def test_a_misspelt_variable_is_told_with_the_right_one() -> None:
