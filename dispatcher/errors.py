@@ -3,6 +3,7 @@
 DispatcherError
 ├── ConfigurationError   a setting or a file is wrong: the message names it and says what to put there
 ├── KafkaUnavailable     no broker answers
+│   └── NotAllowed       one does, and refuses its user what is asked
 ├── ClickHouseUnavailable  no ClickHouse answers
 └── EmbeddedKafkaError   the embedded broker cannot start
 """
@@ -18,6 +19,10 @@ class ConfigurationError(DispatcherError):
 
 class KafkaUnavailable(DispatcherError):
     """No broker answers at the configured address."""
+
+
+class NotAllowed(KafkaUnavailable):
+    """Kafka answers, and its user may not do what is asked; the message names the ACL that is missing."""
 
 
 class ClickHouseUnavailable(DispatcherError):

@@ -1,5 +1,6 @@
 """The ``dispatcher`` command."""
 
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -77,8 +78,22 @@ def main() -> Never:
         _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(128 + signal.SIGINT)
+    except UnicodeError as error:
+        _fail(f"a text cannot be read, or not be written: {error}", 1)
+    except OSError as error:
+        _give_up_output()
+        said = error.strerror or type(error).__name__
+        _fail(f"{error.filename or 'reading or writing failed'}: {said}", 1)
 
 
 def _fail(message: str, status: int) -> Never:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
     sys.exit(status)
+
+
+def _give_up_output() -> None:
+    """Drop what standard output does not take: Python would try once more at its end, and end with another status."""
+    try:
+        typer.echo(nl=False)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

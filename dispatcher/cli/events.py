@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from dispatcher.cli.arguments import utf_8
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.errors import DispatcherError
 from dispatcher.events.lines import Line, LineSplitter
@@ -66,7 +67,11 @@ def simulate_portal(
     ] = None,
     organization: Annotated[
         list[str] | None,
-        typer.Option(help="Id of an organization; may be repeated.", show_default=", ".join(DEFAULT_ORGANIZATIONS)),
+        typer.Option(
+            help="Id of an organization; may be repeated.",
+            show_default=", ".join(DEFAULT_ORGANIZATIONS),
+            callback=utf_8,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -162,6 +167,8 @@ def _organizations(chosen: list[str] | None) -> Mapping[str, str]:
 
 def _open(file: str, opened: ExitStack) -> int:
     if file == "-":
+        if sys.stdin is None:
+            raise DispatcherError("standard input is closed: give it events, or name a file")
         return sys.stdin.fileno()
     try:
         return opened.enter_context(Path(file).open("rb", buffering=0)).fileno()

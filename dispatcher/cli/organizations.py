@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from dispatcher.cli.arguments import utf_8
+from dispatcher.cli.asking import somebody_to_ask
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.durations import parse_duration
 from dispatcher.kafka.clients import KafkaClients
@@ -27,7 +28,9 @@ def _group() -> None:
 @app.command("remove")
 def erase_organization(
     *,
-    organization: Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.", show_default=False)],
+    organization: Annotated[
+        str, typer.Argument(metavar="ORG", help="The organization's id.", show_default=False, callback=utf_8)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, as where there is no terminal.")] = False,
     wait: Annotated[str, typer.Option(help="How long to wait for it to be done.")] = "5m",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")] = False,
@@ -43,7 +46,7 @@ def erase_organization(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
     clients, topics = open_cluster()
-    if not yes and sys.stdin.isatty():
+    if not yes and somebody_to_ask():
         _ask(organization)
     erased = asyncio.run(_erase(clients, topics, organization, within))
     if as_json:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dispatcher.cli.arguments import utf_8
 from dispatcher.durations import parse_duration
 from dispatcher.errors import DispatcherError
 from dispatcher.recording.beside import clickhouse_beside
@@ -30,9 +31,11 @@ _PATIENCE_SECONDS = 600
 def report(
     *,
     organization: Annotated[
-        str | None, typer.Option(help="Only this organization, by its id.", show_default=False)
+        str | None, typer.Option(help="Only this organization, by its id.", show_default=False, callback=utf_8)
     ] = None,
-    webhook: Annotated[str | None, typer.Option(help="Only this webhook, by its id.", show_default=False)] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="Only this webhook, by its id.", show_default=False, callback=utf_8)
+    ] = None,
     since: Annotated[str, typer.Option(help="How long a time up to now, such as 24h, 7d or 90d.")] = "7d",
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Rows of each list.")] = 10,
     html: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dispatcher.cli.arguments import utf_8
 from dispatcher.durations import parse_duration
 from dispatcher.errors import ConfigurationError
 from dispatcher.local_secrets import AUTH_SECRET_FILE, local_secrets
@@ -17,14 +18,18 @@ app = typer.Typer()
 @app.command()
 def token(
     *,
-    user: Annotated[str, typer.Option(help="The user's id.")] = "admin",
-    name: Annotated[str | None, typer.Option(help="The user's name; their id by default.")] = None,
-    email: Annotated[str | None, typer.Option(help="The user's e-mail address.")] = None,
+    user: Annotated[str, typer.Option(help="The user's id.", callback=utf_8)] = "admin",
+    name: Annotated[str | None, typer.Option(help="The user's name; their id by default.", callback=utf_8)] = None,
+    email: Annotated[str | None, typer.Option(help="The user's e-mail address.", callback=utf_8)] = None,
     organization: Annotated[
         list[str] | None,
-        typer.Option(help="An organization's id, or id=name; once for each organization.", show_default=False),
+        typer.Option(
+            help="An organization's id, or id=name; once for each organization.", show_default=False, callback=utf_8
+        ),
     ] = None,
-    role: Annotated[str, typer.Option(help="The user's role in these organizations.")] = "organization_admin",
+    role: Annotated[
+        str, typer.Option(help="The user's role in these organizations.", callback=utf_8)
+    ] = "organization_admin",
     ttl: Annotated[
         str, typer.Option(help="How long the token is valid, such as 15m, 12h or 30d; a bare number is seconds.")
     ] = "12h",

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from dispatcher.cli.arguments import utf_8
+from dispatcher.cli.asking import somebody_to_ask
 from dispatcher.cli.cluster import open_cluster
 from dispatcher.durations import parse_duration
 from dispatcher.kafka.clients import KafkaClients
@@ -32,7 +33,7 @@ def _group() -> None:
 def remove_webhooks(
     *,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]…", help="The webhooks' ids.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[ID]…", help="The webhooks' ids.", show_default=False, callback=utf_8)
     ] = None,
     unreadable: Annotated[
         bool, typer.Option("--unreadable", help="All that cannot be decrypted or read, instead of ids.")
@@ -79,7 +80,7 @@ async def _remove(
 
 
 def _ask(ids: Sequence[str]) -> None:
-    if not sys.stdin.isatty():
+    if not somebody_to_ask():
         raise typer.BadParameter("there is no terminal to ask at; add --yes", param_hint="--yes")
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     typer.echo(", ".join(ids[:_SHOWN]) + more)

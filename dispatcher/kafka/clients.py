@@ -6,9 +6,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from dispatcher.errors import ConfigurationError, KafkaUnavailable
+from dispatcher.errors import ConfigurationError, KafkaUnavailable, NotAllowed
 from dispatcher.kafka.consumer import Consumer
 from dispatcher.kafka.header_names import read_every_header_name
 from dispatcher.settings import Settings
@@ -44,6 +44,12 @@ class Membership:
 DYNAMIC = Membership()
 
 _STATIC_SESSION_MS = 45_000
+
+
+_REFUSALS = (
+    (TopicAuthorizationFailedError, "topic", "DESCRIBE on that topic, with READ or WRITE for what reads or writes it"),
+    (GroupAuthorizationFailedError, "group", "READ on that group"),
+)
 
 
 read_every_header_name()
@@ -109,7 +115,10 @@ class KafkaClients:
         return AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, **self.security)
 
     def unavailable(self, error: KafkaError | OSError) -> KafkaUnavailable:
-        """The error to show when ``error`` says that no broker answers."""
+        """The error to show when ``error`` says that no broker answers, or that the user may not do this."""
+        for refused, thing, missing in _REFUSALS:
+            if isinstance(error, refused):
+                return NotAllowed(f"Kafka's user may not use a {thing} ({error}): grant it {missing}")
         return KafkaUnavailable(
             f"Kafka does not answer at {self.bootstrap_servers} ({type(error).__name__}): start it, "
             "or correct DISPATCHER_KAFKA_BOOTSTRAP_SERVERS and the security settings beside it"

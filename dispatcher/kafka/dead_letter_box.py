@@ -101,6 +101,7 @@ class DeadLetterBox:
 
         Raises:
             KafkaUnavailable: no broker answers.
+            NotAllowed: the user may not read the topic.
             ConfigurationError: the topic does not exist.
         """
         found: list[Letter] = []
@@ -218,17 +219,16 @@ class DeadLetterBox:
         """What the topic holds now, each partition in its order."""
         consumer = self._clients.consumer()
         try:
-            try:
-                partitions = await self._partitions()
-                consumer.assign(partitions)
-                await consumer.start()
-                await consumer.seek_to_beginning()
-                ends = await consumer.end_offsets(partitions)
-            except (KafkaError, OSError) as error:
-                raise self._clients.unavailable(error) from error
+            partitions = await self._partitions()
+            consumer.assign(partitions)
+            await consumer.start()
+            await consumer.seek_to_beginning()
+            ends = await consumer.end_offsets(partitions)
             async for _, records in read_up_to(consumer, ends):
                 for record in records:
                     yield record
+        except (KafkaError, OSError) as error:
+            raise self._clients.unavailable(error) from error
         finally:
             await consumer.stop()
 

@@ -23,6 +23,7 @@ async def sole_member(clients: KafkaClients, topic: str, group: str) -> AsyncIte
     Raises:
         SomebodyElse: the group has another member, or had one that was killed within the last six seconds.
         KafkaUnavailable: no broker answers.
+        NotAllowed: the user may not join the group.
         TopicRefused: the cluster does not say who its members are.
     """
     # Nothing is read: it need not poll to stay.

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from dispatcher.durations import milliseconds_of
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import NotAllowed
 from dispatcher.kafka.administration import Administrator, connected
 from dispatcher.kafka.broker_time import ClockDifference, clock_difference
 from dispatcher.kafka.clients import KafkaClients
@@ -33,10 +33,6 @@ _HEADS_WITHIN = 5.0
 _FETCH_BYTES = 64 * 1024
 _AGAIN_AFTER = 0.2
 _NOT_YET = (GroupLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
-
-
-class NotAllowed(DispatcherError):
-    """Kafka answers, and its user may not look; the message names the ACL that is missing."""
 
 
 @dataclass(frozen=True, slots=True)

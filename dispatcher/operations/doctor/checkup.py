@@ -1,7 +1,7 @@
 """The whole check, section by section: what cannot be checked because of what is wrong before it is left out."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 
 from dispatcher.errors import ConfigurationError, DispatcherError, KafkaUnavailable
@@ -123,10 +123,10 @@ class _Checkup:
         findings += kafka.check_topics(plan, topics)
         missing = {change.topic for change in plan.changes if change.action == "create"}
         if self._vault is not None and topics.config not in missing:
-            findings += await kafka.check_webhooks(clients, topics, self._vault)
-        findings += await kafka.check_groups(clients, topics, self._seconds)
+            findings += await _found("webhooks", kafka.check_webhooks(clients, topics, self._vault))
+        findings += await _found("groups", kafka.check_groups(clients, topics, self._seconds))
         if topics.dead_letter not in missing:
-            findings.append(await kafka.check_dead_letters(clients, topics))
+            findings += await _found("dead letters", kafka.check_dead_letters(clients, topics))
         return findings
 
     async def clickhouse(self) -> list[Finding]:
@@ -145,3 +145,11 @@ class _Checkup:
             else:
                 findings += [fine("schema", f"migration {name} was applied") for name in applied]
         return [*findings, *await check_clickhouse(self._settings)]
+
+
+async def _found(subject: str, check: Awaitable[list[Finding]]) -> list[Finding]:
+    # Kafka's user may lack an ACL for one check alone.
+    try:
+        return await check
+    except DispatcherError as error:
+        return [kafka.failed(subject, error)]

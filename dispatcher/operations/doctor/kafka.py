@@ -120,22 +120,19 @@ def _group(group: GroupLag) -> Finding:
     return Finding(subject, level, found, remedy)
 
 
-async def check_dead_letters(clients: KafkaClients, topics: Topics) -> Finding:
+async def check_dead_letters(clients: KafkaClients, topics: Topics) -> list[Finding]:
     """How many unreadable records nobody has sent again."""
     try:
         async with asyncio.timeout(_READ_WITHIN):
             letters = await DeadLetterBox(clients, topics).letters(Selection())
     except TimeoutError:
-        return notice(
-            "dead letters", f"more than can be read in {span(_READ_WITHIN)}", "run `dispatcher dead-letters list`"
-        )
+        found = f"more than can be read in {span(_READ_WITHIN)}"
+        return [notice("dead letters", found, "run `dispatcher dead-letters list`")]
     if not letters:
-        return fine("dead letters", "none")
-    return notice(
-        "dead letters",
-        f"{counted(len(letters), 'record')} could not be understood; the newest: {letters[0].reason}",
-        "run `dispatcher dead-letters list`, and `replay` once they can be read",
-    )
+        return [fine("dead letters", "none")]
+    found = f"{counted(len(letters), 'record')} could not be understood; the newest: {letters[0].reason}"
+    remedy = "run `dispatcher dead-letters list`, and `replay` once they can be read"
+    return [notice("dead letters", found, remedy)]
 
 
 async def check_webhooks(clients: KafkaClients, topics: Topics, vault: Vault) -> list[Finding]:

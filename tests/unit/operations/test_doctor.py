@@ -2,12 +2,17 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from cryptography.fernet import Fernet
 
+from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.plan import AddPartitions, AlterConfig, CreateTopic, Drift, Plan
 from dispatcher.kafka.topics import load_topics
 from dispatcher.local_secrets import LocalSecrets
+from dispatcher.operations.doctor import kafka
 from dispatcher.operations.doctor.checkup import check_up
 from dispatcher.operations.doctor.configuration import (
     check_authentication,
@@ -16,7 +21,7 @@ from dispatcher.operations.doctor.configuration import (
     check_schedule,
     read_settings,
 )
-from dispatcher.operations.doctor.finding import split_advice
+from dispatcher.operations.doctor.finding import fine, split_advice
 from dispatcher.operations.doctor.kafka import check_topics
 from dispatcher.operations.doctor.machine import check_data_dir, judge_room
 from dispatcher.operations.lag import Level
@@ -87,6 +92,30 @@ def test_topics_that_are_not_as_declared(change: Any, level: Level) -> None:
     assert finding.level is level
     assert "webhooks.attempts" in finding.found
     assert "dispatcher topics apply" in (finding.remedy or "")
+
+
+async def test_what_one_check_may_not_do_keeps_no_other_from_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = KafkaClients(load_settings(kafka_bootstrap_servers="kafka.test:9092"))
+    refused = clients.unavailable(TopicAuthorizationFailedError("webhooks.config"))
+    plan = Plan((CreateTopic("webhooks.bulk", 12, 1, {}),), ())
+    for name, check in {
+        "check_broker": AsyncMock(return_value=[]),
+        "topics_plan": AsyncMock(return_value=plan),
+        "check_webhooks": AsyncMock(side_effect=refused),
+        "check_groups": AsyncMock(side_effect=refused),
+        "check_dead_letters": AsyncMock(return_value=[fine("dead letters", "none")]),
+    }.items():
+        monkeypatch.setattr(kafka, name, check)
+    monkeypatch.setenv("DISPATCHER_KAFKA_BOOTSTRAP_SERVERS", "kafka.test:9092")
+    monkeypatch.setenv("DISPATCHER_ENCRYPTION_KEY", Fernet.generate_key().decode())
+    monkeypatch.setenv("DISPATCHER_CLICKHOUSE_URL", "nowhere")
+    sections = {section.title: section.findings async for section in check_up(0.0, applying=False)}
+    levels = {finding.subject: finding.level for finding in sections["Kafka"]}
+    wrong = Level.PROBLEM
+    assert levels == {"topics": wrong, "webhooks": wrong, "groups": wrong, "dead letters": Level.FINE}
+    remedies = {finding.remedy for finding in sections["Kafka"] if finding.subject in {"webhooks", "groups"}}
+    assert remedies == {"grant it DESCRIBE on that topic, with READ or WRITE for what reads or writes it"}
+    assert sections["ClickHouse"]
 
 
 def test_topics_as_declared_and_what_nobody_puts_right_by_itself() -> None:

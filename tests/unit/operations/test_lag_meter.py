@@ -9,12 +9,12 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, TopicAuthorizationFailedError
 from prometheus_client import REGISTRY
 
-from dispatcher.errors import KafkaUnavailable
+from dispatcher.errors import KafkaUnavailable, NotAllowed
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import load_topics
 from dispatcher.operations import lag_meter
 from dispatcher.operations.cluster_watch import ClusterWatch, forget
-from dispatcher.operations.lag_meter import LagMeter, NotAllowed
+from dispatcher.operations.lag_meter import LagMeter
 from dispatcher.settings import default_topics_file, load_settings
 from tests.support.waiting import eventually
 
