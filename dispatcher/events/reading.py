@@ -4,7 +4,6 @@
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ MAX_NESTING = 200
 
 _ENTRIES_SHOWN = 10
 _SHOWN_CHARACTERS = 60
+_INTEGER_CHARACTERS = 40
 
 _WITHOUT_DEVICES = "the operation was sent, its devices were not"
 _WITHOUT_THESE = "the operation and its other devices were sent"
@@ -90,10 +90,9 @@ def _parse(value: bytes) -> Any:
         raise UnreadableEvent(f"not JSON: {error}") from None
 
 
-def _finite(number: str) -> Number:
-    if math.isinf(float(number)):
-        raise ValueError(f"the number {number[:_SHOWN_CHARACTERS]} is too large")
-    return Number(number)
+def _integer(digits: str) -> int | Number:
+    # Python's has no sign at zero, and refuses thousands of digits.
+    return int(digits) if len(digits) <= _INTEGER_CHARACTERS and digits != "-0" else Number(digits)
 
 
 def _not_a_number(constant: str) -> NoReturn:
@@ -101,7 +100,7 @@ def _not_a_number(constant: str) -> NoReturn:
 
 
 # json.loads makes one anew for each text, and says itself what a byte order mark is.
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_not_a_number)
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=_integer, parse_constant=_not_a_number)
 _BYTE_ORDER_MARK = "\ufeff"
 
 

@@ -13,7 +13,7 @@ _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number with a fraction or an exponent, by the text with which an event gave it: 1.10 is not 1.1."""
+    """A number by the text with which an event gave it, where Python's would not keep it: 1.10 is not 1.1."""
 
     text: str
 
