@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -44,7 +45,8 @@ def publish(
 ) -> None:
     """Publish the events of a file, each to the topic of its type.
 
-    A line that is not an event is named on standard error and left out; the exit status is 1 then.
+    A line that is not an event is named on standard error and left out; the exit status is 1 then. An operation with
+    devices that lack what tells them apart is published, and named too: nobody will be told of those devices.
     """
     clients, topics = open_cluster()
     console = Console(stderr=True)
@@ -227,10 +229,11 @@ def _reporting(report: Callable[[], None], worth_it: Callable[[], bool]) -> Iter
 
 def _report_publication(publication: Publication, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"published": publication.published, "rejected": publication.rejected}))
+        typer.echo(json.dumps(asdict(publication)))
     else:
+        incomplete = f", {publication.incomplete} of them incomplete" if publication.incomplete else ""
         rejected = f", {publication.rejected} rejected" if publication.rejected else ""
-        typer.echo(f"{publication.published} published{rejected}")
+        typer.echo(f"{publication.published} published{incomplete}{rejected}")
 
 
 def _report_simulation(published: Counter[EventType], seed: int, seconds: float, *, as_json: bool) -> None:

@@ -127,10 +127,14 @@ class Sending:
 
 @dataclass(slots=True)
 class Publication:
-    """What became of the lines so far: events that Kafka acknowledged, and lines that are not events."""
+    """What became of the lines so far: events that Kafka acknowledged, and lines that are not events.
+
+    Of those that are published, so many are ``incomplete``: operations with devices that nobody will be told of.
+    """
 
     published: int = 0
     rejected: int = 0
+    incomplete: int = 0
 
     def anything(self) -> bool:
         """Whether there has been a line at all that came to something."""
@@ -138,19 +142,19 @@ class Publication:
 
 
 class Publisher:
-    """Publishes the events among lines, and names the lines that are none."""
+    """Publishes the events among lines, and names the lines that are none, or are not all that they should be."""
 
     def __init__(
         self,
         producer: AIOKafkaProducer,
         topics: Topics,
         publication: Publication,
-        on_rejected: Callable[[int, str], None],
+        on_bad: Callable[[int, str], None],
     ) -> None:
-        """``publication`` counts, while this works. ``on_rejected`` hears a bad line's number and what is wrong."""
+        """``publication`` counts, while this works. ``on_bad`` hears a bad line's number and what is wrong."""
         self.publication = publication
         self._topics = topics
-        self._on_rejected = on_rejected
+        self._on_bad = on_bad
         self._sending = Sending(producer)
 
     async def publish(self, lines: AsyncIterator[Line]) -> Publication:
@@ -179,16 +183,20 @@ class Publisher:
         except UnreadableEvent as error:
             self._reject(line, str(error))
             return
+        incomplete = event.incomplete
         await self._sending.send(
             self._topics.events[event.type],
             line.content,
             event.organization_id.encode(),
-            on_acknowledged=self._acknowledged,
+            on_acknowledged=lambda: self._acknowledged(line, incomplete),
             on_refused=lambda error: self._refused(line, error),
         )
 
-    def _acknowledged(self) -> None:
+    def _acknowledged(self, line: Line, incomplete: str) -> None:
         self.publication.published += 1
+        if incomplete:
+            self.publication.incomplete += 1
+            self._on_bad(line.number, f"published, but incomplete: {incomplete}")
 
     def _refused(self, line: Line, error: KafkaError) -> bool:
         if not isinstance(error, _TOO_LARGE):
@@ -198,4 +206,4 @@ class Publisher:
 
     def _reject(self, line: Line, reason: str) -> None:
         self.publication.rejected += 1
-        self._on_rejected(line.number, reason)
+        self._on_bad(line.number, reason)

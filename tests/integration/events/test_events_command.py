@@ -54,12 +54,21 @@ async def test_publish_names_bad_lines_and_fails(settings: Settings, topics: Top
     lines = _lines(6)
     status, out, err = await _run(settings, "publish", "-", "--json", given=b"".join([*lines, b"{}\n", b"oops"]))
     assert status == 1
-    assert json.loads(out) == {"published": 6, "rejected": 2}
+    assert json.loads(out) == {"published": 6, "rejected": 2, "incomplete": 0}
     first, second = err.splitlines()
     assert first.startswith("line 7: not a CloudEvents 1.0 event")
     assert second.startswith("line 8: not JSON")
     published = [record for topic in topics.events.values() for record in await consume_all(clients, topic)]
     assert sorted(record.value for record in published) == sorted(line.strip() for line in lines)
+
+
+async def test_publish_names_operations_that_lose_devices(settings: Settings, topics: Topics) -> None:
+    data = {"organization_id": "org-1", "operation_id": "op-1", "workspaces": [{}]}
+    line = orjson.dumps({"specversion": "1.0", "id": "1", "source": "/p", "type": "operation_executed", "data": data})
+    status, out, err = await _run(settings, "publish", "-", given=line)
+    assert (status, out) == (0, "1 published, 1 of them incomplete\n")
+    assert err.startswith("line 1: published, but incomplete: data.workspaces[0].workspace_id is missing; ")
+    assert err.count("\n") == 1
 
 
 async def test_publish_sends_what_arrives_before_its_input_ends(

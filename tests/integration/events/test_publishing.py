@@ -69,6 +69,23 @@ async def test_events_go_to_their_topics_as_they_stand(clients: KafkaClients, to
             assert in_order == [line for key, line in expected if key == organization_id]
 
 
+async def test_operations_that_lose_devices_are_published_and_named(clients: KafkaClients, topics: Topics) -> None:
+    envelope = {"specversion": "1.0", "id": "1", "source": "/p", "type": "operation_executed"}
+    data = {"organization_id": "org-1", "workspaces": [{"workspace_id": "ws-1"}, {}]}
+    lines = [
+        orjson.dumps({**envelope, "data": {**data, "operation_id": "op-1"}}),
+        orjson.dumps({**envelope, "data": {**data, "operation_id": "op-1", "workspaces": []}}),
+        orjson.dumps({**envelope, "data": data}),
+    ]
+    publication, named = await _publish(clients, topics, *lines)
+    assert publication == Publication(published=3, rejected=0, incomplete=2)
+    assert named.keys() == {1, 3}
+    assert named[1].startswith("published, but incomplete: data.workspaces[1].workspace_id is missing; ")
+    assert named[3].startswith("published, but incomplete: data.operation_id is missing; ")
+    records = await consume_all(clients, topics.events[EventType.OPERATION_EXECUTED])
+    assert sorted(record.value for record in records) == sorted(lines)
+
+
 async def test_bad_lines_are_named_and_the_others_published(clients: KafkaClients, topics: Topics) -> None:
     publication, rejected = await _publish(clients, topics, b"{", _event(), b"{}", None, _event())
     assert publication == Publication(published=2, rejected=3)
