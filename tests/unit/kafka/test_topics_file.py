@@ -24,6 +24,7 @@ def load(tmp_path: Path, before: str, instead: str) -> None:
         ("[0s, 5s,", "[5s, 5s,", "retry.schedule: retry.schedule starts with 0s"),
         ("[0s, 5s,", "[0s, 0s,", "every entry of retry.schedule after the first is longer than 0s"),
         ("[0s, 5s,", "[0s, 5,", "retry.schedule.1: 5 has no unit; write a whole number and ms, s, m, h or d"),
+        ("[0s, 5s,", "[0s, 1.5h,", "retry.schedule.1: '1.5h' is not a duration; write a whole number"),
         ("[0s, 5s,", "[0s, true,", "retry.schedule.1: True has no unit"),
         ("[0s, 5s,", "[0s, 5 seconds,", "retry.schedule.1: '5 seconds' is not a duration"),
         ("[0s, 5s,", "[0s, 999999999d,", "retry.schedule.1: '999999999d' is longer than 36500d"),
@@ -79,6 +80,12 @@ def test_the_schedule_makes_the_delay_topics(tmp_path: Path) -> None:
     }
     numbers = {topic.name: topic.partitions for topic in topics.declared}
     assert {numbers[name] for name in topics.of_deliveries} == {topics.delivery_partitions}
+
+
+def test_a_delay_topic_is_named_in_the_largest_unit_that_fits(tmp_path: Path) -> None:
+    file = tmp_path / "topics.yaml"
+    file.write_text(re.sub(r"schedule: .*", "schedule: [0s, 60s, 90s, 24h]", TEXT), encoding="utf-8")
+    assert list(load_topics(file).retry.values()) == [f"webhooks.retry.{delay}" for delay in ("1m", "90s", "1d")]
 
 
 def test_a_file_of_before_there_were_sessions_is_read_as_if_it_had_them(tmp_path: Path) -> None:
