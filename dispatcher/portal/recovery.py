@@ -39,7 +39,9 @@ class NotRecovered(DispatcherError):
 class FailedMessages(Protocol):
     """Where messages that failed are counted and read."""
 
-    async def count(self, organization_id: str, webhook_id: str, span: Span, *, but: Sequence[str] = ()) -> int:
+    async def count(
+        self, organization_id: str, webhook_id: str, span: Span, *, but: Sequence[tuple[str, int]] = ()
+    ) -> int:
         """How many failed."""
 
     def batches(self, organization_id: str, webhook_id: str, span: Span) -> AsyncIterator[list[Recoverable]]:

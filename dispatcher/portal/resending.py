@@ -76,7 +76,7 @@ class Resender:
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._queued: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._lately: deque[tuple[float, str, str]] = deque(maxlen=_REMEMBERED_LATELY)
+        self._lately: deque[tuple[float, str, str, int]] = deque(maxlen=_REMEMBERED_LATELY)
 
     async def resend(self, webhook: Webhook, message_id: str) -> int:
         """Queue another run of a message and return its number; the broker has it then.
@@ -88,7 +88,7 @@ class Resender:
         async with lock:
             message, body = await self._known(webhook, message_id)
             await (await self._queue(self._topics.deliveries, webhook, message, body))
-            self._lately.append((self._monotonic(), webhook.id, message_id))
+            self._lately.append((self._monotonic(), webhook.id, message_id, message.runs))
         return message.runs + 1
 
     async def queue(self, webhook: Webhook, message: Message, body: bytes) -> "asyncio.Future[object]":
@@ -130,10 +130,13 @@ class Resender:
         """Whether a later run than the log knows of was queued here."""
         return self._queued.get((webhook.id, message.message_id), 0) > message.runs
 
-    def resent_lately(self, webhook: Webhook) -> Sequence[str]:
-        """The messages of a webhook that somebody sent again so lately that the log may not know yet."""
+    def resent_lately(self, webhook: Webhook) -> Sequence[tuple[str, int]]:
+        """The messages of a webhook that somebody sent again so lately that the log may not know yet.
+
+        Each with the runs that it had before: with more of them it is known.
+        """
         since = self._monotonic() - UNSEEN_SECONDS
-        return [message_id for at, webhook_id, message_id in self._lately if at > since and webhook_id == webhook.id]
+        return [(message_id, runs) for at, of, message_id, runs in self._lately if at > since and of == webhook.id]
 
     async def _known(self, webhook: Webhook, message_id: str) -> tuple[Message, bytes]:
         message = await self._messages.message(webhook.organization_id, webhook.id, message_id)

@@ -27,7 +27,8 @@ _FAILED = f"""
 _COUNT = f"""
     SELECT uniqExact(message_id) AS messages FROM message_bodies
     WHERE {OF_WEBHOOK} AND message_id IN (
-        SELECT message_id FROM messages WHERE {_FAILED} AND message_id NOT IN {{except:Array(String)}})
+        SELECT message_id FROM messages
+        WHERE {_FAILED} AND (message_id, runs) NOT IN {{except:Array(Tuple(String, UInt8))}})
 """
 
 # In the order of the table's key, which the next page goes on after.
@@ -78,8 +79,13 @@ class RecoverableMessages:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    async def count(self, organization_id: str, webhook_id: str, span: Span, *, but: Sequence[str] = ()) -> int:
-        """How many messages failed for good in a span of time, but for some, and have their bodies kept."""
+    async def count(
+        self, organization_id: str, webhook_id: str, span: Span, *, but: Sequence[tuple[str, int]] = ()
+    ) -> int:
+        """How many messages failed for good in a span of time and have their bodies kept.
+
+        But for some, as long as these have no more than so many runs.
+        """
         parameters = {**_parameters(organization_id, webhook_id, span), "except": list(but)}
         return int((await self._clickhouse.query(_COUNT, parameters))[0]["messages"])
 

@@ -132,13 +132,16 @@ async def test_what_can_be_recovered_has_failed_for_good_and_its_body(clickhouse
     await insert(clickhouse, [outcome("waits", 1, "failed", at=NOW - 4000, next_attempt_at=NOW + 1000)])
     await insert(clickhouse, failing_then(True, "sent", 1))
     assert await recoverable.count(*US, span) == 2
-    assert await recoverable.count(*US, span, but=["b", "x"]) == 1
+    assert await recoverable.count(*US, span, but=[("b", 1), ("x", 1)]) == 1
     assert await recoverable.count(*US, Span(span.since, span.since + timedelta(seconds=1))) == 0
     found = [one async for batch in recoverable.batches(*US, span) for one in batch]
     assert {one.message.message_id: one.body for one in found} == {"a": b'{"of": "a"}', "b": b'{"of": "b"}'}
     assert {(one.message.status, one.message.runs) for one in found} == {("failed", 1)}
     await insert_queued(clickhouse, queued_row("a", run=2))
     assert await recoverable.count(*US, span) == 1
+    await insert(clickhouse, [outcome("a", 1, "failed", at=NOW - 3000, run=2)])
+    assert await recoverable.count(*US, span, but=[("a", 1), ("b", 1)]) == 1, "what was sent again has failed again"
+    assert await recoverable.count(*US, span, but=[("a", 1), ("a", 2)]) == 1
 
 
 async def test_a_success_is_never_uncounted_nor_moved(clickhouse: ClickHouse) -> None:

@@ -65,6 +65,16 @@ async def test_what_was_queued_is_pending_until_the_log_knows() -> None:
         await resending.resend(WEBHOOK, "msg_1")
 
 
+async def test_what_was_resent_lately_is_told_with_the_runs_that_it_had() -> None:
+    resending = resender(Producer(refusals=1), replace(MESSAGE, runs=4))
+    with pytest.raises(KafkaTimeoutError):
+        await resending.resend(WEBHOOK, "msg_1")
+    assert resending.resent_lately(WEBHOOK) == []
+    await resending.resend(WEBHOOK, "msg_1")
+    assert resending.resent_lately(WEBHOOK) == [("msg_1", 4)]
+    assert resending.resent_lately(a_webhook(id="another")) == []
+
+
 @pytest.mark.parametrize("latest", ["pending", "in_progress"])
 async def test_a_message_that_arrived_before_is_not_sent_again_while_that_is_being_done(latest: Status) -> None:
     arrived = replace(MESSAGE, status="successful", runs=2)
