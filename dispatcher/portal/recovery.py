@@ -1,16 +1,17 @@
 """Sending again everything that failed at a webhook within a span of time.
 
 Whoever asks is told how many messages that is, and a command is written: a recovery of a million messages takes
-minutes, and goes on when the portal that was asked is restarted. The group of the portals carries it out. A message
-that is pending is passed over, so that carrying a command out again sends little again: what was queued and is not in
-the log yet, as the same run, which the senders make once.
+minutes, and goes on when the portal that was asked is restarted. The group of the portals carries it out. What failed
+just before somebody asked is looked for a moment later, when it is in the log: it is sent, and may not be among those
+told of. A message that is pending is passed over, so that carrying a command out again sends little again: what was
+queued and is not in the log yet, as the same run, which the senders make once.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -28,6 +29,9 @@ from dispatcher.recording.recoverable import Recoverable, Span
 from dispatcher.webhooks.commands import Recover, RecoveredSpan
 from dispatcher.webhooks.directory import Directory
 from dispatcher.webhooks.webhook import Webhook
+
+_RECORDED_AFTER = timedelta(seconds=5)
+"""So long after a message has failed it is in the log, where nothing is behind."""
 
 log = structlog.get_logger()
 
@@ -98,7 +102,7 @@ class Recoveries:
 
     def work(self, clients: KafkaClients) -> InTurn:
         """The work of the group; other commands are others' work, and a bad one is theirs to judge."""
-        return InTurn(clients, self._producer, self._topics, Group.RECOVERY, [self._topics.commands], self._carry_out)
+        return InTurn(clients, self._producer, self._topics, Group.RECOVERY, [self._topics.commands], self.carry_out)
 
     def _asked_lately(self, webhook: Webhook) -> list[Span]:
         """Spans of which the log may not know yet that what failed in them is pending."""
@@ -106,7 +110,13 @@ class Recoveries:
             self._lately.popleft()
         return [span for _, webhook_id, span in self._lately if webhook_id == webhook.id]
 
-    async def _carry_out(self, record: ConsumerRecord) -> None:
+    async def carry_out(self, record: ConsumerRecord) -> None:
+        """Send again what a command says; other records are passed over.
+
+        Raises:
+            NotRecovered: ClickHouse refuses.
+            ClickHouseUnavailable: it does not answer.
+        """
         try:
             command = Recover.model_validate_json(record.value or b"")
         except ValidationError:
@@ -114,11 +124,23 @@ class Recoveries:
         webhook = self._directory.get(command.webhook_id)
         if webhook is None:
             return
+        recorded = command.time - _RECORDED_AFTER
+        earlier = [Span(one.since, min(one.until, recorded)) for one in command.spans if one.since < recorded]
+        latest = [Span(max(one.since, recorded), one.until) for one in command.spans if one.until > recorded]
         try:
-            queued = [await self._recover(webhook, Span(one.since, one.until)) for one in command.spans]
+            queued = [await self._recover(webhook, span) for span in earlier]
+            if latest:
+                await self._until_recorded(command.time)
+                queued += [await self._recover(webhook, span) for span in latest]
         except QueryFailed as error:
             raise NotRecovered(f"what failed is not sent again yet: {error}") from error
         log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
+
+    async def _until_recorded(self, at: datetime) -> None:
+        """Wait until what failed before a moment is in the log."""
+        left = at + _RECORDED_AFTER - self._clock()
+        # The clock of the portal that was asked may be ahead.
+        await asyncio.sleep(min(left, _RECORDED_AFTER) / timedelta(seconds=1))
 
     async def _recover(self, webhook: Webhook, span: Span) -> int:
         queued = 0

@@ -1,11 +1,17 @@
 """Asking for what failed to be sent again, and asking once more."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from dispatcher.portal.recovery import Asked, Recoveries
-from dispatcher.recording.recoverable import Span
+from dispatcher.recording.history import Message
+from dispatcher.recording.recoverable import Recoverable, Span
 from tests.support.webhooks import a_webhook
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -26,22 +32,55 @@ class Clock:
         return self.passed
 
 
-def recoveries(clock: Clock, failed_at: list[datetime]) -> Recoveries:
+@dataclass
+class Done:
+    """The commands that were written, and what was sent again."""
+
+    commands: list[Any] = field(default_factory=list)
+    resent: list[str] = field(default_factory=list)
+
+
+def recoveries(clock: Clock, failed_at: list[datetime], done: Done | None = None) -> Recoveries:
+    done = done or Done()
+
     async def count(_organization: str, _webhook: str, span: Span, **_: object) -> int:
         return sum(span.since <= at < span.until for at in failed_at)
 
-    async def send_and_wait(*_: object, **__: object) -> None:
-        pass
+    async def batches(_organization: str, _webhook: str, span: Span) -> AsyncIterator[list[Recoverable]]:
+        messages = [
+            Message(f"msg_{number}", "failed", 1, 1, at, at, "object_created", "")
+            for number, at in enumerate(failed_at)
+            if span.since <= at < span.until
+        ]
+        yield [Recoverable(message, b"{}") for message in messages]
+
+    async def queue(_webhook: object, message: Message, _body: bytes) -> Awaitable[None]:
+        done.resent.append(message.message_id)
+        return asyncio.sleep(0)
+
+    async def send_and_wait(_topic: str, value: bytes, **_: object) -> None:
+        done.commands.append(SimpleNamespace(value=value))
 
     return Recoveries(
-        cast("Any", SimpleNamespace(count=count)),
-        cast("Any", SimpleNamespace(resent_lately=lambda _: [])),
-        cast("Any", None),
+        cast("Any", SimpleNamespace(count=count, batches=batches)),
+        cast("Any", SimpleNamespace(resent_lately=lambda _: [], is_queued=lambda *_: False, queue=queue)),
+        cast("Any", {WEBHOOK.id: WEBHOOK}),
         cast("Any", SimpleNamespace(send_and_wait=send_and_wait)),
         cast("Any", SimpleNamespace(commands="commands")),
         clock.now,
         clock.seconds,
     )
+
+
+def asleep(clock: Clock, meanwhile: Callable[[], None] = lambda: None) -> Callable[[float], Awaitable[None]]:
+    """Sleeping in which the clock goes on, and something happens."""
+
+    async def sleep(seconds: float) -> None:
+        if seconds > 0:
+            clock.passed += seconds
+            meanwhile()
+
+    return sleep
 
 
 async def test_what_was_just_asked_for_is_not_sent_twice_and_known_to_be_on_its_way() -> None:
@@ -61,3 +100,43 @@ async def test_what_nobody_asked_for_is_not_on_its_way() -> None:
     assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW)) == Asked(1, already=False)
     assert await asking.ask(a_webhook(id="another"), Span(NOW - AN_HOUR, NOW)) == Asked(1, already=False)
     assert await asking.ask(WEBHOOK, Span(NOW - 3 * AN_HOUR, NOW - 2 * AN_HOUR)) == Asked(0, already=False)
+
+
+async def test_what_failed_just_before_is_sent_though_the_log_has_it_a_moment_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, done, failed_at = Clock(), Done(), [NOW - AN_HOUR / 2]
+    asking = recoveries(clock, failed_at, done)
+    assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW)) == Asked(1, already=False)
+    seen = list[list[str]]()
+
+    def recorded() -> None:
+        seen.append([*done.resent])
+        failed_at.append(NOW - timedelta(seconds=1))
+
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock, recorded))
+    await asking.carry_out(done.commands[0])
+    assert (seen, done.resent) == ([["msg_0"]], ["msg_0", "msg_1"]), "the others need not wait for it"
+    assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, clock.now())) == Asked(0, already=True)
+
+
+@pytest.mark.parametrize(("clock_is", "waited"), [(9, 0), (2, 3), (-3600, 5)])
+async def test_nothing_is_waited_for_longer_than_it_takes_to_be_recorded(
+    clock_is: float, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, done = Clock(), Done()
+    asking = recoveries(clock, [NOW - timedelta(seconds=1)], done)
+    await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW))
+    clock.passed = clock_is
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
+    await asking.carry_out(done.commands[0])
+    assert (done.resent, clock.passed) == (["msg_0"], clock_is + waited)
+
+
+async def test_of_a_time_that_has_long_passed_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, done = Clock(), Done()
+    asking = recoveries(clock, [NOW - AN_HOUR / 2], done)
+    await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW - AN_HOUR / 4))
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
+    await asking.carry_out(done.commands[0])
+    assert (done.resent, clock.passed) == (["msg_0"], 0)
