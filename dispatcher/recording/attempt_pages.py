@@ -3,7 +3,8 @@
 Attempts that have ended are found by time in ``attempt_times``, whose rows are hints: an attempt that was executed
 twice has several. Of a webhook with few attempts all are read, so that the one that counts is among them; of others,
 those of a page are looked up among the attempts themselves. Those that wait or run are found in the few hours that have
-any.
+any. Of a message that was told of in several hours another of them may say that the attempt has ended, so they are
+looked up too.
 """
 
 # Only constants of these modules are put into statements; values are bound by the server.
@@ -11,11 +12,11 @@ any.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from dispatcher.delivery.outcome import NOT_ENDED, Status
-from dispatcher.moments import milliseconds
+from dispatcher.moments import milliseconds, moment
 from dispatcher.recording import hours
 from dispatcher.recording.clickhouse import ClickHouse
 from dispatcher.recording.cursors import Position
@@ -30,8 +31,9 @@ COLUMNS: Final = """
 """
 """What is read of an attempt of ``attempt_states``."""
 
-_ENDED: Final[Sequence[Status]] = ("failed", "successful")
+_ENDED: Final[tuple[Status, ...]] = ("failed", "successful")
 
+_HOUR_SECONDS = 3600
 _ALL_DAYS_MS: Final = 28 * 86_400_000
 _FOR_A_PAGE = 8
 _FOR_A_PAGE_OF_FAILED: Final = 64
@@ -39,6 +41,8 @@ _FOR_A_PAGE_OF_FAILED: Final = 64
 
 _FEW = 2_000
 """So many rows of a webhook are read at once rather than a page of them looked up in as many days."""
+
+_MOST_LOOKED_UP = 10_000
 
 _BEFORE = """
     at <= fromUnixTimestamp64Milli({at:Int64}, 'UTC') AND (at, message_id, run, attempt)
@@ -89,6 +93,12 @@ _THAT_WAIT = f"""
     ORDER BY at_ms DESC, message_id DESC, run DESC, attempt DESC LIMIT {{limit:UInt32}}
 """
 
+_HAVE_ENDED = f"""
+    SELECT message_id, run, attempt FROM attempt_states
+    WHERE {hours.OF_WEBHOOK} AND message_id IN {{message_ids:Array(String)}}
+        AND toDate(message_created_on) IN %s AND status IN {_ENDED}
+"""
+
 AFTER_ALL: Final = Position(at=(1 << 47), message_id="", run=0, attempt=0)
 """Where the list begins."""
 
@@ -127,8 +137,18 @@ class AttemptPages:
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, state: Hours
     ) -> list[Row]:
         ranks = {NOT_ENDED.index(each) + 1: each for each in statuses}
-        parameters = {**of_webhook, "ranks": list(ranks), "limit": limit, **before._asdict()}
-        rows = await self._clickhouse.query(_THAT_WAIT % hours.listed(state.waiting), parameters)
+        that_wait = _THAT_WAIT % hours.listed(state.waiting)
+        rows: list[Row] = []
+        at_once = limit
+        while len(rows) < limit:
+            parameters = {**of_webhook, "ranks": list(ranks), "limit": at_once, **before._asdict()}
+            found = await self._clickhouse.query(that_wait, parameters)
+            rows += await self._but_ended(of_webhook, found, state)
+            if len(found) < at_once:
+                break
+            before = position(found[-1])
+            # It may be an operation of a hundred thousand devices that was told of twice.
+            at_once = min(8 * at_once, _MOST_LOOKED_UP)
         nothing_yet = {"duration_ms": None, "response_code": None, "error": ""}
         return [
             {
@@ -140,6 +160,19 @@ class AttemptPages:
             }
             for row in rows
         ]
+
+    async def _but_ended(self, of_webhook: Mapping[str, Any], found: Sequence[Row], state: Hours) -> Sequence[Row]:
+        """Those that have not ended in an hour in which nothing waits."""
+        if not found or not (state.recent or state.retold):
+            return found
+        parameters = {
+            **of_webhook,
+            "message_ids": sorted({row["message_id"] for row in found}),
+            "created_days": _days_around(state.waiting),
+        }
+        days = _AND_RETOLD_DAYS if state.retold else _CREATED_DAYS
+        ended = {_attempt(row) for row in await self._clickhouse.query(_HAVE_ENDED % days, parameters)}
+        return [row for row in found if _attempt(row) not in ended]
 
     async def _ended(
         self, of_webhook: Mapping[str, Any], statuses: Sequence[Status], limit: int, before: Position, state: Hours
@@ -184,7 +217,7 @@ class AttemptPages:
             return None
         latest: dict[tuple[str, int, int], Row] = {}
         for hint in sorted(hints, key=lambda hint: (_ENDED.index(hint["status_name"]), hint["at_ms"])):
-            latest[hint["message_id"], hint["run"], hint["attempt"]] = hint
+            latest[_attempt(hint)] = hint
         return [
             row for row in latest.values() if row["kept"] and row["status_name"] in statuses and position(row) < before
         ]
@@ -203,6 +236,16 @@ class AttemptPages:
         days = _AND_RETOLD_DAYS if state.retold else _CREATED_DAYS
         rows = await self._clickhouse.query(_LOOKED_UP % days, parameters)
         return {position(row): row for row in rows if expected.get(position(row)) == row["status_name"]}
+
+
+def _attempt(row: Row) -> tuple[str, int, int]:
+    return row["message_id"], row["run"], row["attempt"]
+
+
+def _days_around(some_hours: Sequence[int]) -> list[date]:
+    """The days of hours and of those before and after."""
+    around = {hour + beside for hour in some_hours for beside in (-_HOUR_SECONDS, _HOUR_SECONDS)}
+    return sorted({moment(hour * 1000).date() for hour in around})
 
 
 def _of_status(statuses: Sequence[Status]) -> str:

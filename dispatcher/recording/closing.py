@@ -71,6 +71,15 @@ _MESSAGE = "organization_id, webhook_id, hour, message_id"
 
 
 _AMONG_CHOSEN = f"(organization_id, webhook_id, hour) IN ({_CHOSEN}) AND {_HOURS}"
+# Of an attempt that was told of in several hours, the one with its last word: whatever comes later opens that one.
+_RETOLD_THAT_WAIT = f"""
+    SELECT organization_id, webhook_id, argMax(toStartOfHour(message_created_on), version) AS hour
+    FROM attempt_states
+    WHERE (organization_id, webhook_id, message_id) IN (
+        SELECT organization_id, webhook_id, message_id FROM retold_messages WHERE {_HOURS})
+    GROUP BY organization_id, webhook_id, message_id, run, attempt
+    HAVING max(version) < {hours.FIRST_ENDED_VERSION}
+"""
 
 
 # Something that is inserted meanwhile opens the hour again, whatever is written here: then this row does not count.
@@ -112,6 +121,10 @@ _CLOSE = f"""
             FROM ({hours.attempts(_EVERYBODY, _AMONG_CHOSEN, by=_MESSAGE)})
             GROUP BY organization_id, webhook_id, hour, waits, made_at, milliseconds
         )
+        GROUP BY organization_id, webhook_id, hour
+        UNION ALL
+        SELECT organization_id, webhook_id, hour, 0, 0, 0, 0, count(), hour, [], []
+        FROM ({_RETOLD_THAT_WAIT}) WHERE {_AMONG_CHOSEN}
         GROUP BY organization_id, webhook_id, hour
     )
     GROUP BY organization_id, webhook_id, hour

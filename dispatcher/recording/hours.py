@@ -42,7 +42,10 @@ MILLISECONDS: Final = """
 TIME_OF_VERSION: Final = "281474976710655"
 """The bits of an attempt's version that are its time in milliseconds; the status is above them."""
 
-WAITS: Final = "version < 844424930131968"
+FIRST_ENDED_VERSION: Final = "844424930131968"
+"""The least version of an attempt that has ended."""
+
+WAITS: Final = f"version < {FIRST_ENDED_VERSION}"
 """Whether an attempt of ``attempts`` has not ended."""
 
 MADE_AT: Final = f"toUInt32(intDiv(bitAnd(version, {TIME_OF_VERSION}), 3600000) * 3600)"

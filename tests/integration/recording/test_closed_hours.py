@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.moments import moment
 from dispatcher.observability.metrics import HOURS_CLOSED
 from dispatcher.recording import attempt_pages, closing, queued, schema
 from dispatcher.recording import overview as overviews
@@ -34,6 +35,7 @@ from tests.support.waiting import eventually
 
 US = (ORGANIZATION, WEBHOOK)
 AT_ONCE = timedelta(0)
+DAY = 24 * HOUR
 
 
 async def test_figures_and_plots_are_those_of_the_rows_whatever_is_closed_when(embedded: ClickHouse) -> None:
@@ -108,6 +110,23 @@ async def test_pages_list_each_attempt_once_whatever_is_closed_when(
         await in_pages_as_in_rows(embedded, log, traffic.chance.choice((4, 20, 60)))
 
 
+@pytest.mark.parametrize(("seed", "few"), [(3, 0), (4, 2_000)])
+async def test_pages_list_each_attempt_of_events_that_came_in_two_hours_once(
+    embedded: ClickHouse, seed: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt_pages, "_FEW", few)
+    traffic, log = Traffic(seed), DeliveryLog(embedded)
+    rows = [row for n in range(25) for row in traffic.message(f"m{n}", WEBHOOK)]
+    for row in traffic.chance.sample(rows, len(rows) // 3):
+        row["message_created_on"] -= traffic.chance.randint(0, 30) * HOUR
+    for batch in traffic.shuffled_batches(rows):
+        await insert(embedded, batch)
+        await find_retold(embedded, AT_ONCE)
+        if traffic.chance.random() < 0.7:
+            await close(embedded)
+        await in_pages_as_in_rows(embedded, log, traffic.chance.choice((4, 20, 60)))
+
+
 async def in_pages_as_in_rows(clickhouse: ClickHouse, log: DeliveryLog, limit: int) -> None:
     expected = await clickhouse.query(
         "SELECT message_id || '-' || toString(run) || '-' || toString(attempt) AS id, status, duration_ms,"
@@ -146,6 +165,47 @@ async def test_an_hour_that_waits_for_a_retry_lists_it_once_closed(clickhouse: C
     waiting = (await log.attempts(*US, status="pending")).items
     assert [(row.id, row.next_attempt_at is not None) for row in waiting] == [("r-1-2", True), ("q-1-1", True)]
     assert (await log.metrics(*US)).pending == 2
+
+
+@pytest.mark.parametrize("others", [[], ["another"]], ids=["nothing else waits", "another waits in one of the hours"])
+async def test_what_waits_of_an_event_that_came_again_in_another_hour_is_listed(
+    clickhouse: ClickHouse, others: list[str]
+) -> None:
+    log = DeliveryLog(clickhouse)
+    await insert(
+        clickhouse,
+        [outcome(id, 1, "failed", at=NOW - 40 * HOUR, next_attempt_at=NOW + HOUR) for id in ("m", *others)],
+    )
+    assert await close(clickhouse) == 1
+    await insert(clickhouse, [outcome("m", 1, "failed", at=NOW - 30 * HOUR, next_attempt_at=NOW + 2 * HOUR)])
+    assert await find_retold(clickhouse, AT_ONCE)
+    for _ in range(2):
+        waiting = (await log.attempts(*US, status="pending")).items
+        assert [(row.id, row.next_attempt_at) for row in waiting] == [
+            ("m-1-2", moment(NOW + 2 * HOUR)),
+            *((f"{id}-1-2", moment(NOW + HOUR)) for id in others),
+        ]
+        assert (await log.metrics(*US)).pending == len(waiting)
+        await in_pages_as_in_rows(clickhouse, log, 1)
+        assert await close(clickhouse) in (2, 0)
+
+
+@pytest.mark.parametrize("boundary", [NOW // HOUR * HOUR - HOUR, NOW // DAY * DAY], ids=["hours", "days"])
+async def test_what_was_told_of_in_two_hours_and_has_ended_does_not_wait_though_nobody_has_looked(
+    clickhouse: ClickHouse, boundary: int
+) -> None:
+    log, ended = DeliveryLog(clickhouse), [f"m{n}" for n in range(4)]
+    told = [queued.encode(delivery(id, boundary - 2_000), due_at=boundary - 1_000) for id in ("waits", *ended)]
+    await clickhouse.insert(queued.TABLE, b"".join(told), row_format=queued.FORMAT, columns=queued.COLUMNS)
+    await insert(
+        clickhouse,
+        [outcome(id, 1, "successful", at=boundary + 3_000, message_created_on=boundary + 2_000) for id in ended],
+    )
+    for _ in range(2):
+        assert [each.id for each in await listed(log, WEBHOOK, "pending", 2)] == ["waits-1-1"]
+        shown = [(each.id, each.status) for each in await listed(log, WEBHOOK, None, 2)]
+        assert shown == [*((f"{id}-1-1", "successful") for id in reversed(ended)), ("waits-1-1", "pending")]
+        await close(clickhouse)
 
 
 async def test_messages_of_more_than_13_months_ago_do_not_count(clickhouse: ClickHouse) -> None:

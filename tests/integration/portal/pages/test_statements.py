@@ -4,6 +4,7 @@ Where one of these fails, a page asks more than it did. If it is worth that, wri
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from time import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
+from tests.support.closed_hours import close
 from tests.support.portal import Api
 from tests.support.visitor import Visitor
 
@@ -46,6 +48,12 @@ CALLS = {
     "/webhooks/{id}/attempts?status=failed": 2,
     "/webhooks/{id}/attempts.csv": 3,
     "/webhooks/{id}/audit": 0,
+}
+CALLS_ONCE_CLOSED = {
+    "/webhooks/{id}/metrics": 1,
+    "/webhooks/{id}/attempts": 4,
+    "/webhooks/{id}/attempts?status=pending": 3,
+    "/webhooks/{id}/attempts?status=failed": 2,
 }
 
 
@@ -101,10 +109,23 @@ async def test_statements_of_a_part_that_follows_a_page(id: str, visitor: Visito
 
 
 async def test_statements_of_a_call(id: str, api: Api, statements: Counter[str]) -> None:
+    assert await calls_that_ask_more(CALLS, id, api, statements) == {}
+
+
+async def test_statements_of_a_call_once_all_hours_are_closed(
+    id: str, api: Api, clickhouse: ClickHouse, statements: Counter[str]
+) -> None:
+    await close(clickhouse)
+    assert await calls_that_ask_more(CALLS_ONCE_CLOSED, id, api, statements) == {}
+
+
+async def calls_that_ask_more(
+    calls: Mapping[str, int], id: str, api: Api, statements: Counter[str]
+) -> Mapping[str, int]:
     asked = {}
-    for path in CALLS:
+    for path in calls:
         statements.clear()
         reply = await api("GET", path.format(id=id))
         assert reply.status == 200, path
         asked[path] = statements.total()
-    assert {path: count for path, count in asked.items() if count > CALLS[path]} == {}
+    return {path: count for path, count in asked.items() if count > calls[path]}
