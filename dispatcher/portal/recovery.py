@@ -2,9 +2,9 @@
 
 Whoever asks is told how many messages that is, and a command is written: a recovery of a million messages takes
 minutes, and goes on when the portal that was asked is restarted. The group of the portals carries it out. What failed
-just before somebody asked is looked for a moment later, when it is in the log: it is sent, and may not be among those
-told of. A message that is pending is passed over, so that carrying a command out again sends little again: what was
-queued and is not in the log yet, as the same run, which the senders make once.
+just before somebody asked is looked for again a moment later, by another command, when all of it is in the log: it is
+sent, and may not be among those told of. A message that is pending is passed over, so that carrying a command out again
+sends little again: what was queued and is not in the log yet, as the same run, which the senders make once.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from dispatcher.webhooks.webhook import Webhook
 
 _RECORDED_AFTER = timedelta(seconds=5)
 """So long after a message has failed it is in the log, where nothing is behind."""
+_ONE_SECOND = timedelta(seconds=1)
 
 log = structlog.get_logger()
 
@@ -96,7 +97,7 @@ class Recoveries:
             if queued:
                 listed = [RecoveredSpan(since=one.since, until=one.until) for one in spans]
                 command = Recover(v=1, command="recover", webhook_id=webhook.id, spans=listed, time=now)
-                await self._producer.send_and_wait(self._topics.commands, command.encode(), key=webhook.id.encode())
+                await self._write(command)
                 self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
         return Asked(queued, already=spans != [whole])
 
@@ -111,11 +112,12 @@ class Recoveries:
         return [span for _, webhook_id, span in self._lately if webhook_id == webhook.id]
 
     async def carry_out(self, record: ConsumerRecord) -> None:
-        """Send again what a command says; other records are passed over.
+        """Send again what a command says, not before its time; other records are passed over.
 
         Raises:
             NotRecovered: ClickHouse refuses.
             ClickHouseUnavailable: it does not answer.
+            KafkaError: the broker does not take it.
         """
         try:
             command = Recover.model_validate_json(record.value or b"")
@@ -124,23 +126,31 @@ class Recoveries:
         webhook = self._directory.get(command.webhook_id)
         if webhook is None:
             return
-        recorded = command.time - _RECORDED_AFTER
-        earlier = [Span(one.since, min(one.until, recorded)) for one in command.spans if one.since < recorded]
-        latest = [Span(max(one.since, recorded), one.until) for one in command.spans if one.until > recorded]
+        # The clock of the portal that was asked may be ahead.
+        await asyncio.sleep(min(command.time - self._clock(), _RECORDED_AFTER) / _ONE_SECOND)
         try:
-            queued = [await self._recover(webhook, span) for span in earlier]
-            if latest:
-                await self._until_recorded(command.time)
-                queued += [await self._recover(webhook, span) for span in latest]
+            queued = [await self._recover(webhook, Span(one.since, one.until)) for one in command.spans]
         except QueryFailed as error:
             raise NotRecovered(f"what failed is not sent again yet: {error}") from error
         log.info("messages that failed are sent again", webhook_id=webhook.id, messages=sum(queued))
+        if (rest := self._not_recorded_yet(command)) is not None:
+            await self._write(rest)
 
-    async def _until_recorded(self, at: datetime) -> None:
-        """Wait until what failed before a moment is in the log."""
-        left = at + _RECORDED_AFTER - self._clock()
-        # The clock of the portal that was asked may be ahead.
-        await asyncio.sleep(min(left, _RECORDED_AFTER) / timedelta(seconds=1))
+    def _not_recorded_yet(self, command: Recover) -> Recover | None:
+        """What is to be asked of the end of a command's time when it is in the log."""
+        recorded = command.time - _RECORDED_AFTER
+        latest = [
+            RecoveredSpan(since=max(one.since, recorded), until=one.until)
+            for one in command.spans
+            if one.until > recorded
+        ]
+        again_at = command.time + _RECORDED_AFTER
+        if not latest or self._clock() >= again_at:
+            return None
+        return command.model_copy(update={"spans": latest, "time": again_at})
+
+    async def _write(self, command: Recover) -> None:
+        await self._producer.send_and_wait(self._topics.commands, command.encode(), key=command.webhook_id.encode())
 
     async def _recover(self, webhook: Webhook, span: Span) -> int:
         queued = 0

@@ -72,13 +72,11 @@ def recoveries(clock: Clock, failed_at: list[datetime], done: Done | None = None
     )
 
 
-def asleep(clock: Clock, meanwhile: Callable[[], None] = lambda: None) -> Callable[[float], Awaitable[None]]:
-    """Sleeping in which the clock goes on, and something happens."""
+def asleep(clock: Clock) -> Callable[[float], Awaitable[None]]:
+    """Sleeping in which the clock goes on."""
 
     async def sleep(seconds: float) -> None:
-        if seconds > 0:
-            clock.passed += seconds
-            meanwhile()
+        clock.passed += max(seconds, 0)
 
     return sleep
 
@@ -106,37 +104,37 @@ async def test_what_failed_just_before_is_sent_though_the_log_has_it_a_moment_la
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, done, failed_at = Clock(), Done(), [NOW - AN_HOUR / 2]
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
     asking = recoveries(clock, failed_at, done)
     assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW)) == Asked(1, already=False)
-    seen = list[list[str]]()
-
-    def recorded() -> None:
-        seen.append([*done.resent])
-        failed_at.append(NOW - timedelta(seconds=1))
-
-    monkeypatch.setattr(asyncio, "sleep", asleep(clock, recorded))
     await asking.carry_out(done.commands[0])
-    assert (seen, done.resent) == ([["msg_0"]], ["msg_0", "msg_1"]), "the others need not wait for it"
+    assert (done.resent, clock.passed) == (["msg_0"], 0), "what is known does not wait for the rest"
+    failed_at.append(NOW - timedelta(seconds=1))
+    await asking.carry_out(done.commands[1])
+    assert (done.resent, clock.passed) == (["msg_0", "msg_1"], 5)
+    assert len(done.commands) == 2, "and that is all"
     assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, clock.now())) == Asked(0, already=True)
 
 
-@pytest.mark.parametrize(("clock_is", "waited"), [(9, 0), (2, 3), (-3600, 5)])
-async def test_nothing_is_waited_for_longer_than_it_takes_to_be_recorded(
-    clock_is: float, waited: float, monkeypatch: pytest.MonkeyPatch
+async def test_the_time_of_a_command_is_not_waited_for_longer_than_it_takes_to_be_recorded(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, done = Clock(), Done()
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
     asking = recoveries(clock, [NOW - timedelta(seconds=1)], done)
     await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW))
-    clock.passed = clock_is
-    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
+    clock.passed = -3600
     await asking.carry_out(done.commands[0])
-    assert (done.resent, clock.passed) == (["msg_0"], clock_is + waited)
+    assert (done.resent, clock.passed) == (["msg_0"], -3595)
 
 
-async def test_of_a_time_that_has_long_passed_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("until", "carried_out_after"), [(NOW - AN_HOUR / 4, 0), (NOW, 5)], ids=["a time long ago", "a command that waited"]
+)
+async def test_what_is_recorded_by_now_is_not_looked_for_again(until: datetime, carried_out_after: float) -> None:
     clock, done = Clock(), Done()
     asking = recoveries(clock, [NOW - AN_HOUR / 2], done)
-    await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW - AN_HOUR / 4))
-    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
+    await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, until))
+    clock.passed = carried_out_after
     await asking.carry_out(done.commands[0])
-    assert (done.resent, clock.passed) == (["msg_0"], 0)
+    assert (done.resent, len(done.commands)) == (["msg_0"], 1)
