@@ -314,7 +314,7 @@ async def test_leaving_asks_only_when_something_was_changed(opened: Callable[[st
     assert await page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
     await page.get_by_role("checkbox", name="Send webhook for all alerts").check()
     await page.get_by_role("link", name="Elsewhere").click()
-    assert len(asked) == 1
+    await eventually(lambda: len(asked) == 1)
     assert page.url.endswith("/page")
     assert not await page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
 
@@ -499,6 +499,31 @@ async def test_back_closes_the_details_and_forward_opens_them_again(
     await page.go_back()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     assert page.url == url
+
+
+async def test_forward_opens_details_that_are_still_being_closed(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    backend[0].listed = [attempt("a", "failed", 10)]
+    page = await opened((WITH_DETAILS % "") + WINDOW)
+    await page.get_by_role("link", name="Details").click()
+    heading = page.get_by_role("dialog").get_by_role("heading", name="a")
+    await expect(heading).to_be_focused()
+    # As Back and Forward do, before the window knows that it is closed.
+    await page.evaluate(
+        """() => {
+            const go = (state, address) => {
+                history.replaceState(state, "", address);
+                dispatchEvent(new PopStateEvent("popstate", { state }));
+            };
+            window.closed = new Promise((done) => document.querySelector("dialog").addEventListener("close", done));
+            go(null, "/page");
+            go({ window: true }, "/attempts/a");
+        }"""
+    )
+    await page.evaluate("async () => { await window.closed; }")
+    await expect(heading).to_be_focused()
+    await expect(page).to_have_url(re.compile("/attempts/a$"))
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,10 @@ class AttemptWindow extends HTMLElement {
   #went(dialog: HTMLDialogElement): void {
     if (dialog.open && location.pathname !== this.#path()) {
       dialog.close();
-    } else if (!dialog.open && this.#href !== "") {
-      this.#left();
     } else if (!dialog.open && history.state?.window) {
       this.#present(location.href);
+    } else if (!dialog.open && this.#href !== "") {
+      this.#left();
     }
   }
 
@@ -112,19 +112,24 @@ class AttemptWindow extends HTMLElement {
       this.#dialog?.showModal();
     }
     this.#href = href;
+    this.#next = "";
     const skeleton = this.querySelector("template")?.content.cloneNode(true);
     this.#content?.replaceChildren(...(skeleton ? [skeleton] : []));
     void this.#load(href);
   }
 
   #closed(): void {
+    if (this.#dialog?.open) {
+      // Forward has opened it again before this was told.
+      return;
+    }
     this.#asking?.abort();
     this.#forget();
     this.#content?.replaceChildren();
     if (this.#around && !this.#opener?.isConnected) {
       takeFocus(this.#around);
     }
-    if (location.pathname === this.#path()) {
+    if (this.#href !== "" && location.pathname === this.#path()) {
       history.back();
     } else {
       this.#left();
