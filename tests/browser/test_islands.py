@@ -70,6 +70,7 @@ FOLLOWED = """
 <div data-part="notice" data-deferred hidden></div>
 <div data-part="attempts" data-deferred="attempts" aria-busy="true"></div>
 """
+FIGURES = '<live-metrics data-url="/figures"><p data-figure="total">0</p></live-metrics>'
 PLOTS = '<delivery-plots data-url="/history"></delivery-plots>'
 
 
@@ -109,6 +110,8 @@ class Backend:
     """With which status, and which Retry-After, the next requests for a part are answered."""
     part_asked: list[float] = field(default_factory=list)
     sent: int = 0
+    figures_asked: int = 0
+    """How often; the figure that is answered, too."""
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self.refusing])
@@ -118,6 +121,7 @@ class Backend:
         app.router.add_get("/attempts/{id}", self.details)
         app.router.add_get("/stream", self.stream)
         app.router.add_get("/history", self.history)
+        app.router.add_get("/figures", self.figures)
         app.router.add_post("/sent", self.send)
         app.router.add_static("/static/", ROOT)
         return app
@@ -137,7 +141,7 @@ class Backend:
             await self.may_come.wait()
             return web.Response(text=self.part, content_type="text/html")
         names = ["json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts"]
-        names += ["attempt-window", "delivery-plots", "unsaved-changes", "deferred-parts"]
+        names += ["attempt-window", "delivery-plots", "unsaved-changes", "deferred-parts", "live-metrics"]
         scripts = "".join(
             f'<script type="module" src="/static/{name}.js"></script>'
             for name in ("portal", *(f"built/{name}" for name in names))
@@ -184,6 +188,10 @@ class Backend:
     async def send(self, _: web.Request) -> web.Response:
         self.sent += 1
         return web.Response(status=204)
+
+    async def figures(self, _: web.Request) -> web.Response:
+        self.figures_asked += 1
+        return web.json_response({"total": self.figures_asked})
 
     async def history(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.query))
@@ -666,6 +674,22 @@ async def test_who_may_not_see_a_part_is_told_by_the_page(
     made.may_come.set()
     page = await opened(FOLLOWED)
     await expect(page).to_have_url(f"{url}?whole=yes")
+
+
+async def test_figures_are_asked_for_once_more_when_what_happened_has_settled(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    made, _ = backend
+    page = await opened("")
+    await page.clock.install(time=0)
+    await opened(FIGURES)
+    await page.clock.pause_at(1)
+    figure = page.locator("[data-figure]")
+    await page.evaluate("document.dispatchEvent(new Event('attempts'))")
+    for passes, asked in ((3_000, "1"), (4_000, "2"), (30_000, "3")):
+        await page.clock.run_for(passes)
+        await expect(figure).to_have_text(asked)
+    assert made.figures_asked == 3
 
 
 async def test_a_list_is_searched_for_names_and_not_for_what_stands_beside_them(opened: Callable[[str], Any]) -> None:

@@ -6,12 +6,16 @@ import { language } from "../lib/language.ts";
 const POLL_MS = 30_000;
 /** However many attempts come, the figures are asked for once in this time. */
 const AT_MOST_EVERY_MS = 3_000;
+/** What the stream has shown may not be in the figures yet. */
+const FIGURES_SETTLE_MS = 4_000;
 
 class LiveMetrics extends HTMLElement {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #due = 0;
   #asking = false;
   #moved = false;
+  /** Whether something happened since the figures were asked for. */
+  #unsettled = false;
   #stops = new AbortController();
 
   connectedCallback(): void {
@@ -32,9 +36,10 @@ class LiveMetrics extends HTMLElement {
     this.#later(POLL_MS);
   }
 
-  /** Asks soon; what happens in the meantime is in the same answer. */
+  /** Asks soon, and once more when that has settled; what happens in the meantime is in the same answer. */
   #ask(): void {
     this.#moved = true;
+    this.#unsettled = true;
     this.#later(AT_MOST_EVERY_MS);
   }
 
@@ -50,6 +55,8 @@ class LiveMetrics extends HTMLElement {
 
   async #refresh(): Promise<void> {
     this.#timer = undefined;
+    const next = this.#unsettled ? FIGURES_SETTLE_MS : POLL_MS;
+    this.#unsettled = false;
     const url = this.getAttribute("data-url");
     if (url !== null && !document.hidden && !this.#asking) {
       this.#asking = true;
@@ -65,7 +72,7 @@ class LiveMetrics extends HTMLElement {
       }
     }
     if (!this.#stops.signal.aborted) {
-      this.#later(POLL_MS);
+      this.#later(next);
     }
   }
 
