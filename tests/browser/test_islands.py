@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from dispatcher.portal.pages.security_headers import security_headers
 from dispatcher.portal.pages.static_files import ROOT
@@ -71,6 +72,17 @@ FOLLOWED = """
 <div data-part="attempts" data-deferred="attempts" aria-busy="true"></div>
 """
 FIGURES = '<live-metrics data-url="/figures"><p data-figure="total">0</p></live-metrics>'
+FILTERS = """
+<form data-submits><label for="type">Type</label>
+<select id="type" name="type"><option value="">All</option><option>alert</option></select>
+<button data-scriptless>Apply</button></form>
+"""
+TIMES = """
+<zoned-times><input type="hidden" id="zone" value="UTC">
+<input type="datetime-local" id="typed" value="2026-11-24T10:00" data-utc>
+<input type="datetime-local" id="suggested" value="2026-11-24T10:00" data-utc>
+<input type="datetime-local" id="linked" value="2026-11-24T12:00:00" data-moment="2026-11-24T10:00:00Z"></zoned-times>
+"""
 PLOTS = '<delivery-plots data-url="/history"></delivery-plots>'
 
 
@@ -141,7 +153,14 @@ class Backend:
             await self.may_come.wait()
             return web.Response(text=self.part, content_type="text/html")
         names = ["json-editor", "template-preview", "webhook-form", "resource-picker", "live-attempts"]
-        names += ["attempt-window", "delivery-plots", "unsaved-changes", "deferred-parts", "live-metrics"]
+        names += [
+            "attempt-window",
+            "delivery-plots",
+            "unsaved-changes",
+            "deferred-parts",
+            "live-metrics",
+            "zoned-times",
+        ]
         scripts = "".join(
             f'<script type="module" src="/static/{name}.js"></script>'
             for name in ("portal", *(f"built/{name}" for name in names))
@@ -228,6 +247,22 @@ async def opened(backend: tuple[Backend, str], browser: Browser) -> AsyncIterato
     assert title == "Islands"
     # The browser's own words for an answer above 399, which tests may provoke.
     assert [text for text in wrong if "Failed to load resource" not in text] == []
+
+
+@asynccontextmanager
+async def before_script(page: Page, name: str) -> AsyncIterator[None]:
+    """The page anew; within, its script has not come yet, and after it all have run."""
+    may_come = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_come.wait()
+        await route.continue_()
+
+    await page.route(f"**/{name}.js", hold)
+    await page.reload(wait_until="commit")
+    yield
+    may_come.set()
+    await page.wait_for_load_state()
 
 
 async def test_the_editor_completes_marks_mistakes_and_lets_go_of_the_keyboard(opened: Callable[[str], Any]) -> None:
@@ -690,6 +725,32 @@ async def test_figures_are_asked_for_once_more_when_what_happened_has_settled(
         await page.clock.run_for(passes)
         await expect(figure).to_have_text(asked)
     assert made.figures_asked == 3
+
+
+@pytest.mark.parametrize("by", ["leaving the list", "the button"])
+async def test_what_was_chosen_before_the_page_s_script_ran_can_be_applied(
+    opened: Callable[[str], Any], backend: tuple[Backend, str], by: str
+) -> None:
+    page = await opened(FILTERS)
+    type, button = page.get_by_label("Type"), page.get_by_role("button", name="Apply")
+    await expect(button).to_be_hidden()
+    async with before_script(page, "portal"):
+        await type.select_option("alert")
+    await (type.press("Tab") if by == "leaving the list" else button.click())
+    await expect(page).to_have_url(f"{backend[1]}?type=alert")
+
+
+async def test_a_time_that_was_typed_before_the_script_ran_is_left_as_it_is(opened: Callable[[str], Any]) -> None:
+    page = await opened(TIMES)
+    async with before_script(page, "zoned-times"):
+        await page.locator("#typed").fill("2026-11-24T08:30")
+    for id, value in {
+        "zone": "America/New_York",
+        "typed": "2026-11-24T08:30",
+        "suggested": "2026-11-24T05:00",
+        "linked": "2026-11-24T05:00",
+    }.items():
+        await expect(page.locator(f"#{id}")).to_have_value(value)
 
 
 async def test_a_list_is_searched_for_names_and_not_for_what_stands_beside_them(opened: Callable[[str], Any]) -> None:

@@ -16,7 +16,7 @@ class ZonedTimes extends HTMLElement {
     const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
     for (const input of suggested) {
       const moment = new Date(input.dataset["moment"] ?? `${input.value}Z`);
-      if (!Number.isNaN(moment.getTime())) {
+      if (asMade(input) && !Number.isNaN(moment.getTime())) {
         input.value = localTime(moment);
       }
       input.removeAttribute("data-utc");
@@ -31,6 +31,13 @@ class ZonedTimes extends HTMLElement {
       shown.textContent = timeZone;
     }
   }
+}
+
+/** Whether nobody has typed there before this ran. The browser may write a time otherwise than the page does. */
+function asMade(input: HTMLInputElement): boolean {
+  const made = input.cloneNode() as HTMLInputElement;
+  made.value = input.defaultValue;
+  return made.value === input.value;
 }
 
 if (customElements.get("zoned-times") === undefined) {

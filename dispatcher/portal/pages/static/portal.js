@@ -130,8 +130,12 @@ sessionStorage.removeItem("focus");
 // What is chosen from a list applies at once. What is typed, or changed in a closed list by keys, which go through all that
 // lies between, applies with Enter and when the focus leaves. Without script, the form's button does it.
 for (const form of document.querySelectorAll("[data-submits]")) {
-  const chosen = () => `${new URLSearchParams(new FormData(form))}`;
-  let applied = chosen();
+  const fieldsOf = (one) => `${new URLSearchParams(new FormData(one))}`;
+  const chosen = () => fieldsOf(form);
+  // Somebody may have chosen before this ran.
+  const made = form.cloneNode(true);
+  made.reset();
+  let applied = fieldsOf(made);
   let stepping = false;
   const apply = (focused = document.activeElement) => {
     if (chosen() === applied) return;
@@ -177,7 +181,7 @@ for (const form of document.querySelectorAll("[data-submits]")) {
     focused.focus();
     focused.setSelectionRange?.(focused.value.length, focused.value.length);
   }
-  for (const button of form.querySelectorAll("[data-scriptless]")) button.hidden = true;
+  for (const button of form.querySelectorAll("[data-scriptless]")) button.hidden = chosen() === applied;
 }
 
 // A form is sent once, however often its button is pressed; what takes a while says so.
