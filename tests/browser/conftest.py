@@ -26,7 +26,7 @@ from tools.pictures import browser_program
 
 __all__ = ["clickhouse", "clickhouse_url", "engine", "follower", "settings", "unused_databases"]
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=45_000)
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,9 @@ async def test_attempts_arrive_as_events_happen_and_are_looked_at_and_sent_again
     await window.get_by_role("button", name="Resend").click()
     await expect(window.get_by_role("status")).to_contain_text("This is run 2 of it")
     await expect(window.get_by_role("heading", name="Sent again: run 2")).to_be_visible()
+    await expect(rows).to_have_count(3)
     await page.keyboard.press("Escape")
     await expect(page).to_have_url(re.compile(r"\?tab=metrics$"))
-    await expect(rows).to_have_count(3)
     assert len(target.at("hook")) == 3
 
 
@@ -67,6 +67,8 @@ async def test_filters_show_what_failed_and_when_it_is_tried_again(
     await expect(page.locator("live-attempts tbody tr")).to_have_count(1)
     await expect(page.locator("live-attempts tbody tr")).to_contain_text("due ")
     await page.get_by_role("link", name="Failed attempts").click()
+    await expect(page).to_have_url(re.compile("status=failed"))
+    await page.wait_for_load_state()
     await page.locator("live-attempts tbody tr").get_by_role("link", name="Details").click()
     window = page.get_by_role("dialog")
     await expect(window.get_by_role("alert")).to_contain_text("The target answered 503.")

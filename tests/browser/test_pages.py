@@ -25,6 +25,7 @@ async def test_an_admin_signs_in_looks_for_a_webhook_enables_and_deletes_it(pers
     await page.get_by_role("link", name="Tickets").click()
     await page.get_by_role("button", name="Enable").click()
     await expect(page.get_by_role("status")).to_have_text("The webhook is enabled.")
+    await page.wait_for_load_state()
     await page.get_by_role("link", name="Delete").click()
     await expect(page.get_by_role("dialog")).to_contain_text("It can not be undone.")
     await page.keyboard.press("Escape")
@@ -201,8 +202,10 @@ async def test_what_is_chosen_is_in_the_address_and_can_be_shared(person: Person
     await expect(names).to_have_text(["Tickets", "Chat", "Ads"])
     await expect(by_url).to_have_attribute("aria-sort", "descending")
     # What is chosen applies at once, and the order stays.
+    await page.wait_for_load_state()
     await page.get_by_label("Event Type").select_option(label="Active alert")
     await expect(names).to_have_text(["Tickets", "Chat"])
+    await page.wait_for_load_state()
     await page.get_by_label("Status").select_option(label="Disabled")
     await expect(page).to_have_url(re.compile("status=disabled"))
     await expect(names).to_have_text(["Tickets", "Chat"])
@@ -287,10 +290,12 @@ async def test_what_is_typed_applies_when_somebody_clicks_beside_it(person: Pers
     await page.get_by_role("heading", name="Webhook Integrations").click()
     await expect(names).to_have_text(["Tickets"])
     # Whoever applies it by Enter goes on typing where they were.
+    await page.wait_for_load_state()
     await search.press("End")
     await page.keyboard.type("e")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile("search=ticke"))
+    await expect(search).to_be_focused()
     await page.keyboard.type("ts")
     await expect(search).to_have_value("tickets")
     # Whoever clicks on a webhook gets that one.

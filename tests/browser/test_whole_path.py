@@ -103,8 +103,8 @@ async def test_a_webhook_from_its_creation_to_its_end(
     await window.get_by_role("button", name="Resend").click()
     await expect(window.get_by_role("status")).to_contain_text("This is run 2 of it")
     await expect(window.get_by_role("heading", name="Sent again: run 2")).to_be_visible()
-    await page.keyboard.press("Escape")
     await expect(rows).to_have_count(5)
+    await page.keyboard.press("Escape")
     await expect(rows.first).to_contain_text("Successful")
     await expect(figures["total"]).to_have_text("1")
     assert target.at("slack")[-1].message_id == sent[0].message_id

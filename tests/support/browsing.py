@@ -39,9 +39,10 @@ class Person:
     errors: list[str]
 
     async def sign_in(self, person: str = ADA) -> None:
-        """As one of the demonstration's people, from the first page."""
+        """As one of the demonstration's people, from the first page, until the next one's scripts have run."""
         await self.page.goto("/")
         await self.page.locator(f'button[value="{person}"]').click()
+        await self.page.wait_for_load_state()
 
 
 async def looking(person: Person, theme: str, language: str) -> None:
