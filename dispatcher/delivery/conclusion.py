@@ -34,6 +34,11 @@ class Conclusion:
         return self.outcome["reason"] == GONE
 
 
+def was_called(outcome: Outcome) -> bool:
+    """Whether who asks for the attempt again repeats it: not if the webhook was disabled before it was called."""
+    return outcome["attempt"] > 1 or outcome["reason"] != DISABLED.reason
+
+
 def conclude(
     delivery: Delivery, target: Target, answer: Answer, schedule: RetrySchedule, *, due_at: int, ended_at: int
 ) -> Conclusion:

@@ -12,6 +12,7 @@ VERSION = b"1"
 FINAL, IN_PROGRESS = ("final", b"1"), ("final", b"0")
 """The header that says whether the outcome is the last one of its attempt."""
 
+_NOT_CALLED = ("called", b"0")
 _OF_THIS_VERSION = ("v", VERSION)
 
 Status = Literal["pending", "in_progress", "successful", "failed"]
@@ -61,8 +62,11 @@ def without_exchange(outcome: Outcome) -> Outcome:
     return cast("Outcome", {name: value for name, value in outcome.items() if name not in Outcome.__optional_keys__})
 
 
-def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int) -> Headers:
-    """The headers of an outcome's record; ``final`` unless the attempt is still being executed."""
+def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int, called: bool = True) -> Headers:
+    """The headers of an outcome's record; ``final`` unless the attempt is still being executed.
+
+    Not ``called``: whatever asks for the attempt again is no repetition of it.
+    """
     headers = [
         _OF_THIS_VERSION,
         ("message", delivery.message_id.encode()),
@@ -72,12 +76,19 @@ def outcome_headers(delivery: Delivery, *, final: bool, topic: str, offset: int)
         ("topic", topic.encode()),
         ("offset", b"%d" % offset),
     ]
+    if not called:
+        headers.append(_NOT_CALLED)
     return delivery.in_trace(headers)
 
 
 def is_final(named: Mapping[str, bytes]) -> bool:
     """Whether the outcome with these headers, by name, is the last one of its attempt."""
     return named.get(FINAL[0]) == FINAL[1]
+
+
+def was_called(named: Mapping[str, bytes]) -> bool:
+    """Whether somebody was called in the attempt of the outcome with these headers, by name, as far as they say."""
+    return named.get(_NOT_CALLED[0]) != _NOT_CALLED[1]
 
 
 def told_of(named: Mapping[str, bytes]) -> tuple[str, int]:

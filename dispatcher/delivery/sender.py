@@ -19,7 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.admission import Admission
 from dispatcher.delivery.attempt import AttemptMaker
 from dispatcher.delivery.commits import Commits
-from dispatcher.delivery.conclusion import Conclusion
+from dispatcher.delivery.conclusion import Conclusion, was_called
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.outcome import Outcome
@@ -365,7 +365,8 @@ class Sender:
             self._reports.success(work, conclusion.outcome, told)
             work.reporting = True
         else:
-            self._reported(work, partition, await self._reports.conclusion(work, conclusion))
+            stored_at = await self._reports.conclusion(work, conclusion)
+            self._reported(work, partition, stored_at, called=was_called(conclusion.outcome))
 
     def _told(self, work: Work, partition: Partition | None, outcome: Outcome, became: Stored | Exception) -> None:
         """The broker has what became of an attempt, or has refused it, for a reason that may be another one's."""
@@ -381,9 +382,10 @@ class Sender:
     async def _tell_again(self, work: Work, partition: Partition | None, outcome: Outcome) -> None:
         self._reported(work, partition, await self._reports.outcome(work, outcome))
 
-    def _reported(self, work: Work, partition: Partition | None, stored_at: int) -> None:
+    def _reported(self, work: Work, partition: Partition | None, stored_at: int, *, called: bool = True) -> None:
         if partition is not None:
-            partition.made.add(work.key, self._clock.now())
+            if called:
+                partition.made.add(work.key, self._clock.now())
             if self._assigned.is_set():  # otherwise somebody else's outcomes may stand before this one
                 partition.read_to = max(partition.read_to or 0, stored_at + 1)
         finish(work.places)

@@ -8,7 +8,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from dispatcher.delivery.memory import REMEMBERED, attempt_key
-from dispatcher.delivery.outcome import is_final, told_of
+from dispatcher.delivery.outcome import is_final, told_of, was_called
 from dispatcher.delivery.record import UnreadableDelivery, read_delivery
 from dispatcher.delivery.work import Partition
 from dispatcher.durations import milliseconds_of
@@ -28,12 +28,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """An attempt that ended: its key, when (milliseconds), and the delivery that it was made for."""
+    """An attempt that ended: its key, when (milliseconds), whose delivery it was, and whether somebody was called."""
 
     key: int
     at: int
     topic: str
     offset: int
+    called: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,9 @@ class _LookBack:
 
     def note(self, partition: Partition, finished: _Finished, committed_to: int) -> None:
         """Let a partition know of an outcome; what is ``committed_to`` an offset is not read again."""
-        if finished.at >= self.remembered - self.idle:
+        if finished.called and finished.at >= self.remembered - self.idle:
             partition.made.add(finished.key, finished.at, min(finished.at + self.idle, self.now))
-        if finished.at < self.remembered and finished.offset >= committed_to:
+        if (not finished.called or finished.at < self.remembered) and finished.offset >= committed_to:
             partition.finished.setdefault(finished.topic, {})[finished.offset] = finished.key
 
 
@@ -169,6 +170,7 @@ def _finished(records: Iterable[Record]) -> Iterable[_Finished]:
                 at=record.timestamp,
                 topic=topic,
                 offset=offset,
+                called=was_called(headers),
             )
         except (KeyError, ValueError) as error:
             # Whoever wrote it, it must not keep a partition from having a sender.

@@ -78,17 +78,21 @@ _DELIVERY_HEADERS = _headers_in_traces(
     }
 )
 
-_ATTEMPT_HEADERS = _headers_in_traces(
-    {
-        "v": _VERSION,
-        "message": _text("The message's id"),
-        "run": _number("The run"),
-        "attempt": _number("The attempt"),
-        "final": {"type": "string", "enum": ["0", "1"], "description": "0 while the attempt is being executed"},
-        "topic": _text("Where the attempt's delivery was read"),
-        "offset": _number("The delivery's offset there; its partition is this record's"),
-    }
-)
+_OUTCOME_HEADERS = {
+    "v": _VERSION,
+    "message": _text("The message's id"),
+    "run": _number("The run"),
+    "attempt": _number("The attempt"),
+    "final": {"type": "string", "enum": ["0", "1"], "description": "0 while the attempt is being executed"},
+    "topic": _text("Where the attempt's delivery was read"),
+    "offset": _number("The delivery's offset there; its partition is this record's"),
+}
+_CALLED = {
+    "type": "string",
+    "const": "0",
+    "description": "The webhook was disabled at its first attempt; otherwise absent",
+}
+_ATTEMPT_HEADERS = _headers({**_OUTCOME_HEADERS, "called": _CALLED, **_TRACE_HEADERS}, list(_OUTCOME_HEADERS))
 
 _CONFIG_HEADERS = _headers(
     {

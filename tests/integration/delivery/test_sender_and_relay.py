@@ -14,6 +14,7 @@ from dispatcher.delivery import sender as sender_role
 from dispatcher.kafka.clock import BrokerClock
 from dispatcher.kafka.topics import load_topics
 from dispatcher.moments import moment
+from dispatcher.webhooks.store import FIRST_REVISION
 from tests.support.delivering import Delivering
 from tests.support.kafka import consume, consume_all, write_topics_file
 from tests.support.target import Received, Target, answer, fail_first, hang
@@ -195,6 +196,26 @@ async def test_a_webhook_that_is_disabled_or_deleted_is_not_called(delivering: D
     }
     assert target.received == []
     assert await given_up(delivering, 2) == {"msg_1", "msg_2"}
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["by the same sender", "by the next one"])
+async def test_what_was_not_sent_to_a_disabled_webhook_is_sent_when_it_comes_again(
+    delivering: Delivering, target: Target, stopped: bool
+) -> None:
+    webhook = await delivering.webhook("wh", target.url("in"), status="disabled")
+    sender = await delivering.sender()
+    await delivering.deliver("wh", "msg_1")
+    assert [each["reason"] for each in await delivering.outcomes(1)] == ["webhook_disabled"]
+    if stopped:
+        await sender.stop()
+    await delivering.store.replace(webhook.model_copy(update={"status": "enabled"}), based_on=FIRST_REVISION)
+    if stopped:
+        await delivering.sender()
+    await delivering.deliver("wh", "msg_1", times=2)
+    await delivering.deliver("wh", "msg_2")
+    await eventually(lambda: len(target.received) >= 2)
+    assert [each["status"] for each in await delivering.outcomes(3)] == ["failed", "successful", "successful"]
+    assert Counter(each.message_id for each in target.received) == Counter(["msg_1", "msg_2"])
 
 
 async def given_up(delivering: Delivering, count: int) -> set[str]:
