@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient
 
+import dispatcher
 from dispatcher.kafka.clients import KafkaClients
 
 
@@ -31,21 +32,23 @@ def kafka_requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
 
 @contextmanager
-def function_calls(*parts: str) -> Iterator[Counter[str]]:
-    """Calls of Python functions in this thread while the block runs, by the part of the path that holds them.
+def function_calls(*packages: ModuleType) -> Iterator[Counter[ModuleType]]:
+    """Calls of Python functions in this thread while the block runs, by the package that holds them: ours if not told.
 
-    A function belongs to the first of ``parts`` that its file's path has in it; others are not counted.
+    Those of other packages are not counted.
     """
-    counted: Counter[str] = Counter()
-    known: dict[str, str | None] = {}
+    directories = {each: Path(str(each.__file__)).parent for each in packages or (dispatcher,)}
+    counted: Counter[ModuleType] = Counter()
+    known: dict[str, ModuleType | None] = {}
 
     def count(frame: FrameType, event: str, _: Any) -> None:
         if event == "call":
             file = frame.f_code.co_filename
             if file not in known:
-                known[file] = next((part for part in parts if part in Path(file).as_posix()), None)
-            if (part := known[file]) is not None:
-                counted[part] += 1
+                holding = (each for each, directory in directories.items() if Path(file).is_relative_to(directory))
+                known[file] = next(holding, None)
+            if (package := known[file]) is not None:
+                counted[package] += 1
 
     before = sys.getprofile()
     sys.setprofile(count)

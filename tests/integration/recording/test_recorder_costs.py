@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import dispatcher
 from dispatcher.delivery.outcome import encode_outcome, outcome_headers
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
@@ -39,7 +40,7 @@ async def test_what_an_attempt_costs_the_recorder(
     recorder = Recorder(clients, topics, embedded, policy=policy)
     inserts = _inserts(embedded, monkeypatch)
 
-    with kafka_requests(monkeypatch) as requests, function_calls("/dispatcher/") as calls:
+    with kafka_requests(monkeypatch) as requests, function_calls() as calls:
         started = time.monotonic()
         await recorder.start()
         try:
@@ -50,7 +51,7 @@ async def test_what_an_attempt_costs_the_recorder(
 
     assert inserts == {"outcomes": 1, "queued": 1}
     assert (await DeliveryLog(embedded).metrics(ORGANIZATION, WEBHOOK)).successful == ATTEMPTS
-    assert (calls["/dispatcher/"] - CALLS_A_SECOND * seconds) / ATTEMPTS <= CALLS_AN_ATTEMPT
+    assert (calls[dispatcher] - CALLS_A_SECOND * seconds) / ATTEMPTS <= CALLS_AN_ATTEMPT
     # One or two for what is there, and some five a second while nothing is.
     assert requests["Fetch"] <= 4 + 6 * seconds
     assert requests["OffsetCommit"] == 1
