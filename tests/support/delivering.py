@@ -83,12 +83,16 @@ class Delivering:
         for each in sent:
             await each
 
-    async def outcomes(self, count: int) -> list[Outcome]:
-        """The outcomes, as soon as there are so many."""
+    async def outcomes(self, count: int, *, in_progress_too: bool = False) -> list[Outcome]:
+        """The outcomes, as soon as there are so many.
+
+        A call that takes long is told in progress before, and how many do is the machine's affair: such are left out.
+        """
 
         async def all_of_them() -> list[Outcome]:
-            records = await consume_all(self.clients, self.topics.attempts)
-            assert len(records) >= count
-            return [orjson.loads(record.value) for record in records]
+            told: list[Outcome] = [orjson.loads(r.value) for r in await consume_all(self.clients, self.topics.attempts)]
+            outcomes = [each for each in told if in_progress_too or each["status"] != "in_progress"]
+            assert len(outcomes) >= count
+            return outcomes
 
         return await eventually(all_of_them)

@@ -26,9 +26,10 @@ def waits_for_others(sender: Sender) -> bool:
 async def test_a_sender_that_stops_waits_for_what_waits(
     delivering: Delivering, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "_LINGER_SECONDS", 1.0)
     await delivering.webhook("wh", target.url("in"))
-    sender = await delivering.sender()
+    with monkeypatch.context() as patch:
+        patch.setattr(reports, "_LINGER_SECONDS", 3.0)  # less than a stop waits
+        sender = await delivering.sender()
     await delivering.deliver("wh", "msg_1", "msg_2")
     await eventually(lambda: waits_for_others(sender) and len(target.received) == 2)
     await sender.stop()
