@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from tests.support.dispatcher import free_port
@@ -205,6 +206,18 @@ wrong_password = refusal(
     "default: Authentication failed: password is incorrect, or there is no user with such name.",
     status=403,
 )
+
+
+_NEVER_END = (answer_silent, answer_endless)
+
+
+def client_seconds(request: pytest.FixtureRequest) -> int:
+    """How long a client is to wait for an answer in a test with this ``fault``.
+
+    A second where the fault is an answer that never ends; otherwise so long that a busy machine is no fault.
+    """
+    fault = request.getfixturevalue("fault") if "fault" in request.fixturenames else None
+    return 1 if fault in _NEVER_END else 10
 
 
 async def bad_gateway(asked: Asked) -> web.StreamResponse:
