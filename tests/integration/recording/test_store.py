@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.delivery.outcome import Outcome, Status
 from dispatcher.errors import ClickHouseUnavailable
+from dispatcher.moments import moment
 from dispatcher.recording import queued
 from dispatcher.recording.clickhouse import ClickHouse, ClickHouseTimedOut, QueryFailed, RejectedRows, SchemaMissing
 from dispatcher.recording.closing import close_hours
@@ -400,5 +401,5 @@ async def test_what_may_be_answered_the_next_time_is_not_refused(
 
 
 def _around_now() -> tuple[datetime, datetime]:
-    now = datetime.now(UTC)
+    now = moment(NOW)
     return now - timedelta(hours=1), now + timedelta(hours=1)

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.kafka.clients import KafkaClients
 from dispatcher.kafka.topics import Topics
-from dispatcher.moments import milliseconds
+from dispatcher.moments import milliseconds, moment
 from dispatcher.recording.clickhouse import ClickHouse
 from tests.support.clickhouse import ON_A_SERVER_TOO, insert, outcome
 from tests.support.kafka import consume
@@ -217,7 +217,7 @@ async def test_what_failed_in_a_time_of_the_person_s_zone_is_sent_again(
     page = await visitor.get(f"{url}?tab=metrics&asks=recover")
     assert '<dialog id="recover" aria-labelledby="recover-title" open>' in page.html
     # Kiritimati's clock is 14 hours before UTC's.
-    there = datetime.now(UTC) + timedelta(hours=14)
+    there = moment(NOW) + timedelta(hours=14)
     form = {"csrf": page.csrf, "zone": "Pacific/Kiritimati", "until": ""}
 
     async def recovered(since: datetime, **others: str) -> str:
