@@ -109,9 +109,9 @@ async def test_what_a_target_echoes_of_its_secrets_is_masked() -> None:
 
 async def test_the_time_holds_for_the_whole_attempt() -> None:
     async with listening(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nso far", then="hang")) as target:
-        answer = await call(target.url, timeout="300ms", allowed=LOOPBACK)
-    assert failure_of(answer) == ("timeout", "the target answered 200, but its answer did not end within 300 ms")
-    assert 300 <= answer.duration_ms < 1_000
+        answer = await call(target.url, timeout="2s", allowed=LOOPBACK)
+    assert failure_of(answer) == ("timeout", "the target answered 200, but its answer did not end within 2 s")
+    assert 2_000 <= answer.duration_ms < 10_000
 
 
 @pytest.mark.parametrize("character", ["\r\n", "\n", "\r", "\0", "\x7f", "\x1b"])

@@ -104,10 +104,11 @@ async def test_a_name_that_changes_between_look_ups_gains_nothing(monkeypatch: p
 
 async def test_names_that_do_not_resolve() -> None:
     async with a_name_server() as (_, server):
-        resolver = aiohttp.AsyncResolver(nameservers=[server], timeout=0.1, tries=1)
-        unknown = await call("http://unknown.example/", resolver=resolver)
-        silent = await call("http://hangs.example/", resolver=resolver)
-        await resolver.close()
+        patient, hasty = (aiohttp.AsyncResolver(nameservers=[server], timeout=t, tries=1) for t in (10, 0.1))
+        unknown = await call("http://unknown.example/", resolver=patient)
+        silent = await call("http://hangs.example/", resolver=hasty)
+        await patient.close()
+        await hasty.close()
     assert failure_of(unknown) == ("dns", "the host's name cannot be resolved")
     assert failure_of(silent) == ("dns", "no name server answered when the host's name was looked up")
 
