@@ -118,12 +118,18 @@ async def test_the_broker_dies_with_a_program_or_a_guardian_that_is_killed(tmp_p
         await EmbeddedKafka(tmp_path).start()
     broker = holders(tmp_path)[1]
     assert is_alive(broker)
+    os.kill(broker, signal.SIGSTOP)  # It does not end before somebody waits for that.
     program.kill()
     await program.communicate()
-
-    # At once, while the broker of the killed program still ends; its lock and its ports are left behind.
     said: list[str] = []
-    async with a_broker(tmp_path, said.append) as (_, servers):
+
+    def say(line: str) -> None:
+        if not said:
+            os.kill(broker, signal.SIGCONT)
+        said.append(line)
+
+    # While the broker of the killed program still ends; its lock and its ports are left behind.
+    async with a_broker(tmp_path, say) as (_, servers):
         assert said[0] == "Waiting for the Kafka of an earlier run to end"
         assert UNCLEAN not in said
         assert not is_alive(broker)

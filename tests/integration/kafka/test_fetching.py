@@ -32,7 +32,7 @@ async def test_a_request_follows_an_answer_at_once_though_records_are_taken_out_
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered_while_records_are_taken_out)
     async with clients.consumer(topics.deliveries, fetch_max_wait_ms=1) as consumer:
         fetch_promptly(consumer)
-        async with asyncio.timeout(5):  # without that, one in 0.2 s
+        async with asyncio.timeout(15):  # without that, one in 0.2 s
             for _ in range(100):
                 await answers.acquire()
 
