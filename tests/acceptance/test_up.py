@@ -96,7 +96,7 @@ async def test_an_event_reaches_its_target_signed_and_shows_in_the_api(up: Up) -
         assert attempt["message_id"] == call.headers["webhook-id"]
         return True
 
-    await eventually(shown, timeout=15)
+    await eventually(shown, timeout=45)
     sql = f"SELECT status, attempts FROM messages WHERE webhook_id = '{webhook['id']}'"
     assert await up.ask(sql) == [["successful", "1"]]
 
@@ -212,7 +212,7 @@ async def test_a_demonstration_stops_cleanly_and_the_next_start_goes_on_with_its
             api = Api(up, ORGANIZATION, token)
             assert await ids(api) == [webhook["id"]]
             assert await ids(Api(up, demo_organization, token)) == demonstrated
-            await eventually(lambda: counted(api, webhook["id"], 1), timeout=15)
+            await eventually(lambda: counted(api, webhook["id"], 1), timeout=45)
             await publish_and_receive(up, target)
             children = descendants(up.process.pid)
             assert any("run sender" in command for command in children.values())

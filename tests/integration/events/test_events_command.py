@@ -17,6 +17,7 @@ from dispatcher.settings import Settings
 from tests.support.kafka import consume_all
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
+_SECONDS = 90
 
 
 async def _start(settings: Settings, *arguments: str, kafka: str | None = None) -> Process:
@@ -34,7 +35,7 @@ async def _run(
     settings: Settings, *arguments: str, given: bytes = b"", kafka: str | None = None
 ) -> tuple[int, str, str]:
     process = await _start(settings, *arguments, kafka=kafka)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(_SECONDS):
         out, err = await process.communicate(given)
     return process.returncode or 0, out.decode(), err.decode()
 
@@ -80,7 +81,7 @@ async def test_publish_sends_what_arrives_before_its_input_ends(
     assert process.stdin is not None
     process.stdin.write(line)
     await process.stdin.drain()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(_SECONDS):
         while not await consume_all(clients, topic):
             pass
         process.send_signal(signal.SIGINT)
@@ -112,7 +113,7 @@ async def test_simulate_counts_by_type(settings: Settings, topics: Topics) -> No
 
 async def test_simulate_runs_until_ctrl_c(settings: Settings, topics: Topics, clients: KafkaClients) -> None:
     process = await _start(settings, "simulate", "--rate", "50/s", "--json")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(_SECONDS):
         while not await consume_all(clients, topics.events[EventType.ACTIVE_ALERT]):
             pass
         process.send_signal(signal.SIGINT)

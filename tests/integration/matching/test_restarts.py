@@ -30,6 +30,8 @@ from tests.support.kafka import commit_beyond_ends
 from tests.support.matching import ORGANIZATION, Reader, a_webhook, an_event, following, publish
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)
+
 ALERTS = EventType.ACTIVE_ALERT
 REPOSITORY = Path(__file__).parents[3]
 EVENTS = 12_000
@@ -77,7 +79,7 @@ async def a_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Proc
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             assert await process.stdout.readline() == b"ready\n"
         yield process
     finally:
@@ -94,7 +96,7 @@ async def test_a_stop_and_a_start_in_the_middle_lose_nothing_and_repeat_nothing(
         for share in (0.1, 0.4):
             matcher = a_matcher(clients, topics)
             await matcher.start()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await deliveries.until(int(share * EVENTS))
             await matcher.stop()
             await deliveries.take()
@@ -112,7 +114,7 @@ async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, setti
     async with Reader(clients, topics.deliveries, topics.bulk) as deliveries:
         await publish(clients, topics.events[ALERTS], alerts(EVENTS))
         async with a_process(settings) as process:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await deliveries.until(EVENTS // 10)
             process.send_signal(signal.SIGKILL)
             await process.wait()
@@ -121,7 +123,7 @@ async def test_a_kill_loses_nothing(clients: KafkaClients, topics: Topics, setti
         async with a_process(settings) as process:
             await complete(deliveries, messages(EVENTS))
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(40):
                 assert await process.wait() == 0
 
 
@@ -226,7 +228,7 @@ async def test_a_stop_does_not_wait_for_a_producer_that_hangs(
                 await hanging.wait()
             begun = time.monotonic()
             await matcher.stop()
-            assert time.monotonic() - begun < 8
+            assert time.monotonic() - begun < 30
         assert await deliveries.take() == 0
         matcher = a_matcher(clients, topics)
         await matcher.start()
@@ -292,7 +294,7 @@ async def test_matchers_that_come_and_go_share_the_work_without_losing_or_repeat
         await matcher.start()
         publishing = asyncio.create_task(publish_until_enough())
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(110):
                 async with a_process(settings) as other:
                     await deliveries.until(len(deliveries.records) + 3_000)
                     other.send_signal(signal.SIGTERM)

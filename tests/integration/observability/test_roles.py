@@ -15,6 +15,8 @@ from tests.support.dispatcher import DISPATCHER, environment, free_port
 from tests.support.exposed import samples, total
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @asynccontextmanager
 async def a_process(settings: Settings, directory: Path, *roles: str) -> AsyncIterator[str]:
@@ -52,7 +54,7 @@ async def test_a_process_without_a_portal_answers(settings: Settings, topics: To
             except aiohttp.ClientConnectionError:
                 return False
 
-        await eventually(ready, timeout=30, every=0.1, what="readiness")
+        await eventually(ready, timeout=120, every=0.1, what="readiness")
         assert await status("/health/live") == 200
 
         async def joined() -> bool:
@@ -66,7 +68,7 @@ async def test_a_process_without_a_portal_answers(settings: Settings, topics: To
                 total(found, "dispatcher_rebalances_total", group=name) for name in ("matcher", "sender", "relay")
             )
 
-        await eventually(joined, timeout=20, every=0.1, what="an assignment for each role")
+        await eventually(joined, timeout=120, every=0.1, what="an assignment for each role")
 
 
 @pytest.mark.usefixtures("topics")
