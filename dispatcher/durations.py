@@ -25,7 +25,7 @@ def parse_duration(text: str) -> timedelta:
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write a whole number and ms, s, m, h or d, such as 15s")
-    number, unit = match.groups()
+    number, unit = match[1].lstrip("0") or "0", match[2]
     if len(number) > _DIGITS or int(number) * _UNITS[unit] > milliseconds_of(LONGEST):
         raise ValueError(f"{text!r} is longer than {format_duration(LONGEST)}, the longest that there is")
     return timedelta(milliseconds=int(number) * _UNITS[unit])

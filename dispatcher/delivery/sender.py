@@ -269,7 +269,7 @@ class Sender:
             return True
         key = delivery.attempt_key
         due = due_at(record) if parked else record.timestamp
-        if partition.is_dealt_with(key, tp.topic, offset, due, parked=parked):
+        if partition.is_dealt_with(key, tp.topic, offset, _asked_at(delivery, due), parked=parked):
             DUPLICATES.inc()
             watermark.begin(offset, now)
             watermark.finish(offset)
@@ -582,3 +582,8 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _asked_at(delivery: Delivery, due: int) -> int:
+    """What memory is asked of an attempt: publishers repeat first ones alone, and others are copies however late."""
+    return due if delivery.attempt == 1 else 0

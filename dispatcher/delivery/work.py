@@ -105,7 +105,7 @@ class Partition:
     def is_dealt_with(self, key: int, topic: str, offset: int, due_at: int, *, parked: bool) -> bool:
         """Whether an attempt has been made, or stands where it will be read later; ``parked``: it is read there.
 
-        ``due_at`` is when its record asked for it first, in milliseconds.
+        ``due_at`` is when its record asked for it first, in milliseconds; 0: it is dealt with however long ago it was.
         """
         stands_at = self.parked.get(key)
         if stands_at is not None and (not parked or offset < stands_at):

@@ -94,10 +94,12 @@ class Recoveries:
             queued = 0
             for one in spans:
                 queued += await self._failed.count(webhook.organization_id, webhook.id, one, but=resent)
-            if queued:
+            # What failed a moment ago may not be in the log yet: it is looked for later, whatever is known now.
+            if queued or any(one.until > now - _RECORDED_AFTER for one in spans):
                 listed = [RecoveredSpan(since=one.since, until=one.until) for one in spans]
                 command = Recover(v=1, command="recover", webhook_id=webhook.id, spans=listed, time=now)
                 await self._write(command)
+            if queued:
                 self._lately += [(self._monotonic(), webhook.id, one) for one in spans]
         return Asked(queued, already=spans != [whole])
 
@@ -113,6 +115,8 @@ class Recoveries:
 
     async def carry_out(self, record: ConsumerRecord) -> None:
         """Send again what a command says, not before its time; other records are passed over.
+
+        A command that looks for what was not recorded yet holds up those behind it for five seconds at most.
 
         Raises:
             NotRecovered: ClickHouse refuses.

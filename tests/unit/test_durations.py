@@ -18,6 +18,7 @@ from dispatcher.durations import format_duration, milliseconds_of, parse_duratio
         ("28d", timedelta(days=28)),
         ("36500d", timedelta(days=36500)),
         (" 15s ", timedelta(seconds=15)),
+        ("0" * 30 + "15s", timedelta(seconds=15)),
     ],
 )
 def test_reads_a_number_and_a_unit(text: str, expected: timedelta) -> None:

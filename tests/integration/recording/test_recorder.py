@@ -110,6 +110,10 @@ async def test_a_waiting_delivery_and_its_outcomes_show(
     assert sum((await committed(clients, topics)).values()) == 3
 
 
+def test_batches_leave_room_for_the_three_seconds_in_which_a_row_shows() -> None:
+    assert BatchPolicy().linger + BatchPolicy().interval <= 1.5
+
+
 async def test_a_row_shows_within_seconds(
     clients: KafkaClients, topics: Topics, embedded: ClickHouse, producer: AIOKafkaProducer
 ) -> None:

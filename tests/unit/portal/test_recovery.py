@@ -116,6 +116,21 @@ async def test_what_failed_just_before_is_sent_though_the_log_has_it_a_moment_la
     assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, clock.now())) == Asked(0, already=True)
 
 
+async def test_what_failed_just_before_is_looked_for_though_nothing_is_known_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, done, failed_at = Clock(), Done(), list[datetime]()
+    monkeypatch.setattr(asyncio, "sleep", asleep(clock))
+    asking = recoveries(clock, failed_at, done)
+    assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW)) == Asked(0, already=False)
+    await asking.carry_out(done.commands[0])
+    failed_at.append(NOW - timedelta(seconds=1))
+    await asking.carry_out(done.commands[1])
+    assert done.resent == ["msg_0"]
+    assert await asking.ask(WEBHOOK, Span(NOW - AN_HOUR, NOW - timedelta(minutes=1))) == Asked(0, already=False)
+    assert len(done.commands) == 2, "what lies further back is in the log"
+
+
 async def test_the_time_of_a_command_is_not_waited_for_longer_than_it_takes_to_be_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
