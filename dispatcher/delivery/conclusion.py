@@ -34,7 +34,7 @@ class Conclusion:
         return self.outcome["reason"] == GONE
 
 
-def was_called(outcome: Outcome) -> bool:
+def is_made(outcome: Outcome) -> bool:
     """Whether who asks for the attempt again repeats it: not if the webhook was disabled before it was called."""
     return outcome["attempt"] > 1 or outcome["reason"] != DISABLED.reason
 

@@ -8,7 +8,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from dispatcher.delivery.conclusion import Conclusion, in_progress, was_called
+from dispatcher.delivery.conclusion import Conclusion, in_progress, is_made
 from dispatcher.delivery.failure_log import log_failure
 from dispatcher.delivery.notices import message_failed
 from dispatcher.delivery.outcome import Outcome, encode_outcome, outcome_headers, without_exchange
@@ -132,7 +132,7 @@ class Reports:
 
 def _record(work: Work, outcome: Outcome, *, final: bool) -> _Record:
     delivery = work.delivery
-    called = was_called(outcome)
+    called = is_made(outcome)
     headers = outcome_headers(delivery, final=final, topic=work.topic, offset=work.offset, called=called)
     return {"key": delivery.key, "value": encode_outcome(outcome), "headers": headers}
 

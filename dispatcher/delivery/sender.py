@@ -19,7 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from dispatcher.delivery.admission import Admission
 from dispatcher.delivery.attempt import AttemptMaker
 from dispatcher.delivery.commits import Commits
-from dispatcher.delivery.conclusion import Conclusion, was_called
+from dispatcher.delivery.conclusion import Conclusion, is_made
 from dispatcher.delivery.guard import TargetGuard
 from dispatcher.delivery.lanes import Lanes, Limits
 from dispatcher.delivery.outcome import Outcome
@@ -366,7 +366,7 @@ class Sender:
             work.reporting = True
         else:
             stored_at = await self._reports.conclusion(work, conclusion)
-            self._reported(work, partition, stored_at, called=was_called(conclusion.outcome))
+            self._reported(work, partition, stored_at, called=is_made(conclusion.outcome))
 
     def _told(self, work: Work, partition: Partition | None, outcome: Outcome, became: Stored | Exception) -> None:
         """The broker has what became of an attempt, or has refused it, for a reason that may be another one's."""

@@ -523,35 +523,36 @@ async def test_who_closes_the_details_of_a_row_that_is_gone_is_back_at_the_table
     await expect(page.locator("live-attempts")).to_be_focused()
 
 
-async def test_back_closes_the_details_and_forward_opens_them_again(
-    opened: Callable[[str], Any], backend: tuple[Backend, str]
-) -> None:
-    made, url = backend
-    made.listed = [attempt("a", "failed", 10)]
+async def with_details_open(opened: Callable[[str], Any], backend: Backend) -> tuple[Any, Any]:
+    """A page whose only attempt's details are open, and the heading of these."""
+    backend.listed = [attempt("a", "failed", 10)]
     page = await opened((WITH_DETAILS % "") + WINDOW)
     await page.get_by_role("link", name="Details").click()
     heading = page.get_by_role("dialog").get_by_role("heading", name="a")
     await expect(heading).to_be_focused()
+    return page, heading
+
+
+async def test_back_closes_the_details_and_forward_opens_them_again(
+    opened: Callable[[str], Any], backend: tuple[Backend, str]
+) -> None:
+    page, heading = await with_details_open(opened, backend[0])
     for close in (page.go_back, lambda: page.keyboard.press("Escape")):
         await close()
-        await expect(page).to_have_url(url)
+        await expect(page).to_have_url(backend[1])
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.go_forward()
         await expect(heading).to_be_focused()
         assert page.url.endswith("/attempts/a")
     await page.go_back()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    assert page.url == url
+    assert page.url == backend[1]
 
 
 async def test_forward_opens_details_that_are_still_being_closed(
     opened: Callable[[str], Any], backend: tuple[Backend, str]
 ) -> None:
-    backend[0].listed = [attempt("a", "failed", 10)]
-    page = await opened((WITH_DETAILS % "") + WINDOW)
-    await page.get_by_role("link", name="Details").click()
-    heading = page.get_by_role("dialog").get_by_role("heading", name="a")
-    await expect(heading).to_be_focused()
+    page, heading = await with_details_open(opened, backend[0])
     # As Back and Forward do, before the window knows that it is closed.
     await page.evaluate(
         """() => {
@@ -577,12 +578,7 @@ async def test_forward_opens_details_that_are_still_being_closed(
 async def test_who_opens_details_again_at_once_sees_them(
     again: str, opened: Callable[[str], Any], backend: tuple[Backend, str]
 ) -> None:
-    made, url = backend
-    made.listed = [attempt("a", "failed", 10)]
-    page = await opened((WITH_DETAILS % "") + WINDOW)
-    await page.get_by_role("link", name="Details").click()
-    heading = page.get_by_role("dialog").get_by_role("heading", name="a")
-    await expect(heading).to_be_focused()
+    page, heading = await with_details_open(opened, backend[0])
     await page.evaluate(
         "{ const dialog = document.querySelector('dialog'); dialog.close();"
         f" const open = () => document.querySelector('tbody a').click(); {again} }}"
@@ -591,7 +587,7 @@ async def test_who_opens_details_again_at_once_sees_them(
     await page.wait_for_url("**/attempts/a")
     await page.go_back()
     await expect(page.get_by_role("dialog")).to_have_count(0)
-    assert page.url == url
+    assert page.url == backend[1]
 
 
 async def test_plots_keep_their_range_in_the_address_and_have_a_table(
